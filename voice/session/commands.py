@@ -1,0 +1,180 @@
+"""What the machine asks for. Outputs of :class:`voice.session.machine.CallSession`, carried out in order."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+# --- to the model -------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class OpenModel:
+    """Connect to the speech model and configure the session.
+
+    `history` is what was said so far (`(speaker, heard text)`), replayed as items after a reconnect or
+    rotation; empty at first. `attempt` counts connections of this call from 1.
+    """
+
+    attempt: int
+    history: list[tuple[Literal["caller", "agent"], str]] = field(default_factory=list)
+    after_s: float = 0.0
+    """Back-off before connecting, in seconds of the machine's clock."""
+    standby: bool = False
+    """True for a planned rotation: open beside the old session, which is closed after ModelReady."""
+
+
+@dataclass(slots=True)
+class CloseModel:
+    reason: str
+
+
+@dataclass(slots=True)
+class AppendAudio:
+    payload: str
+
+
+@dataclass(slots=True)
+class CreateResponse:
+    purpose: Literal["greeting", "tool", "reprompt", "whisper", "say", "goodbye", "resume", "dtmf"]
+    event_id: str
+    instructions: str | None = None
+
+
+@dataclass(slots=True)
+class CancelResponse:
+    response_id: str
+    event_id: str
+
+
+@dataclass(slots=True)
+class TruncateItem:
+    item_id: str
+    content_index: int
+    audio_end_ms: int
+    event_id: str
+
+
+@dataclass(slots=True)
+class SendToolOutput:
+    call_id: str
+    output: str
+    event_id: str
+
+
+@dataclass(slots=True)
+class InsertText:
+    """Put a text item into the conversation (a system fact, a pressed digit)."""
+
+    role: Literal["system", "user"]
+    text: str
+    event_id: str
+
+
+# --- to the phone -------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class PlayAudio:
+    payload: str
+
+
+@dataclass(slots=True)
+class SendMark:
+    name: str
+
+
+@dataclass(slots=True)
+class ClearPlayback:
+    pass
+
+
+@dataclass(slots=True)
+class PlayClip:
+    """Play one of our own pre-rendered lines (bytes in memory, no model needed)."""
+
+    clip: Literal["one_moment", "apology", "goodbye", "opted_out"]
+    mark: str
+
+
+@dataclass(slots=True)
+class CloseStream:
+    """Close the media socket; the carrier goes on with the TwiML behind it (resume, apology)."""
+
+    reason: str
+
+
+@dataclass(slots=True)
+class HangUp:
+    """End the phone call through the carrier's REST API."""
+
+    reason: str
+
+
+@dataclass(slots=True)
+class TransferCall:
+    target: dict[str, Any]
+
+
+# --- to ourselves -------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class RunTool:
+    call_id: str
+    name: str
+    arguments: str
+    deadline_s: float
+
+
+@dataclass(slots=True)
+class StoreTurn:
+    """Insert or update one turn of the transcript, keyed by `item_id`; a higher `revision` wins."""
+
+    item_id: str
+    previous_item_id: str | None
+    speaker: Literal["caller", "agent"]
+    text: str
+    heard_text: str
+    start_ms: int
+    end_ms: int | None
+    interrupted: bool
+    status: Literal["in_progress", "completed", "failed"]
+    revision: int
+
+
+@dataclass(slots=True)
+class Journal:
+    """One line of the call's journal (and so of its live stream)."""
+
+    type: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Finish:
+    """The live part is over: flush, close both sockets, start post-call. Always the last command."""
+
+    reason: str
+    """One of voice.models.EndReason."""
+
+
+Command = (
+    OpenModel
+    | CloseModel
+    | AppendAudio
+    | CreateResponse
+    | CancelResponse
+    | TruncateItem
+    | SendToolOutput
+    | InsertText
+    | PlayAudio
+    | SendMark
+    | ClearPlayback
+    | PlayClip
+    | CloseStream
+    | HangUp
+    | TransferCall
+    | RunTool
+    | StoreTurn
+    | Journal
+    | Finish
+)

@@ -1,0 +1,257 @@
+"""What can happen to a live call. Inputs of :class:`voice.session.machine.CallSession`.
+
+Every event is plain data. Audio positions are milliseconds of audio; instants are the `now` that the
+machine is given beside the event, in seconds of a monotonic clock.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+# --- the phone side (Twilio Media Streams) -------------------------------------------------------
+
+
+@dataclass(slots=True)
+class StreamStarted:
+    """The carrier's `start` message was accepted (token and call match)."""
+
+    stream_sid: str
+
+
+@dataclass(slots=True)
+class CallerAudio:
+    """One media frame of the caller: base64 µ-law as it came, and its length."""
+
+    payload: str
+    ms: int
+
+
+@dataclass(slots=True)
+class MarkReturned:
+    name: str
+
+
+@dataclass(slots=True)
+class DtmfPressed:
+    digit: str
+
+
+@dataclass(slots=True)
+class StreamStopped:
+    """The media socket is over: `stop` was received, or the socket closed without it."""
+
+    clean: bool
+
+
+@dataclass(slots=True)
+class AnsweredBy:
+    """Answering-machine verdict of the carrier (Twilio `AnsweredBy` values)."""
+
+    value: str
+
+
+# --- the model side (OpenAI Realtime, GA names) --------------------------------------------------
+
+
+@dataclass(slots=True)
+class ModelReady:
+    """`session.updated` confirmed our configuration."""
+
+    session_id: str
+    expires_at: float | None = None
+    """Unix seconds at which the provider ends the session, if it said so."""
+
+
+@dataclass(slots=True)
+class ModelLost:
+    """The model socket is gone or never came up. `retryable` is false for quota, key and config errors."""
+
+    code: str
+    retryable: bool
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class SpeechStarted:
+    item_id: str
+    audio_start_ms: int
+
+
+@dataclass(slots=True)
+class SpeechStopped:
+    item_id: str
+    audio_end_ms: int
+
+
+@dataclass(slots=True)
+class InputCommitted:
+    item_id: str
+    previous_item_id: str | None
+
+
+@dataclass(slots=True)
+class IdleTimeout:
+    item_id: str
+
+
+@dataclass(slots=True)
+class ItemAdded:
+    item_id: str
+    previous_item_id: str | None
+    kind: str
+    """`message`, `function_call`, `function_call_output`, …"""
+    role: str | None = None
+
+
+@dataclass(slots=True)
+class ResponseCreated:
+    response_id: str
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class AudioDelta:
+    response_id: str
+    item_id: str
+    content_index: int
+    payload: str
+    ms: float
+
+
+@dataclass(slots=True)
+class AgentTextDelta:
+    response_id: str
+    item_id: str
+    content_index: int
+    text: str
+
+
+@dataclass(slots=True)
+class AgentTextDone:
+    response_id: str
+    item_id: str
+    content_index: int
+    text: str
+
+
+@dataclass(slots=True)
+class ToolCalled:
+    """A completed `function_call` item; `arguments` is the model's JSON text, unparsed."""
+
+    response_id: str
+    item_id: str
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(slots=True)
+class ResponseDone:
+    response_id: str
+    status: Literal["completed", "cancelled", "failed", "incomplete"] | str
+    reason: str | None = None
+    error_code: str | None = None
+    usage: dict[str, Any] | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class CallerTextDelta:
+    item_id: str
+    text: str
+
+
+@dataclass(slots=True)
+class CallerTextDone:
+    item_id: str
+    text: str
+
+
+@dataclass(slots=True)
+class CallerTextFailed:
+    item_id: str
+    code: str
+
+
+@dataclass(slots=True)
+class ModelError:
+    """An `error` event. `client_event_id` is the `event_id` of ours that caused it, if any."""
+
+    code: str
+    message: str
+    param: str | None = None
+    client_event_id: str | None = None
+    type: str = ""
+
+
+@dataclass(slots=True)
+class UnknownEvent:
+    """A message of a type that we do not know. Counted, never fatal."""
+
+    source: Literal["carrier", "model"]
+    type: str
+
+
+# --- ours ---------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class ToolFinished:
+    """A tool run ended (well, badly or by deadline).
+
+    `output` is the JSON text for the model. `effect` asks the machine for something that happens to the
+    call itself once the agent has finished speaking.
+    """
+
+    call_id: str
+    output: str
+    ok: bool = True
+    effect: Literal["none", "end_call", "transfer", "opt_out"] = "none"
+    effect_data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class OperatorSay:
+    """Speak this sentence exactly."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class OperatorWhisper:
+    """An instruction to the agent that the caller does not hear."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class OperatorHangUp:
+    reason: str = "operator-hangup"
+
+
+@dataclass(slots=True)
+class OperatorTransfer:
+    target: dict[str, Any] = field(default_factory=dict)
+
+
+CarrierEvent = StreamStarted | CallerAudio | MarkReturned | DtmfPressed | StreamStopped | AnsweredBy
+ModelEvent = (
+    ModelReady
+    | ModelLost
+    | SpeechStarted
+    | SpeechStopped
+    | InputCommitted
+    | IdleTimeout
+    | ItemAdded
+    | ResponseCreated
+    | AudioDelta
+    | AgentTextDelta
+    | AgentTextDone
+    | ToolCalled
+    | ResponseDone
+    | CallerTextDelta
+    | CallerTextDone
+    | CallerTextFailed
+    | ModelError
+)
+OwnEvent = ToolFinished | OperatorSay | OperatorWhisper | OperatorHangUp | OperatorTransfer
+SessionEvent = CarrierEvent | ModelEvent | OwnEvent | UnknownEvent
