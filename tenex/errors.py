@@ -14,7 +14,9 @@ class TenexError(Exception):
     status = 500
     retryable = False
 
-    def __init__(self, detail: str = "", *, code: str | None = None, extra: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, detail: str = "", *, code: str | None = None, extra: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(detail or self.code)
         self.detail = detail or self.code
         if code is not None:
@@ -28,7 +30,9 @@ class InvalidInput(TenexError):
     code = "invalid_input"
     status = 422
 
-    def __init__(self, detail: str, *, loc: tuple[str | int, ...] = ("body",), type_: str = "value_error") -> None:
+    def __init__(
+        self, detail: str, *, loc: tuple[str | int, ...] = ("body",), type_: str = "value_error"
+    ) -> None:
         super().__init__(detail)
         self.loc = loc
         self.type_ = type_

@@ -1,0 +1,310 @@
+"""All settings, everything from the environment. `docs/` holds the table that a test keeps complete."""
+
+import hashlib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+from django.core.exceptions import ImproperlyConfigured
+
+from tenex import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env.text("TENEX_DATA_DIR", str(BASE_DIR / "var"))).absolute()
+
+# --- what runs -----------------------------------------------------------------------------------
+DEBUG = env.flag("DEBUG", default=not env.text("SECRET_KEY"))
+REHEARSAL = env.flag("TENEX_REHEARSAL")
+PORT = env.integer("PORT", 8000, low=1, high=65535)
+ROLE = env.choice("TENEX_ROLE", "all", ("all", "web", "media", "worker", "beat"))
+TIME_SCALE = env.number("TENEX_TIME_SCALE", 1.0)
+if TIME_SCALE != 1.0 and not (DEBUG or REHEARSAL):
+    raise ImproperlyConfigured("TENEX_TIME_SCALE is for rehearsals: set TENEX_REHEARSAL=1 or DEBUG=1")
+
+# --- secrets -------------------------------------------------------------------------------------
+
+
+def _development_secret() -> str:
+    """A random key kept in the data folder, so that sessions survive a restart of a development system."""
+    import secrets
+
+    path = DATA_DIR / "secret_key"
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        DATA_DIR.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("x", encoding="ascii") as file:
+                path.chmod(0o600)
+                file.write(secrets.token_urlsafe(48))
+        except FileExistsError:
+            pass
+        return path.read_text(encoding="ascii")
+
+
+SECRET_KEY = env.text("SECRET_KEY")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise ImproperlyConfigured(
+            "SECRET_KEY is not set. Set it to a long random text (or DEBUG=1 to try out)."
+        )
+    SECRET_KEY = _development_secret()
+
+
+def derived_key(purpose: str) -> bytes:
+    """32 bytes for one purpose, derived from SECRET_KEY; keys of two purposes tell nothing of each other."""
+    return hashlib.sha256(f"tenex:{purpose}:{SECRET_KEY}".encode()).digest()
+
+
+API_KEY_PEPPER = env.text("API_KEY_PEPPER").encode() or derived_key("api-key")
+STREAM_TOKEN_KEY = derived_key("stream-token")
+PHONE_HASH_KEY = derived_key("phone-hash")
+JWT_KEY = derived_key("jwt")
+JWT_TTL_S = env.integer("JWT_TTL_S", 3600, low=60)
+
+# --- where we are reached ------------------------------------------------------------------------
+PUBLIC_BASE_URL = env.base_url("PUBLIC_BASE_URL", f"http://127.0.0.1:{PORT}")
+MEDIA_BASE_URL = env.text("MEDIA_BASE_URL", PUBLIC_BASE_URL.replace("http", "ws", 1)).rstrip("/")
+if urlsplit(MEDIA_BASE_URL).scheme not in {"ws", "wss"}:
+    raise ImproperlyConfigured("MEDIA_BASE_URL must be a ws:// or wss:// URL")
+ALLOWED_HOSTS = env.items(
+    "ALLOWED_HOSTS", "*" if DEBUG else f"{urlsplit(PUBLIC_BASE_URL).hostname},127.0.0.1,localhost"
+)
+CSRF_TRUSTED_ORIGINS = [f"{urlsplit(PUBLIC_BASE_URL).scheme}://{urlsplit(PUBLIC_BASE_URL).netloc}"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST_PROXY_HEADERS") else None
+_https = PUBLIC_BASE_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SECURE_HSTS_SECONDS = 31_536_000 if _https and not DEBUG else 0
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# --- Django --------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "daphne",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "channels",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "storages",
+    "tenex",
+    "tenex.workspaces",
+    "tenex.events",
+    "tenex.webhooks",
+    "crm",
+    "voice",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "tenex.urls"
+ASGI_APPLICATION = "tenex.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_USER_MODEL = "workspaces.User"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+
+# --- engines (tenex.engines starts embedded ones when the URLs are absent) -----------------------
+DATABASE_URL = env.text("DATABASE_URL", "postgres://tenex@127.0.0.1/tenex")
+DATABASES = {"default": {**env.database(DATABASE_URL), "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}}
+_pool = env.integer("DATABASE_POOL_SIZE", 16, low=0, high=500)
+if _pool:
+    DATABASES["default"]["OPTIONS"] = {
+        **DATABASES["default"]["OPTIONS"],  # type: ignore[dict-item]
+        "pool": {"min_size": 1, "max_size": _pool, "timeout": 10},
+    }
+REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "tenex"},
+    }
+}
+
+# --- files ---------------------------------------------------------------------------------------
+MEDIA_ROOT = DATA_DIR / "media"
+AWS_STORAGE_BUCKET_NAME = env.text("AWS_STORAGE_BUCKET_NAME")
+AWS_S3_ENDPOINT_URL = env.text("AWS_S3_ENDPOINT_URL") or None
+AWS_S3_REGION_NAME = env.text("AWS_S3_REGION_NAME") or None
+AWS_S3_ADDRESSING_STYLE = env.text("AWS_S3_ADDRESSING_STYLE") or None
+AWS_S3_SIGNATURE_VERSION = "s3v4"
+AWS_DEFAULT_ACL = None
+AWS_QUERYSTRING_EXPIRE = 300
+AWS_S3_FILE_OVERWRITE = False
+_recordings: dict[str, object] = (
+    {"BACKEND": "storages.backends.s3.S3Storage"}
+    if AWS_STORAGE_BUCKET_NAME
+    else {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": MEDIA_ROOT}}
+)
+STORAGES = {
+    "default": _recordings,
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG
+
+# --- Celery: it only wakes; every promise is a row (promises.md R1) -------------------------------
+CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", REDIS_URL)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = "tenex"
+CELERY_TIMEZONE = "UTC"
+WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 4, low=1, high=64)
+
+# --- the carrier ---------------------------------------------------------------------------------
+TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID")
+TWILIO_AUTH_TOKEN = env.text("TWILIO_AUTH_TOKEN")
+TWILIO_AUTH_TOKEN_SECONDARY = env.text("TWILIO_AUTH_TOKEN_SECONDARY")
+TWILIO_API_KEY_SID = env.text("TWILIO_API_KEY_SID")
+TWILIO_API_KEY_SECRET = env.text("TWILIO_API_KEY_SECRET")
+TWILIO_API_BASE_URL = env.base_url("TWILIO_API_BASE_URL")
+TWILIO_TIMEOUT_S = env.number("TWILIO_TIMEOUT_S", 10.0)
+if TWILIO_API_BASE_URL and not (DEBUG or REHEARSAL or env.flag("TWILIO_ALLOW_CUSTOM_API")):
+    raise ImproperlyConfigured(
+        "TWILIO_API_BASE_URL points Twilio's account token at another server. "
+        "Set TWILIO_ALLOW_CUSTOM_API=1 if you mean it."
+    )
+
+# --- the model -----------------------------------------------------------------------------------
+OPENAI_API_KEY = env.text("OPENAI_API_KEY")
+OPENAI_BASE_URL = env.base_url("OPENAI_BASE_URL", "https://api.openai.com/v1")
+REALTIME_MODEL = env.text("REALTIME_MODEL", "gpt-realtime-2.1")
+VERDICT_MODEL = env.text("VERDICT_MODEL", "gpt-5.2-mini")
+TRANSCRIPTION_MODEL = env.text("TRANSCRIPTION_MODEL", "gpt-transcribe")
+REALTIME_AUDIO = env.choice("REALTIME_AUDIO", "pcmu", ("pcmu", "pcm24k"))
+REALTIME_CONNECT_TIMEOUT_S = env.number("REALTIME_CONNECT_TIMEOUT_S", 5.0)
+VERDICT_TIMEOUT_S = env.number("VERDICT_TIMEOUT_S", 60.0)
+
+# --- limits of this process ----------------------------------------------------------------------
+MAX_CALLS_PER_PROCESS = env.integer("MAX_CALLS_PER_PROCESS", 200, low=1)
+DRAIN_TIMEOUT_S = env.number("DRAIN_TIMEOUT_S", 3600.0 if not DEBUG else 10.0)
+WS_PING_INTERVAL_S = env.number("WS_PING_INTERVAL_S", 20.0)
+WS_PING_TIMEOUT_S = env.number("WS_PING_TIMEOUT_S", 60.0)
+DIAL_GRACE_S = env.number("DIAL_GRACE_S", 60.0)
+"""How long an ambiguous dial stays unknown before the carrier's call list decides (promises.md R3)."""
+CALL_LEASE_S = env.number("CALL_LEASE_S", 15.0)
+"""A media process renews the lease of its live calls; a call without one is swept."""
+WEBHOOK_ALLOWED_PRIVATE_CIDRS = env.items(
+    "WEBHOOK_ALLOWED_PRIVATE_CIDRS", "127.0.0.0/8,::1/128" if DEBUG or REHEARSAL else ""
+)
+FAILPOINT = env.text("FAILPOINT") if (DEBUG or REHEARSAL) else ""
+
+# --- HTTP API ------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["tenex.rest.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["tenex.rest.permissions.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["tenex.rest.renderers.OrjsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_FILTER_BACKENDS": [],
+    "EXCEPTION_HANDLER": "tenex.rest.errors.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Tenex voice",
+    "DESCRIPTION": "AI phone agents that qualify leads.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", 1000, low=1)
+
+UNFOLD = {"SITE_TITLE": "Tenex voice", "SITE_HEADER": "Tenex voice", "SHOW_HISTORY": True}
+
+# --- logs: static messages with fields; no transcripts, prompts, keys, whole numbers --------------
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_FORMAT = env.choice("LOG_FORMAT", "console" if DEBUG else "json", ("console", "json"))
+_processors: list[structlog.typing.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *_processors,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "tenex": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": structlog.processors.JSONRenderer()
+            if LOG_FORMAT == "json"
+            else structlog.dev.ConsoleRenderer(colors=False),
+            "foreign_pre_chain": _processors,
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "tenex"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "uvicorn.access": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
+        "twilio": {"level": "WARNING"},
+        "celery": {"level": "WARNING"},
+        "kombu": {"level": "WARNING"},
+    },
+}

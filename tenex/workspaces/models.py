@@ -1,0 +1,166 @@
+"""Tenancy: workspaces, people, keys, audit."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from tenex.lib.ids import uuid7
+from tenex.lib.models import Row
+
+
+class RecordingConsent(models.TextChoices):
+    ANNOUNCE = "announce", "Announce at the start"
+    EXPLICIT = "explicit", "Ask for a yes"
+    OFF = "off", "Do not record"
+
+
+class Workspace(Row):
+    """A tenant (`company_id` on the wire) and its settings."""
+
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=80, unique=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    default_region = models.CharField(
+        max_length=2, default="US", help_text="ISO country code that national phone numbers are read in."
+    )
+    webhook_secret = models.CharField(max_length=100, editable=False)
+    recording_consent = models.CharField(
+        max_length=10, choices=RecordingConsent.choices, default=RecordingConsent.ANNOUNCE
+    )
+    recording_retention_days = models.PositiveIntegerField(default=30, validators=[MinValueValidator(1)])
+    transcript_retention_days = models.PositiveIntegerField(default=90, validators=[MinValueValidator(1)])
+    calling_window_start = models.TimeField(default="09:00")
+    calling_window_end = models.TimeField(default="20:00")
+    max_concurrent_calls = models.PositiveIntegerField(default=10, validators=[MaxValueValidator(1000)])
+    calls_per_second = models.FloatField(
+        default=1.0, validators=[MinValueValidator(0.01), MaxValueValidator(50)]
+    )
+    calling_paused_at = models.DateTimeField(
+        null=True, blank=True, help_text="Kill switch: while set, nobody is dialled."
+    )
+    transfer_number = models.CharField(
+        max_length=20, blank=True, help_text="E.164 number of a person who takes transferred calls."
+    )
+    # Taken by tenex.events as the last lock of a transaction: event numbers follow commit order.
+    event_seq = models.BigIntegerField(default=0, editable=False)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **extra: Any) -> "User":
+        if not email:
+            raise ValueError("a user needs an e-mail address")
+        user = self.model(email=self.normalize_email(email).lower(), **extra)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> "User":
+        return self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **extra})
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=200, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False, help_text="May sign in to the admin.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        ordering = ("email",)
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", "Owner"
+    ADMIN = "admin", "Admin"
+    OPERATOR = "operator", "Operator"
+    VIEWER = "viewer", "Viewer"
+
+
+class Membership(Row):
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("workspace", "user"), name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.workspace}"
+
+
+def all_scopes() -> list[str]:
+    return ["*"]
+
+
+class ApiKey(Row):
+    """`tnx_<prefix>_<secret>`; only an HMAC of the secret is kept (promises.md R10)."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=8, unique=True, editable=False)
+    digest = models.BinaryField(max_length=32, editable=False)
+    scopes = models.JSONField(default=all_scopes)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return f"{self.name} (tnx_{self.prefix}_…)"
+
+
+class IdempotentRequest(Row):
+    """The first answer to a request with an Idempotency-Key (promises.md D3)."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE)
+    scope = models.CharField(
+        max_length=100, help_text="Who asked: the key or user that the header belongs to."
+    )
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, path and body.")
+    lease_until = models.DateTimeField(help_text="Until then the first request counts as in flight.")
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=("workspace", "scope", "key"), name="idempotency_key_once")
+        ]
+        indexes = [models.Index(fields=("created_at",), name="idempotency_age")]
+
+
+class AuditEntry(Row):
+    """Who did what. Append-only."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="audit")
+    actor = models.CharField(max_length=200, help_text="user:<email>, key:<prefix> or system:<part>")
+    action = models.CharField(max_length=80)
+    object_type = models.CharField(max_length=40, blank=True)
+    object_id = models.CharField(max_length=64, blank=True)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        ordering = ("-created_at", "-id")
+        indexes = [models.Index(fields=("workspace", "-created_at"), name="audit_recent")]

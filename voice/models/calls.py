@@ -1,0 +1,242 @@
+"""One phone call: its row, its live sessions, its journal.
+
+The status of a call moves only through `voice.services.calls.move`; the database refuses rows whose
+status, instants and outcome do not fit together (architecture.md 4).
+"""
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from crm.models import Calendar, Lead
+from tenex.lib.models import Row
+from tenex.workspaces.models import Workspace
+from voice.models.agents import AgentVersion, PhoneNumber
+
+
+class Direction(models.TextChoices):
+    INBOUND = "inbound", "Inbound"
+    OUTBOUND = "outbound", "Outbound"
+
+
+class CallStatus(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    DIALING = "dialing", "Dialing"
+    RINGING = "ringing", "Ringing"
+    IN_PROGRESS = "in_progress", "In progress"
+    ENDED = "ended", "Ended"
+    FINALIZING = "finalizing", "Finalizing"
+    FINALIZED = "finalized", "Finalized"
+
+
+LIVE = (CallStatus.QUEUED, CallStatus.DIALING, CallStatus.RINGING, CallStatus.IN_PROGRESS)
+OVER = (CallStatus.ENDED, CallStatus.FINALIZING, CallStatus.FINALIZED)
+
+
+class Outcome(models.TextChoices):
+    """What lists filter by (contract.md 2)."""
+
+    QUALIFIED = "qualified", "Qualified"
+    UNQUALIFIED = "unqualified", "Unqualified"
+    UNDETERMINED = "undetermined", "Undetermined"
+    NO_ANSWER = "no-answer", "No answer"
+    BUSY = "busy", "Busy"
+    FAILED = "failed", "Failed"
+    CANCELED = "canceled", "Canceled"
+    VOICEMAIL = "voicemail", "Voicemail"
+    OPTED_OUT = "opted-out", "Opted out"
+    CALLBACK = "callback", "Callback"
+    TRANSFERRED = "transferred", "Transferred"
+
+
+class EndReason(models.TextChoices):
+    """Why the phone call ended. A closed list (promises.md A7)."""
+
+    CALLER_HANGUP = "caller-hangup", "The other side hung up"
+    AGENT_HANGUP = "agent-hangup", "The agent ended the call"
+    OPERATOR_HANGUP = "operator-hangup", "An operator ended the call"
+    TRANSFERRED = "transferred", "Transferred to a person"
+    OPTED_OUT = "opted-out", "Asked not to be called again"
+    SILENCE = "silence", "Nobody spoke"
+    MAX_DURATION = "max-duration", "Longest allowed duration"
+    MACHINE = "machine", "Answering machine"
+    FAX = "fax", "Fax"
+    NO_ANSWER = "no-answer", "Not answered"
+    BUSY = "busy", "Busy"
+    REJECTED = "rejected", "The carrier refused the call"
+    CARRIER_FAILED = "carrier-failed", "The carrier could not connect the call"
+    NOT_PLACED = "not-placed", "The carrier never had the call"
+    CANCELED = "canceled", "Canceled before it was answered"
+    MODEL_UNAVAILABLE = "model-unavailable", "The speech model was not available"
+    MEDIA_LOST = "media-lost", "The media connection was lost"
+    NO_AGENT = "no-agent", "No agent on that number"
+    NO_CAPACITY = "no-capacity", "All lines busy on our side"
+    SUPERSEDED = "superseded", "A late answer of an abandoned attempt"
+    INTERNAL_ERROR = "internal-error", "Our own fault"
+
+
+class Call(Row):
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="calls")
+    direction = models.CharField(max_length=8, choices=Direction.choices)
+    status = models.CharField(max_length=12, choices=CallStatus.choices, default=CallStatus.QUEUED)
+    outcome = models.CharField(max_length=12, choices=Outcome.choices, null=True, blank=True)  # noqa: DJ001
+    end_reason = models.CharField(max_length=20, choices=EndReason.choices, null=True, blank=True)  # noqa: DJ001
+    from_number = models.CharField(
+        max_length=80, help_text="E.164 where it is a number; may be withheld, sip: or client:."
+    )
+    to_number = models.CharField(max_length=80)
+    number = models.ForeignKey(PhoneNumber, on_delete=models.SET_NULL, null=True, related_name="calls")
+    agent_version = models.ForeignKey(AgentVersion, on_delete=models.PROTECT, null=True, related_name="calls")
+    lead = models.ForeignKey(Lead, on_delete=models.SET_NULL, null=True, blank=True, related_name="calls")
+    calendar = models.ForeignKey(Calendar, on_delete=models.SET_NULL, null=True, blank=True)
+    batch = models.ForeignKey(
+        "voice.Batch", on_delete=models.SET_NULL, null=True, blank=True, related_name="calls"
+    )
+    recipient = models.ForeignKey(
+        "voice.Recipient", on_delete=models.SET_NULL, null=True, blank=True, related_name="calls"
+    )
+    objective = models.TextField(blank=True)
+    variables = models.JSONField(default=dict, blank=True)
+
+    provider_sid = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - one Twilio sid, one Call
+    provider_status = models.CharField(max_length=20, blank=True)
+    provider_seq = models.IntegerField(
+        default=-1, help_text="Highest SequenceNumber seen in status callbacks."
+    )
+    answered_by = models.CharField(max_length=30, blank=True)
+    transfer_to = models.CharField(max_length=20, blank=True)
+    transfer_state = models.CharField(
+        max_length=12, blank=True, help_text="requested, ringing, bridged, failed, returned (warm: briefed)"
+    )
+
+    placed_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    finalized_at = models.DateTimeField(null=True, blank=True)
+    duration_ms = models.PositiveIntegerField(null=True, blank=True, help_text="Answer to end.")
+    end_hint = models.CharField(
+        max_length=20,
+        blank=True,
+        help_text="Why the live session asked for the end, before the carrier confirmed it.",
+    )
+
+    journal_seq = models.PositiveIntegerField(default=0, help_text="Last number given out in the journal.")
+    lease_owner = models.CharField(
+        max_length=80, blank=True, help_text="Media process that has the live stream."
+    )
+    lease_until = models.DateTimeField(null=True, blank=True)
+    resumes = models.PositiveSmallIntegerField(default=0)
+    sweep_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the sweeper should look at this call next."
+    )
+    latency = models.JSONField(default=dict, blank=True)
+    usage = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=CallStatus.values), name="call_status_known"),
+            models.CheckConstraint(
+                condition=Q(outcome__isnull=True) | Q(outcome__in=Outcome.values), name="call_outcome_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=LIVE, ended_at__isnull=True, end_reason__isnull=True)
+                | Q(status__in=OVER, ended_at__isnull=False, end_reason__isnull=False),
+                name="call_over_iff_ended",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="finalized", outcome__isnull=False, finalized_at__isnull=False)
+                | (~Q(status="finalized") & Q(outcome__isnull=True, finalized_at__isnull=True)),
+                name="call_finalized_iff_outcome",
+            ),
+            models.CheckConstraint(
+                condition=Q(placed_at__isnull=True)
+                | Q(answered_at__isnull=True)
+                | Q(answered_at__gte=F("placed_at")),
+                name="call_answered_after_placed",
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True)
+                | Q(answered_at__isnull=True)
+                | Q(ended_at__gte=F("answered_at")),
+                name="call_ended_after_answered",
+            ),
+            models.UniqueConstraint(
+                fields=("recipient",), condition=Q(status__in=LIVE), name="one_live_call_a_recipient"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=("workspace", "-created_at", "-id"), name="call_page"),
+            models.Index(fields=("lead", "-created_at"), name="call_of_lead"),
+            # Queue of outbound.dialer.
+            models.Index(fields=("created_at",), condition=Q(status="queued"), name="call_queued"),
+            # Capacity counts and the sweeper of stuck calls.
+            models.Index(fields=("workspace", "sweep_at"), condition=Q(status__in=LIVE), name="call_live"),
+            # Queue of postcall.pipeline.
+            models.Index(
+                fields=("ended_at",), condition=Q(status__in=("ended", "finalizing")), name="call_unfinalized"
+            ),
+            # Queue of outbound.settle: calls of batches that are over.
+            models.Index(fields=("batch", "status"), condition=Q(batch__isnull=False), name="call_of_batch"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.direction} call {self.id}"
+
+    @property
+    def remote_number(self) -> str:
+        """The other party: who called us, or whom we called."""
+        return self.from_number if self.direction == Direction.INBOUND else self.to_number
+
+
+class SessionStatus(models.TextChoices):
+    PROVISIONED = "provisioned", "Provisioned"
+    OPEN = "open", "Open"
+    CLOSED = "closed", "Closed"
+    FAILED = "failed", "Failed"
+
+
+class VoiceSession(Row):
+    """One realtime model session of a call; a reconnect makes another."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="sessions")
+    number = models.PositiveSmallIntegerField(default=1)
+    channel = models.CharField(max_length=10, default="phone", help_text="phone or browser")
+    model = models.CharField(max_length=60, blank=True)
+    provider_session_id = models.CharField(max_length=80, blank=True)
+    status = models.CharField(max_length=12, choices=SessionStatus.choices, default=SessionStatus.PROVISIONED)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    close_reason = models.CharField(max_length=80, blank=True)
+    usage = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        constraints = [models.UniqueConstraint(fields=("call", "number"), name="session_number_once")]
+
+
+class StreamToken(models.Model):
+    """A media socket may be opened once with it (promises.md R8)."""
+
+    nonce = models.CharField(primary_key=True, max_length=32)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="stream_tokens")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    stream_sid = models.CharField(max_length=64, blank=True)
+
+
+class CallEvent(models.Model):
+    """One line of a call's journal. `seq` is gap-free per call and is the SSE id."""
+
+    id = models.BigAutoField(primary_key=True)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="journal")
+    seq = models.PositiveIntegerField()
+    at_ms = models.IntegerField(help_text="Milliseconds since the call's row was created.")
+    type = models.CharField(max_length=40)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("call", "seq")
+        constraints = [models.UniqueConstraint(fields=("call", "seq"), name="journal_seq_once")]

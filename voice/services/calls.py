@@ -1,0 +1,108 @@
+"""The one mover of a call's status (promises.md R2).
+
+A move is a conditional UPDATE: it happens if the call is in one of the sources that the table names, and
+else changes nothing and says so. No other code assigns `status`.
+"""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from tenex.events import services as events
+from tenex.lib.wake import wake
+from voice.models import Call, CallStatus, EndReason
+from voice.services import journal
+
+MOVES: dict[CallStatus, tuple[CallStatus, ...]] = {
+    CallStatus.QUEUED: (CallStatus.DIALING,),  # 429: not taken by the carrier, asked again later
+    CallStatus.DIALING: (CallStatus.QUEUED,),
+    CallStatus.RINGING: (CallStatus.DIALING,),
+    CallStatus.IN_PROGRESS: (CallStatus.DIALING, CallStatus.RINGING),
+    CallStatus.ENDED: (CallStatus.QUEUED, CallStatus.DIALING, CallStatus.RINGING, CallStatus.IN_PROGRESS),
+    CallStatus.FINALIZING: (CallStatus.ENDED,),
+    CallStatus.FINALIZED: (CallStatus.FINALIZING,),
+}
+"""target -> sources. docs/architecture.md draws its diagram from this table."""
+
+
+def move(call_id: uuid.UUID, to: CallStatus, **fields: Any) -> bool:
+    """Move a call to `to` and set `fields` in the same statement; False if it is not in a source state."""
+    return bool(Call.objects.filter(pk=call_id, status__in=MOVES[to]).update(status=to, **fields))
+
+
+def ring(call_id: uuid.UUID) -> bool:
+    """The other side's phone rings."""
+    with transaction.atomic():
+        if not move(call_id, CallStatus.RINGING):
+            return False
+        _announce(call_id, "call.ringing")
+    return True
+
+
+def answer(call_id: uuid.UUID, *, at: datetime | None = None) -> bool:
+    """The call was picked up."""
+    with transaction.atomic():
+        if not move(call_id, CallStatus.IN_PROGRESS, answered_at=at or timezone.now()):
+            return False
+        _announce(call_id, "call.answered")
+    return True
+
+
+def end(call_id: uuid.UUID, reason: EndReason, *, at: datetime | None = None, **fields: Any) -> bool:
+    """The phone call is over: the first caller wins, whoever it is, and post-call is woken.
+
+    A reason that the live session left in `end_hint` (it asked for the end) beats the carrier's plain
+    "completed", given here as CALLER_HANGUP.
+    """
+    ended_at = at or timezone.now()
+    with transaction.atomic():
+        call = Call.objects.select_for_update().filter(pk=call_id).first()
+        if call is None or call.status not in MOVES[CallStatus.ENDED]:
+            return False
+        if reason == EndReason.CALLER_HANGUP and call.end_hint:
+            reason = EndReason(call.end_hint)
+        if call.answered_at:
+            ended_at = max(ended_at, call.answered_at)
+            fields.setdefault("duration_ms", int((ended_at - call.answered_at).total_seconds() * 1000))
+        if not move(
+            call_id,
+            CallStatus.ENDED,
+            ended_at=ended_at,
+            end_reason=reason,
+            lease_until=None,
+            sweep_at=None,
+            **fields,
+        ):
+            return False
+        _announce(call_id, "call.ended", end_reason=str(reason))
+        wake("voice.postcall.finalize", str(call_id))
+    return True
+
+
+def hint_end(call_id: uuid.UUID, reason: EndReason) -> None:
+    """Remember why we are about to end this call; the first hint stays."""
+    Call.objects.filter(pk=call_id, end_hint="").update(end_hint=reason)
+
+
+def _announce(call_id: uuid.UUID, type_: str, **extra: Any) -> None:
+    """Journal line and event of a status change, in the caller's transaction."""
+    call = Call.objects.get(pk=call_id)
+    data = {**facts(call), **extra}
+    journal.append(call_id, [journal.Line(type_, data)])
+    events.record(workspace_id=call.workspace_id, type=type_, data=data, call_id=call_id, once=str(call_id))
+
+
+def facts(call: Call) -> dict[str, Any]:
+    """What every event about a call carries."""
+    return {
+        "call_id": str(call.id),
+        "direction": call.direction,
+        "status": call.status,
+        "from": call.from_number,
+        "to": call.to_number,
+        "lead_id": str(call.lead_id) if call.lead_id else None,
+        "batch_id": str(call.batch_id) if call.batch_id else None,
+    }

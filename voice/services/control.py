@@ -1,0 +1,24 @@
+"""Messages to the process that has a live call, over the channel layer (at most once by contract).
+
+Whatever must not be lost is a row first (`answered_by`, `end_hint`); this only makes it immediate.
+"""
+
+import uuid
+from typing import Any, Literal
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+
+CommandName = Literal["say", "whisper", "hangup", "transfer", "answered_by", "ended"]
+
+
+def group(call_id: uuid.UUID | str) -> str:
+    """Channel-layer group of the one consumer that has the call's media."""
+    return f"call.{call_id}"
+
+
+def send(call_id: uuid.UUID | str, command: CommandName, **data: Any) -> None:
+    """Hand a command to the live session, wherever it runs. Nobody may be there."""
+    async_to_sync(get_channel_layer().group_send)(
+        group(call_id), {"type": "call.command", "command": command, "data": data}
+    )
