@@ -21,10 +21,9 @@ ENGINES_VARIABLE = "TENEX_ENGINES_DIR"
 _VARIABLES = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
 _PROJECT = Path(__file__).resolve().parents[2]
 
-# Commands that touch neither database nor broker. `check` and `makemigrations` do with the options below.
+# Commands that touch neither database nor broker. Django's system checks do: they ask the server for its version.
 _WITHOUT_ENGINES = frozenset(
     {
-        "check",
         "collectstatic",
         "compilemessages",
         "diffsettings",
@@ -32,7 +31,6 @@ _WITHOUT_ENGINES = frozenset(
         "help",
         "makemessages",
         "rehearse",
-        "spectacular",
         "startapp",
         "version",
     }
@@ -81,12 +79,7 @@ def command_needs_engines(arguments: Sequence[str]) -> bool:
     words = [argument for argument in arguments if not argument.startswith("-")]
     if not words or "--help" in arguments or "-h" in arguments or "--version" in arguments:
         return False
-    command = words[0]
-    if command == "check":
-        return "--database" in arguments
-    if command == "makemigrations":
-        return not {"--check", "--dry-run"} & set(arguments)
-    return command not in _WITHOUT_ENGINES
+    return words[0] not in _WITHOUT_ENGINES
 
 
 def fail(message: str) -> None:
