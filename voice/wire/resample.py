@@ -13,6 +13,8 @@ from voice.wire import g711
 
 PHONE_HZ = 8_000
 MODEL_HZ = 24_000
+_QUALITY = "MQ"
+"""Flat over the telephone band, 15 ms of delay (HQ 21 ms, VHQ 38 ms)."""
 
 
 class _Stream:
@@ -26,7 +28,7 @@ class _Stream:
 
     def clear(self) -> None:
         """Forget what is in the filter: the audio that follows does not continue the audio before."""
-        self._soxr = soxr.ResampleStream(self._in_hz, self._out_hz, 1, dtype="int16", quality="HQ")
+        self._soxr = soxr.ResampleStream(self._in_hz, self._out_hz, 1, dtype="int16", quality=_QUALITY)
 
     def _convert(self, pcm: bytes, *, last: bool) -> bytes:
         samples = np.frombuffer(pcm[: len(pcm) & ~1], dtype="<i2")
