@@ -87,7 +87,10 @@ class CallContext:
     amd_expected: bool = False
     answered_by: str = ""
     lead_name: str = ""
-    can_transfer: bool = False
+    transfer_number: str = ""
+    """Who takes a transferred call; empty means nobody."""
+    number: str = ""
+    """Our own number of this call."""
     usage: dict[str, Any] = field(default_factory=dict)
     """Summed usage of earlier sessions of this call."""
 
@@ -225,7 +228,8 @@ def _context(call: Call, session: VoiceSession, number: int, stream_sid: str, ow
         ),
         answered_by=call.answered_by,
         lead_name=call.lead.name if call.lead else "",
-        can_transfer=bool(call.workspace.transfer_number or (call.number and call.number.fallback_number)),
+        transfer_number=call.workspace.transfer_number or (call.number.fallback_number if call.number else ""),
+        number=call.number.e164 if call.number else "",
         usage=dict(call.usage),
     )
 
@@ -296,7 +300,7 @@ def _instructions(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str:
             if isinstance(item, dict)
         ),
         tools=tools,
-        announce_recording=workspace.recording_consent != RecordingConsent.OFF,
+        recorded=workspace.recording_consent != RecordingConsent.OFF,
         resumed=resumed,
     )
     return prompt.render(version.system_prompt, _values(call), facts)
@@ -418,6 +422,16 @@ def hint_end(context: CallContext, reason: str) -> None:
     """Remember why we end this call, before the carrier is asked to."""
     if reason not in _NO_HINT and reason in EndReason.values:
         calls.hint_end(context.call_id, EndReason(reason))
+
+
+def note_transfer(context: CallContext, number: str) -> None:
+    """The carrier is going to be asked to connect this call to `number`."""
+    Call.objects.filter(pk=context.call_id).update(transfer_to=number[:20], transfer_state="requested")
+
+
+def transfer_failed(context: CallContext) -> None:
+    """The carrier refused: the call is still ours."""
+    Call.objects.filter(pk=context.call_id, transfer_state="requested").update(transfer_state="failed")
 
 
 def close_stream(context: CallContext, reason: str) -> None:
