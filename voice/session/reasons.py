@@ -4,20 +4,20 @@ from enum import StrEnum
 
 
 class EndReason(StrEnum):
+    """A part of `voice.models.EndReason` (same values), plus the hand-over, which ends no call."""
+
     CALLER_HANGUP = "caller-hangup"
     AGENT_HANGUP = "agent-hangup"
     OPERATOR_HANGUP = "operator-hangup"
     TRANSFERRED = "transferred"
     OPTED_OUT = "opted-out"
-    VOICEMAIL = "voicemail"
+    MACHINE = "machine"
     FAX = "fax"
     SILENCE = "silence"
     MAX_DURATION = "max-duration"
-    SPEND_LIMIT = "spend-limit"
-    MODEL_LOST = "model-lost"
-    STREAM_LOST = "stream-lost"
-    """The media socket closed without `stop`: the call may have ended, or the network failed."""
+    """Longest duration, or the most that the call may cost."""
+    MODEL_UNAVAILABLE = "model-unavailable"
     MEDIA_LOST = "media-lost"
-    """The socket stayed open but no frame came any more."""
+    """The media socket closed without `stop`, or no frame came any more."""
     HANDED_OVER = "handed-over"
-    """This process drained; the call goes on elsewhere. Not the end of the call."""
+    """This process drained; the call goes on elsewhere, so post-call must not start."""
