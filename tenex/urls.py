@@ -6,4 +6,5 @@ from django.urls import URLPattern, URLResolver, include, path
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("healthz/", include("tenex.server.urls")),
+    path("twilio/", include("voice.ingress.urls")),
 ]

@@ -1,11 +1,11 @@
 """Asking the carrier to dial, never twice for one answer (promises.md R3).
 
-    prepare   a row, committed before anybody is asked; the call is `dialing`
-    fence     compare-and-set right before the request, refused after a deadline
-    post      one request, no retries; every way it can end leaves a state:
-              placed | throttled (429) | rejected (4xx) | unknown (time-out, 5xx, lost answer)
-    adopt     whoever learns the carrier's id first writes it: the answer, a callback, the reconciler
-    give_back the carrier certainly never had it: the call may get another attempt
+prepare   a row, committed before anybody is asked; the call is `dialing`
+fence     compare-and-set right before the request, refused after a deadline
+post      one request, no retries; every way it can end leaves a state:
+          placed | throttled (429) | rejected (4xx) | unknown (time-out, 5xx, lost answer)
+adopt     whoever learns the carrier's id first writes it: the answer, a callback, the reconciler
+give_back the carrier certainly never had it: the call may get another attempt
 """
 
 import random
@@ -22,7 +22,6 @@ from django.db.models import Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from tenex.events import services as events
 from tenex.lib import failpoint
 from tenex.lib.backoff import delay_s
 from tenex.lib.phone import mask
@@ -71,15 +70,6 @@ def prepare(call_id: uuid.UUID) -> DialAttempt | None:
             next_at=Now() + timing().grace,
         )
         failpoint.hit("dial.inserted")
-        if last == 0:
-            run = {**calls.facts(call), "run_id": str(call.pk), "agent_slug": _slug(call)}
-            events.record(
-                workspace_id=call.workspace_id,
-                type="agent.run.started",
-                data=run,
-                call_id=call.pk,
-                once=str(call.pk),
-            )
     return attempt
 
 
@@ -315,8 +305,3 @@ def _order(attempt: DialAttempt) -> CallOrder:
 
 def _line(call_id: uuid.UUID, number: int, state: DialState, data: dict[str, Any]) -> None:
     journal.append(call_id, [journal.Line("dial.attempt", {"number": number, "state": str(state), **data})])
-
-
-def _slug(call: Call) -> str:
-    version = call.agent_version
-    return version.agent.slug if version else ""

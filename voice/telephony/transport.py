@@ -120,7 +120,10 @@ def refused(status: int, body: str) -> CarrierError:
     try:
         parsed = json.loads(body)
         if isinstance(parsed, dict):
-            code, message = str(parsed.get("code") or ""), str(parsed.get("message") or parsed.get("detail") or "")
+            code, message = (
+                str(parsed.get("code") or ""),
+                str(parsed.get("message") or parsed.get("detail") or ""),
+            )
     except (ValueError, RecursionError):
         pass
     detail = message[:300] or f"the carrier answered {status}"
