@@ -43,7 +43,7 @@ def _tasks(app_name: str) -> object:
         raise
 
 
-@beat_init.connect  # type: ignore[untyped-decorator]
+@beat_init.connect
 def _set_schedule(**_: object) -> None:
     """Only the scheduler needs it, and only then is everything importable."""
     from django.conf import settings

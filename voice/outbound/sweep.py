@@ -1,4 +1,4 @@
-"""Calls that nobody tells us about any more: their callbacks were lost, their process died (promises.md A4, B9).
+"""Calls that nobody tells us about any more: lost callbacks, dead processes (promises.md A4, B9).
 
 A live call carries the instant at which somebody should look at it (`sweep_at`): the media process pushes it
 on with its lease, the dialer sets it behind the ring time. Looking means asking the carrier, whose word
@@ -131,7 +131,7 @@ def _without_sid(call: Call) -> bool:
 
 
 def _give_up(call: Call) -> bool:
-    """The carrier says nothing: hold the row open for as long as the call could possibly last, then close it."""
+    """The carrier says nothing: the row stays open for as long as the call could last, then it is closed."""
     started_at = call.answered_at or call.placed_at or call.created_at
     if timezone.now() < started_at + _longest(call) + scaled(_GIVE_UP_S):
         return False

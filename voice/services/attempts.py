@@ -84,7 +84,7 @@ def dial(attempt_id: uuid.UUID, carrier: Carrier) -> DialState:
 
 
 def fence(attempt_id: uuid.UUID) -> Fenced | None:
-    """Compare-and-set `prepared` -> `posting`; None after the deadline, or if dialling was stopped meanwhile."""
+    """Compare-and-set `prepared` -> `posting`; None after the deadline, or if dialling was stopped."""
     started_s = time.monotonic()
     times = timing()
     # The conditions on the attempt stay in the outer WHERE, where PostgreSQL checks them again after a wait.
@@ -164,7 +164,7 @@ def adopt(attempt_id: uuid.UUID, sid: str) -> Adoption:
 
 
 def give_back(attempt_id: uuid.UUID, *, why: str, state: DialState) -> bool:
-    """The carrier never had it: `state` -> `not_placed`, and the call waits for its next attempt or is given up.
+    """The carrier never had it: `state` -> `not_placed`; the call waits for another attempt or is given up.
 
     False if the attempt is no longer in `state`: somebody else knew better.
     """
@@ -263,7 +263,7 @@ def note_lookup(attempt_id: uuid.UUID) -> int:
 
 
 def adopt_found(attempt_id: uuid.UUID, found: CarrierCall) -> bool:
-    """Take over a call out of the carrier's list, with the state that it has by now; False if it is not ours."""
+    """Take over a call out of the carrier's list, with the state that it has by now; False if not ours."""
     try:
         if adopt(attempt_id, found.sid) != Adoption.CURRENT:
             return False

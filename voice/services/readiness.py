@@ -1,5 +1,7 @@
 """Whether an agent could talk at all right now."""
 
+import uuid
+
 from django.conf import settings
 from django.db.models import Q
 
@@ -16,12 +18,12 @@ def model_configured() -> bool:
     return bool(settings.OPENAI_API_KEY) or settings.OPENAI_BASE_URL.rstrip("/") != _OPENAI
 
 
-def lines_in_use(workspace_id: object) -> int:
+def lines_in_use(workspace_id: uuid.UUID) -> int:
     """Calls of the workspace that take a line: everything live that is not merely queued."""
     return Call.objects.filter(_ON_THE_PHONE, workspace_id=workspace_id).count()
 
 
-def on_the_phone(workspace_id: object, e164: str) -> bool:
+def on_the_phone(workspace_id: uuid.UUID, e164: str) -> bool:
     """Whether an outbound call to this number is under way."""
     return Call.objects.filter(
         _ON_THE_PHONE, workspace_id=workspace_id, direction=Direction.OUTBOUND, to_number=e164
