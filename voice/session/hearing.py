@@ -228,7 +228,7 @@ def on_response_done(live: Live, event: ev.ResponseDone, now: float) -> None:
         live.failures = 0
     if failed:
         _failed(live, event, ours, now)
-    tooling.group_answered(live)
+    tooling.group_answered(live, now)
     ending.response_ended(live, event.response_id, now, failed=failed)
 
 
@@ -286,7 +286,9 @@ def on_error(live: Live, event: ev.ModelError, now: float) -> None:
         return
     if code == "conversation_already_has_active_response":
         live.count("response_collision")
-        _ask_again(live, now)
+        intent = live.responses.collided(event.client_event_id)
+        if intent is not None:
+            _retry(live, intent, now)
         return
     if code in _BENIGN_CODES or cause.startswith(("trunc", "cancel")):
         live.count("model_error_benign")
@@ -301,10 +303,14 @@ def on_error(live: Live, event: ev.ModelError, now: float) -> None:
 
 def _ask_again(live: Live, now: float) -> None:
     """Our `response.create` was refused: once more when the active response is over, or a little later."""
-    if live.responses.pending is None:
-        return
+    intent, live.responses.pending = live.responses.pending, None
+    if intent is not None:
+        _retry(live, intent, now)
+
+
+def _retry(live: Live, intent: Intent, now: float) -> None:
     live.timers.cancel(Timer.RESPONSE)
-    if live.responses.retry_pending() is None:
+    if live.responses.retry(intent) is None:
         live.count("intent_dropped")
     if live.responses.active is None:
         live.responses.server_expected_until = now + 1.0

@@ -18,6 +18,8 @@ _SINGLE: Final = frozenset({"greeting", "tool", "reprompt", "whisper", "goodbye"
 """One waiting intent of these is as good as two."""
 _ANSWERED_BY_ANY: Final = frozenset({"greeting", "tool", "reprompt", "whisper", "resume", "dtmf", "answer"})
 """A response that the server begins later takes their reason into account."""
+RACE_S: Final = 0.3
+"""A result queued so shortly before the server's response began may have come too late for it."""
 _MAX_QUEUE: Final = 16
 MAX_TRIES: Final = 3
 
@@ -30,6 +32,8 @@ class Intent:
     instructions: str | None = None
     tool_choice: Literal["auto", "none"] | None = None
     tries: int = 0
+    asked_at: float = float("-inf")
+    """When it was queued; set for results, which a response that had already begun does not know."""
     number: int = 0
     """Of the `response.create` that asked for it: larger is later."""
 
@@ -98,7 +102,9 @@ class Responses:
             self.pending = None
         else:
             self.server_expected_until = 0.0
-            self.queue = deque(i for i in self.queue if i.purpose not in _ANSWERED_BY_ANY)
+            self.queue = deque(
+                i for i in self.queue if i.purpose not in _ANSWERED_BY_ANY or now < i.asked_at + RACE_S
+            )
         return ours
 
     def done(self, response_id: str) -> Intent | None:
@@ -111,10 +117,22 @@ class Responses:
     def is_pending(self, client_event_id: str | None) -> bool:
         return self.pending is not None and client_event_id == event_id(self.pending.number)
 
-    def retry_pending(self) -> Intent | None:
-        """The create was refused or lost: back to the front of the queue, or None after too many tries."""
-        intent, self.pending = self.pending, None
-        return self.retry(intent) if intent is not None else None
+    def collided(self, client_event_id: str | None) -> Intent | None:
+        """The server says that another response was active when we asked: what must be asked again.
+
+        A response that we took for ours (a server that returns no metadata) was the server's own then. Its
+        own response is a greeting as good as ours.
+        """
+        intent = self.pending
+        if intent is None:
+            intent = self.active_intent
+            if intent is None or client_event_id != event_id(intent.number):
+                return None
+            self.active_intent = None
+            if intent.purpose == "greeting":
+                return None
+        self.pending = None
+        return intent
 
     def retry(self, intent: Intent) -> Intent | None:
         if intent.tries >= MAX_TRIES:

@@ -9,6 +9,9 @@ from voice.session.state import Live
 from voice.session.timers import Timer
 
 
+_ROUNDING_MS = 1e-6
+
+
 def settle_parts(live: Live, parts: list[Part], now: float) -> None:
     """These were heard to their end."""
     for part in parts:
@@ -43,7 +46,7 @@ def interrupt(live: Live, now: float, reason: str, *, cancel: bool) -> None:
     for cut in cuts:
         part = cut.part
         live.mute(part.response_id, part.item_id)
-        heard_ms = int(min(cut.heard_ms, part.received_ms))
+        heard_ms = int(min(cut.heard_ms + _ROUNDING_MS, part.received_ms))
         if live.link.ready and part.attempt == live.link.current:
             live.out.append(
                 cmd.TruncateItem(part.item_id, part.content_index, heard_ms, live.event_id("trunc"))
@@ -72,7 +75,7 @@ def _record_cut(live: Live, part: Part, heard_ms: float, now: float, reason: str
         "turn.interrupted",
         item_id=part.item_id,
         reason=reason,
-        heard_ms=int(heard_ms),
+        heard_ms=int(heard_ms + _ROUNDING_MS),
         received_ms=int(part.received_ms),
     )
 

@@ -29,7 +29,7 @@ def on_called(live: Live, event: ToolCalled, now: float) -> None:
         live.tools.note_answered(group, response_over=over)
         output = error_output("too_many_calls", "No more tool calls in this phone call.")
         live.out.append(cmd.SendToolOutput(event.call_id, output, live.event_id("out")))
-        group_answered(live)
+        group_answered(live, now)
         return
     run = Run(event.call_id, event.name, now, _deadline(live, now), live.link.current, group)
     _start(live, run, event.arguments, now, response_over=over)
@@ -77,7 +77,7 @@ def on_timer(live: Live, now: float) -> None:
             run.filler = True
         if live.phase is Phase.TALKING and not live.caller_speaking and not live.playback.busy:
             live.play_clip("one_moment", now)
-    group_answered(live)
+    group_answered(live, now)
     arm(live, now)
 
 
@@ -95,7 +95,7 @@ def on_finished(live: Live, event: ToolFinished, now: float) -> None:
         _effect(live, run, event, now)
     elif event.effect == "opt_out":
         note_opt_out(live)
-    group_answered(live)
+    group_answered(live, now)
     arm(live, now)
 
 
@@ -119,10 +119,10 @@ def _end_run(live: Live, run: Run, output: str, *, ok: bool, now: float) -> None
         live.ask(Intent("tool"))
 
 
-def group_answered(live: Live) -> None:
+def group_answered(live: Live, now: float) -> None:
     """All calls of a response are answered and it is over: one `response.create` for all of them."""
     if live.tools.take_answered() and live.phase in {Phase.TALKING, Phase.CLOSING}:
-        live.ask(Intent("tool"))
+        live.ask(Intent("tool", asked_at=now))
 
 
 # --- effects on the call --------------------------------------------------------------------------
