@@ -60,6 +60,9 @@ API_KEY_PEPPER = env.text("API_KEY_PEPPER").encode() or derived_key("api-key")
 STREAM_TOKEN_KEY = derived_key("stream-token")
 PHONE_HASH_KEY = derived_key("phone-hash")
 JWT_KEY = derived_key("jwt")
+CURSOR_KEY = derived_key("cursor")
+SIGNED_URL_KEY = derived_key("signed-url")
+ANSWER_KEY = derived_key("idempotent-answer")
 JWT_TTL_S = env.integer("JWT_TTL_S", 3600, low=60)
 
 # --- where we are reached ------------------------------------------------------------------------
@@ -251,7 +254,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenex.rest.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["tenex.rest.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["tenex.rest.renderers.OrjsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["tenex.rest.renderers.OrjsonParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": [],
     "EXCEPTION_HANDLER": "tenex.rest.errors.exception_handler",
