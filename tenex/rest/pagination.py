@@ -42,7 +42,9 @@ def limit_of(query: Mapping[str, str]) -> int:
     if not raw:
         return DEFAULT_LIMIT
     if not (raw.isascii() and raw.isdigit()) or not raw.strip("0"):
-        raise InvalidInput("must be a whole number from 1 to 200", loc=("query", "limit"), type_="int_parsing")
+        raise InvalidInput(
+            "must be a whole number from 1 to 200", loc=("query", "limit"), type_="int_parsing"
+        )
     return MAX_LIMIT if len(raw.lstrip("0")) > 3 else min(int(raw), MAX_LIMIT)
 
 

@@ -53,7 +53,15 @@ class AttemptInline(EvidenceInline):
 
 @admin.register(Delivery)
 class DeliveryAdmin(Evidence):
-    list_display = ("created_at", "event_type", "subscription", "status", "attempts", "next_at", "delivered_at")
+    list_display = (
+        "created_at",
+        "event_type",
+        "subscription",
+        "status",
+        "attempts",
+        "next_at",
+        "delivered_at",
+    )
     list_filter = ("status", "workspace")
     search_fields = ("event__id", "event__call_id", "subscription__url")
     date_hierarchy = "created_at"
