@@ -1,6 +1,7 @@
 """All settings, everything from the environment. `docs/` holds the table that a test keeps complete."""
 
 import hashlib
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -82,7 +83,8 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- Django --------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "daphne",
+    # Only its `runserver` is wanted of it; Twisted and Autobahn cost every other process a second and 25 MB.
+    *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
