@@ -69,19 +69,20 @@ def ensure(
     return Engines(root, urls.get("postgres", ""), urls.get("valkey", ""))
 
 
-def stop(*, wait: bool = True) -> None:
-    """Let go of all engines that this process holds. The last user ends them.
+def stop(data_dir: Path | str | None = None, *, wait: bool = True) -> None:
+    """Let go of the engines that this process holds. The last user ends them.
 
     Args:
+        data_dir: those of this data folder; None means all.
         wait: come back only when they have ended; without delay for an engine that somebody else still uses.
 
     Raises:
         EngineError: an engine that nobody uses did not end.
     """
-    held = dict(_leases)
-    _leases.clear()
-    for descriptor in held.values():
-        os.close(descriptor)
+    root = Path(data_dir).resolve() if data_dir is not None else None
+    held = [path for path in _leases if root is None or path.parent == root]
+    for path in held:
+        os.close(_leases.pop(path))
     deadline = time.monotonic() + _STOP_TIMEOUT_S
     for path in held if wait else ():
         folder = EngineFolder(path)
