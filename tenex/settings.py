@@ -202,6 +202,12 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "tenex"
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    # A dead broker must cost the sender of a wake-up a moment, not its request.
+    {"socket_connect_timeout": 1.0, "max_retries": 1, "interval_start": 0, "interval_max": 0.1}
+    if CELERY_BROKER_URL.startswith(("redis", "unix", "rediss"))
+    else {}
+)
 CELERY_TIMEZONE = "UTC"
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 4, low=1, high=64)
 
