@@ -5,7 +5,10 @@ The settings module is named here and not in pyproject.toml, because pytest-djan
 
 import os
 
+import django
+
 from tenex.engines.bootstrap import ensure_environment
 
 ensure_environment(throwaway=True)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
+django.setup()
