@@ -18,6 +18,8 @@ RESTART_DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 SETTLED_AFTER_S = 20.0
 # This many ends in a row before it ever settled: something is wrong that a restart does not mend.
 GIVE_UP_AFTER = 5
+# How long after its end we read on for what is still in the pipe.
+LAST_OUTPUT_S = 2.0
 
 
 class Child:
@@ -79,27 +81,45 @@ class Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _run_once(self) -> int:
-        process = await asyncio.create_subprocess_exec(
-            *self.plan.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.plan.environment},
-            start_new_session=True,
-            preexec_fn=die_with_parent,
-        )
+        # A pipe of our own: asyncio's would keep `wait` from returning while a grandchild holds the other end.
+        read_end, write_end = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.plan.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.plan.environment},
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
         self._process = process
         if self._stopping:
             # Asked to stop while it was being started.
             self.kill()
-        assert process.stdout is not None
-        copying = asyncio.create_task(self._output.copy(self.plan.name, process.stdout))
+        copying = asyncio.create_task(self._copy(read_end))
         status = await process.wait()
         # What it started may outlive it and keep the port or its output open.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await copying
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(copying, LAST_OUTPUT_S)
         return status
+
+    async def _copy(self, descriptor: int) -> None:
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
+        )
+        try:
+            await self._output.copy(self.plan.name, reader)
+        finally:
+            transport.close()
 
 
 def _told(status: int) -> str:
