@@ -1,6 +1,7 @@
 """All settings, everything from the environment. `docs/` holds the table that a test keeps complete."""
 
 import hashlib
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ DATA_DIR = Path(env.text("TENEX_DATA_DIR", str(BASE_DIR / "var"))).absolute()
 # --- what runs -----------------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG", default=not env.text("SECRET_KEY"))
 REHEARSAL = env.flag("TENEX_REHEARSAL")
+HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, low=1, high=65535)
 ROLE = env.choice("TENEX_ROLE", "all", ("all", "web", "media", "worker", "beat"))
 TIME_SCALE = env.number("TENEX_TIME_SCALE", 1.0)
@@ -84,7 +86,8 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- Django --------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "daphne",
+    # Only its `runserver` is wanted of it; Twisted and Autobahn cost every other process a second and 25 MB.
+    *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
