@@ -24,10 +24,7 @@ from voice.rehearsal.structured import check_strict, fit
 log = structlog.get_logger(__name__)
 
 _KNOWN = frozenset(
-    "background background_options context_management conversation image include input instructions max_output_tokens "
-    "max_tool_calls metadata model moderation parallel_tool_calls previous_response_id prompt prompt_cache_key "
-    "prompt_cache_options prompt_cache_retention reasoning safety_identifier service_tier store stream stream_options "
-    "temperature text tool_choice tools top_logprobs top_p truncation user access_programs".split()
+    ["background", "background_options", "context_management", "conversation", "image", "include", "input", "instructions", "max_output_tokens", "max_tool_calls", "metadata", "model", "moderation", "parallel_tool_calls", "previous_response_id", "prompt", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "reasoning", "safety_identifier", "service_tier", "store", "stream", "stream_options", "temperature", "text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user", "access_programs"]
 )
 _CHECKS: dict[str, shapes.Check] = {
     "model": shapes.string(min_length=1),
@@ -143,9 +140,7 @@ _message = shapes.record(
     {
         "type": shapes.choice("message"),
         "role": shapes.choice("user", "assistant", "system", "developer"),
-        "content": lambda value, path: (
-            None if isinstance(value, str) else shapes.array(_part)(value, path)
-        ),
+        "content": lambda value, path: None if isinstance(value, str) else shapes.array(_part)(value, path),
         "id": shapes.string(),
         "status": shapes.string(),
         "phase": shapes.nullable(shapes.string()),
@@ -193,7 +188,11 @@ def _texts(value: Json) -> list[str]:
         content = message["content"]
         if message["role"] != "user":
             continue
-        parts = [content] if isinstance(content, str) else [part["text"] for part in cast("list[dict[str, Json]]", content)]
+        parts = (
+            [content]
+            if isinstance(content, str)
+            else [part["text"] for part in cast("list[dict[str, Json]]", content)]
+        )
         found += [cast(str, part) for part in parts]
     return found
 
@@ -211,12 +210,16 @@ def _case(body: dict[str, Json]) -> dict[str, Json]:
             continue
         if isinstance(value, dict) and "transcript" in value:
             return cast(dict[str, Json], value)
-    log.warning("no case in the verdict request: a JSON object with 'transcript' is expected in a user message")
+    log.warning(
+        "no case in the verdict request: a JSON object with 'transcript' is expected in a user message"
+    )
     return {}
 
 
 def _response(body: dict[str, Json], content: dict[str, Json], text: str) -> dict[str, Json]:
-    read = text_tokens(orjson.dumps(body["input"]).decode()) + text_tokens(str(body.get("instructions") or ""))
+    read = text_tokens(orjson.dumps(body["input"]).decode()) + text_tokens(
+        str(body.get("instructions") or "")
+    )
     written = text_tokens(text)
     now = int(time.time())
     message: Json = {

@@ -68,13 +68,16 @@ _NOT_A_FIT = re.compile(
     r"\balready have (?:one|a (?:vendor|supplier|provider))\b",
     re.IGNORECASE,
 )
-_CALL_BACK = re.compile(r"\bcall (?:me |us )?(?:back|again|later|tomorrow|next)\b|\bring (?:me )?back\b", re.IGNORECASE)
-_YES = re.compile(r"^\W*(?:yes|yeah|yep|sure|correct|exactly|right|that's right|absolutely|definitely|of course|i do|we do)\b", re.I)
+_CALL_BACK = re.compile(
+    r"\bcall (?:me |us )?(?:back|again|later|tomorrow|next)\b|\bring (?:me )?back\b", re.IGNORECASE
+)
+_YES = re.compile(
+    r"^\W*(?:yes|yeah|yep|sure|correct|exactly|right|that's right|absolutely|definitely|of course|i do|we do)\b",
+    re.I,
+)
 _NO = re.compile(r"^\W*(?:no|nope|not really|not yet|i don't|we don't)\b", re.I)
 _STOPWORDS = frozenset(
-    "about above after again also been before being caller could does doing down from have having here into just lead "
-    "more most must only other over same should some such than that their them then there these they this those "
-    "through under until very want were what when where which while whom will with would your customer company".split()
+    ["about", "above", "after", "again", "also", "been", "before", "being", "caller", "could", "does", "doing", "down", "from", "have", "having", "here", "into", "just", "lead", "more", "most", "must", "only", "other", "over", "same", "should", "some", "such", "than", "that", "their", "them", "then", "there", "these", "they", "this", "those", "through", "under", "until", "very", "want", "were", "what", "when", "where", "which", "while", "whom", "will", "with", "would", "your", "customer", "company"]
 )
 
 
@@ -107,7 +110,9 @@ def judge(case: dict[str, Json]) -> dict[str, Json]:
     met = sum(entry["met"] is True for entry in criteria)
     known = sum(entry["met"] is not None for entry in criteria)
     backed = known / len(criteria) if criteria else float(bool(said))
-    confidence = 0.95 if opt_out else 0.2 if not said else min(0.95, 0.45 + 0.4 * backed + 0.1 * bool(meeting))
+    confidence = (
+        0.95 if opt_out else 0.2 if not said else min(0.95, 0.45 + 0.4 * backed + 0.1 * bool(meeting))
+    )
     outcome = {"qualified": "qualified", "unqualified": "not a fit"}.get(qualification, "undetermined")
     return {
         "qualification": qualification,
@@ -242,7 +247,8 @@ def _qualify(
 
 def _booked(case: dict[str, Json]) -> bool:
     return any(
-        "book" in str(call.get("name")) and call.get("ok", call.get("status") in (None, "ok", "succeeded", "completed"))
+        "book" in str(call.get("name"))
+        and call.get("ok", call.get("status") in (None, "ok", "succeeded", "completed"))
         for call in _objects(case.get("tool_calls"))
     )
 

@@ -12,13 +12,15 @@ FRAME_MS = 20
 FRAME_SAMPLES = 160
 
 
-def _ulaw_sample(code: int) -> int:
+def ulaw_decode(code: int) -> int:
+    """Linear PCM16 value of a µ-law byte."""
     code = ~code & 0xFF
     magnitude = (((code & 0x0F) << 3) + 0x84) << ((code & 0x70) >> 4)
     return 0x84 - magnitude if code & 0x80 else magnitude - 0x84
 
 
-def _alaw_sample(code: int) -> int:
+def alaw_decode(code: int) -> int:
+    """Linear PCM16 value of an A-law byte."""
     code ^= 0x55
     magnitude = (code & 0x0F) << 4
     segment = (code & 0x70) >> 4
@@ -38,8 +40,8 @@ class _ByteLaw:
 
 
 _LAWS = {
-    "audio/pcmu": _ByteLaw([_ulaw_sample(code) for code in range(256)]),
-    "audio/pcma": _ByteLaw([_alaw_sample(code) for code in range(256)]),
+    "audio/pcmu": _ByteLaw([ulaw_decode(code) for code in range(256)]),
+    "audio/pcma": _ByteLaw([alaw_decode(code) for code in range(256)]),
 }
 
 type Frame = tuple[bytes, float]
