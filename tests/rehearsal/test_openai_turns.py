@@ -7,7 +7,16 @@ from typing import Any
 import orjson
 import pytest
 import websockets
-from tests.rehearsal.offline_model import SILENCE, Client, Script, Server, connected, serving, speech, speech_pcm24
+from tests.rehearsal.offline_model import (
+    SILENCE,
+    Client,
+    Script,
+    Server,
+    connected,
+    serving,
+    speech,
+    speech_pcm24,
+)
 
 from voice.rehearsal.model.options import Options
 
