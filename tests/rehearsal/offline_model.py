@@ -176,7 +176,7 @@ def speech_pcm24() -> bytes:
     wave = Hibari()("Yes we need it next month.")
     loud = np.flatnonzero(np.abs(wave) > 0.02)
     wave = wave[loud[0] : loud[-1]]
-    return (np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes()
+    return bytes((np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes())
 
 
 @functools.cache

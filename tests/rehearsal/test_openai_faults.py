@@ -22,9 +22,12 @@ async def order(server: Server, kind: str, **fields: Any) -> dict[str, Any]:
 
 
 async def ended(client: Client) -> websockets.ConnectionClosed:
-    with pytest.raises(websockets.ConnectionClosed) as closed:
+    async def read_on() -> None:
         while True:
             await client.next()
+
+    with pytest.raises(websockets.ConnectionClosed) as closed:
+        await read_on()
     return closed.value
 
 

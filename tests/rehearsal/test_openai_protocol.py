@@ -5,6 +5,7 @@ import base64
 import pytest
 import websockets
 from openai import AsyncOpenAI
+
 from tests.rehearsal.offline_model import KEY, SILENCE, connected, serving
 
 TOOL = {

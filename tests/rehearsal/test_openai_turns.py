@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 import websockets
+
 from tests.rehearsal.offline_model import (
     SILENCE,
     Client,
@@ -17,7 +18,6 @@ from tests.rehearsal.offline_model import (
     speech,
     speech_pcm24,
 )
-
 from voice.rehearsal.model.options import Options
 
 TOOLS = [

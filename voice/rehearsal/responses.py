@@ -1,9 +1,10 @@
 """`POST /v1/responses` of the offline server: answers the verdict request from the rubric.
 
-Strict like the service: unknown keys, wrong types and schemas that are not strict are refused (400). The answer
-is a complete Response object; its model name and metadata say that no language model was at work.
+Strict like the service: unknown keys, wrong types and schemas that are not strict are refused (400). The
+answer is a complete Response object; its model name and metadata say that no language model was at work.
 """
 
+import re
 import time
 from typing import cast
 
@@ -24,7 +25,14 @@ from voice.rehearsal.structured import check_strict, fit
 log = structlog.get_logger(__name__)
 
 _KNOWN = frozenset(
-    ["background", "background_options", "context_management", "conversation", "image", "include", "input", "instructions", "max_output_tokens", "max_tool_calls", "metadata", "model", "moderation", "parallel_tool_calls", "previous_response_id", "prompt", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "reasoning", "safety_identifier", "service_tier", "store", "stream", "stream_options", "temperature", "text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user", "access_programs"]
+    re.findall(
+        r"\w+",
+        """access_programs background background_options context_management conversation image include input
+        instructions max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls
+        previous_response_id prompt prompt_cache_key prompt_cache_options prompt_cache_retention reasoning
+        safety_identifier service_tier store stream stream_options temperature text tool_choice tools
+        top_logprobs top_p truncation user""",
+    )
 )
 _CHECKS: dict[str, shapes.Check] = {
     "model": shapes.string(min_length=1),

@@ -1,84 +1,28 @@
-"""A verdict without a model: keywords over the caller's own words, with quotes. Deterministic, and labelled so.
+"""A verdict without a model: keywords over the caller's own words, with quotes. Deterministic and labelled.
 
-It stands in for a language model where there is none (demo, tests, offline). It knows four usual criteria of
-sales calls (budget, authority, need, timeline), falls back on word overlap and on the caller's yes or no to a
-question about the criterion, and knows refusals. It is right about plain speech and no judge of anything else.
+It stands in for a language model where there is none (demo, tests, offline). It knows four usual criteria
+of sales calls (budget, authority, need, timeline), falls back on word overlap and on the caller's yes or no
+to a question about the criterion, and knows refusals. It is right about plain speech and about nothing else.
 """
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 from voice.rehearsal.model.shapes import Json
+from voice.rehearsal.rubric_phrases import (
+    CALL_BACK,
+    NO,
+    NOT_A_FIT,
+    OPT_OUT,
+    STOPWORDS,
+    THEMES,
+    YES,
+    Theme,
+)
 
 LABEL = "offline-rubric"
-
-_MONEY = r"[$€£]\s?\d|\b\d[\d,.]*\s?(?:k|thousand|million|grand|dollars|euros|pounds|usd|eur)\b|\b(?:hundred|thousand)\b"
-_SOON = (
-    r"\b(?:this|next) (?:week|month|quarter|year|spring|summer|autumn|fall|winter)\b|\bas soon as\b|\basap\b|"
-    r"\bright away\b|\bimmediately\b|\bsoon\b|\bby (?:the end|january|february|march|april|may|june|july|august|"
-    r"september|october|november|december|q[1-4])\b|\bwithin (?:a|the|two|three|\d+)\b|\bin (?:\w+ )?(?:weeks?|months?)\b|"
-    r"\btomorrow\b|\bbefore (?:the|january|summer|christmas)\b"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Theme:
-    """A criterion that we know: what it is called, and what speaks for and against it."""
-
-    names: str
-    yes: str
-    no: str
-
-
-_THEMES = (
-    _Theme(
-        r"budget|price|pricing|cost|spend|afford|money",
-        rf"{_MONEY}|\bbudget (?:is|of|for|has|was|approved)\b|\b(?:have|got|approved|set aside) (?:a |the )?budget\b|\bcan afford\b",
-        r"\bno budget\b|\bcan(?:no|')t afford\b|\btoo expensive\b|\bno money\b|\bdon't have (?:a |any |the )?(?:budget|money)\b",
-    ),
-    _Theme(
-        r"authority|decision|decide|decider|owner|sign",
-        r"\bi(?:'m| am) the (?:owner|founder|ceo|cto|cfo|coo|head|director|manager|boss|decision)|\bi (?:decide|sign|own|run|make the)\b|"
-        r"\bmy (?:decision|call|own)\b|\bi can (?:decide|sign)\b|\b(?:we|i) (?:both )?decide\b",
-        r"\bnot my (?:decision|call)\b|\bmy (?:boss|manager|husband|wife|director) (?:decides|has to|would|will)\b|\bhave to ask my\b|"
-        r"\bi (?:don't|do not|can't|cannot) decide\b|\bjust (?:an intern|a student|helping)\b",
-    ),
-    _Theme(
-        r"\bneeds?\b|pain|problem|interest|use case|requirement",
-        r"\b(?:we|i)(?:'re| are| am|'m)? (?:really |urgently |definitely |currently )?(?:need|want|looking|searching|struggling|interested|losing|missing)\b|"
-        r"\blooking for\b|\bproblem\b|\binterested in\b|\breplac(?:e|ing)\b|\btoo many\b",
-        r"\b(?:don't|do not) (?:really )?need\b|\bno need\b|\bnot interested\b|\balready have (?:one|a|that)\b|\bnot looking\b",
-    ),
-    _Theme(
-        r"timeline|timing|timeframe|time frame|\bwhen\b|urgency|start date|deadline",
-        _SOON,
-        r"\bnot this year\b|\bno (?:hurry|rush|timeline|plans?)\b|\bsome ?day\b|\bmaybe (?:next year|later)\b|\bnot (?:any ?time )?soon\b",
-    ),
-)
-
-_OPT_OUT = re.compile(
-    r"\b(?:do not|don't|never|stop) (?:\w+ ){0,2}call(?:ing)?\b.*|\b(?:take|remove) (?:me|my number)\b.*|\bunsubscribe\b|"
-    r"\bdo not contact\b.*|\bdon't contact\b.*",
-    re.IGNORECASE,
-)
-_NOT_A_FIT = re.compile(
-    r"\bnot interested\b|\bwrong number\b|\bno,? thanks?(?: you)?\b|\b(?:don't|do not) need\b|\bnot (?:a|the right|looking)\b(?= fit| person|\b)|"
-    r"\bjust (?:a student|browsing|curious)\b|\bno budget\b|\bnot for (?:us|me)\b|\bdon't (?:have|own) a (?:business|company)\b|"
-    r"\balready have (?:one|a (?:vendor|supplier|provider))\b",
-    re.IGNORECASE,
-)
-_CALL_BACK = re.compile(
-    r"\bcall (?:me |us )?(?:back|again|later|tomorrow|next)\b|\bring (?:me )?back\b", re.IGNORECASE
-)
-_YES = re.compile(
-    r"^\W*(?:yes|yeah|yep|sure|correct|exactly|right|that's right|absolutely|definitely|of course|i do|we do)\b",
-    re.I,
-)
-_NO = re.compile(r"^\W*(?:no|nope|not really|not yet|i don't|we don't)\b", re.I)
-_STOPWORDS = frozenset(
-    ["about", "above", "after", "again", "also", "been", "before", "being", "caller", "could", "does", "doing", "down", "from", "have", "having", "here", "into", "just", "lead", "more", "most", "must", "only", "other", "over", "same", "should", "some", "such", "than", "that", "their", "them", "then", "there", "these", "they", "this", "those", "through", "under", "until", "very", "want", "were", "what", "when", "where", "which", "while", "whom", "will", "with", "would", "your", "customer", "company"]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +48,7 @@ def judge(case: dict[str, Json]) -> dict[str, Json]:
     turns = [turn for turn in map(_turn, _objects(case.get("transcript"))) if turn.text]
     said = [turn for turn in turns if turn.caller]
     criteria = [_criterion(entry, turns) for entry in _objects(case.get("criteria"))]
-    opt_out, unfit = _first(_OPT_OUT, said), _first(_NOT_A_FIT, said)
+    opt_out, unfit = _first(OPT_OUT, said), _first(NOT_A_FIT, said)
     meeting = case.get("meeting") or _booked(case)
     qualification, reasons = _qualify(criteria, said, opt_out, unfit, booked=bool(meeting))
     met = sum(entry["met"] is True for entry in criteria)
@@ -143,16 +87,17 @@ def _turn(entry: dict[str, Json]) -> Turn:
 
 def _first(pattern: re.Pattern[str], said: list[Turn]) -> Evidence | None:
     for turn in said:
-        if found := pattern.search(turn.text):
+        if found := pattern.search(turn.text.replace("’", "'")):
             return Evidence(_sentence(turn.text, found.start()), turn.item_id)
     return None
 
 
 def _sentence(text: str, at: int) -> str:
     """The sentence of `text` around position `at`, as it stands there."""
-    start = max((text.rfind(mark, 0, at) for mark in ".!?"), default=-1) + 1
-    ends = [position for mark in ".!?" if (position := text.find(mark, at)) >= 0]
-    return text[start : min(ends) + 1 if ends else len(text)].strip()
+    ends = [found.end() for found in re.finditer(r"[.!?]+(?=\s|$)", text)]
+    start = max((end for end in ends if end <= at), default=0)
+    stop = min((end for end in ends if end > at), default=len(text))
+    return text[start:stop].strip()
 
 
 # --- criteria -----------------------------------------------------------------------------------------
@@ -169,10 +114,10 @@ def _assess(name: str, description: str, turns: list[Turn]) -> tuple[bool | None
     said = [turn for turn in turns if turn.caller]
     theme = _theme(name) or _theme(description)
     if theme is not None:
-        against = _first(re.compile(theme.no, re.IGNORECASE), said)
+        against = _first(theme.no, said)
         if against is not None:
             return False, against
-        for_it = _first(re.compile(theme.yes, re.IGNORECASE), said)
+        for_it = _first(theme.yes, said)
         if for_it is not None:
             return True, for_it
     stems = _stems(f"{name} {description}")
@@ -187,29 +132,29 @@ def _assess(name: str, description: str, turns: list[Turn]) -> tuple[bool | None
     return None, None
 
 
-def _theme(text: str) -> _Theme | None:
-    return next((theme for theme in _THEMES if re.search(theme.names, text, re.IGNORECASE)), None)
+def _theme(text: str) -> Theme | None:
+    return next((theme for theme in THEMES if theme.names.search(text)), None)
 
 
 def _stems(text: str) -> set[str]:
     """First five letters of the words that mean something."""
     words = re.findall(r"[a-zà-ÿ]{4,}", text.lower())
-    return {word[:5] for word in words if word not in _STOPWORDS}
+    return {word[:5] for word in words if word not in STOPWORDS}
 
 
 def _answer_to_question(
-    stems: set[str], theme: _Theme | None, turns: list[Turn]
+    stems: set[str], theme: Theme | None, turns: list[Turn]
 ) -> tuple[bool, Evidence] | None:
     """The caller's yes or no right after an agent's question about the criterion."""
-    for question, answer in zip(turns, turns[1:], strict=False):
+    for question, answer in pairwise(turns):
         if question.caller or not answer.caller or "?" not in question.text:
             continue
         about = stems & _stems(question.text)
-        if not about and not (theme and re.search(theme.names, question.text, re.IGNORECASE)):
+        if not about and not (theme and theme.names.search(question.text)):
             continue
-        if found := _NO.search(answer.text):
+        if found := NO.search(answer.text):
             return False, Evidence(_sentence(answer.text, found.end() - 1), answer.item_id)
-        if found := _YES.search(answer.text):
+        if found := YES.search(answer.text):
             return True, Evidence(_sentence(answer.text, found.end() - 1), answer.item_id)
     return None
 
@@ -264,7 +209,7 @@ def _follow_up(
         if "callback" in str(call.get("name")):
             reasons.append("a callback was agreed")
             callback_at = _when(call) or callback_at
-    asked = _first(_CALL_BACK, said)
+    asked = _first(CALL_BACK, said)
     if asked is not None and not reasons:
         reasons.append(f"asked for a call back: “{asked.quote}”")
     if qualification == "qualified" and not booked:

@@ -19,7 +19,7 @@ _NOT_PERMITTED = (
 
 
 def check_strict(schema: Json) -> None:
-    """What the service demands of a `strict` schema: closed objects, every property required, no exotic words.
+    """What the service demands of a `strict` schema: closed objects, all properties required, plain words.
 
     Raises:
         Refusal: `invalid_json_schema`.
@@ -66,7 +66,7 @@ def _walk(schema: Json, context: tuple[str, ...]) -> None:
 
 
 def fit(schema: dict[str, Json], value: Json) -> Json:
-    """`value` in the shape that `schema` asks for: known keys are taken over, unknown ones filled with nothing."""
+    """`value` in the shape that `schema` asks for: known keys are taken over, the rest is empty."""
     return _fit(schema, value, cast(dict[str, dict[str, Json]], schema.get("$defs") or {}))
 
 

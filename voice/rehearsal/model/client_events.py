@@ -1,7 +1,5 @@
 """What a client may send (openai_realtime.md 4): one shape an event type."""
 
-from typing import cast
-
 import orjson
 
 from voice.rehearsal.model import session_shapes, shapes
@@ -147,4 +145,4 @@ def event_id_of(raw: str | bytes) -> str | None:
     except orjson.JSONDecodeError:
         return None
     found = value.get("event_id") if isinstance(value, dict) else None
-    return cast(str, found) if isinstance(found, str) else None
+    return found if isinstance(found, str) else None

@@ -11,7 +11,10 @@ from typing import cast
 from voice.rehearsal.model import session_shapes
 from voice.rehearsal.model.shapes import Json, Refusal
 
-DEFAULT_INSTRUCTIONS = "You are a friendly voice assistant. Speak naturally and keep answers short, since they are heard and not read."
+DEFAULT_INSTRUCTIONS = (
+    "You are a friendly voice assistant. Speak naturally and keep answers short, "
+    "since they are heard and not read."
+)
 
 _DEFAULT_SERVER_VAD: dict[str, Json] = {
     "type": "server_vad",

@@ -1,4 +1,4 @@
-"""`/control/`: what really happened, and what shall go wrong. Not part of the imitated service, needs no key."""
+"""`/control/`: what really happened, and what shall go wrong. Not imitated from anything; needs no key."""
 
 from typing import cast
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voice.rehearsal.model.session import RealtimeSession
-from voice.rehearsal.model.shapes import Json, Refusal
+from voice.rehearsal.model.shapes import Refusal
 
 
 class Fault(StrEnum):
@@ -101,19 +101,15 @@ def strike(session: RealtimeSession, armed: Armed, *, times: int = 1) -> None:
     match armed.fault:
         case Fault.REJECT_SESSION_UPDATE | Fault.WITHHOLD_SESSION_UPDATED | Fault.FAIL_TRANSCRIPTION:
             session.faults.arm(armed.fault.value, times)
-        case Fault.FAIL_RESPONSE:
-            code = armed.code or "server_error"
-            session.faults.response_error = _error(code, code, "The server had an error while processing.")
-        case Fault.QUOTA:
-            session.faults.response_error = _error(
-                "insufficient_quota",
-                "insufficient_quota",
-                "You exceeded your current quota, please check your plan and billing details.",
-            )
-        case Fault.DROP_FIN:
-            session.outbox.cut(reset=False)
-        case Fault.DROP_RST:
-            session.outbox.cut(reset=True)
+        case Fault.FAIL_RESPONSE | Fault.QUOTA:
+            code = "insufficient_quota" if armed.fault is Fault.QUOTA else armed.code or "server_error"
+            session.faults.response_error = {
+                "type": code,
+                "code": code,
+                "message": "The response could not be produced.",
+            }
+        case Fault.DROP_FIN | Fault.DROP_RST:
+            session.outbox.cut(reset=armed.fault is Fault.DROP_RST)
         case Fault.BLACKHOLE:
             session.outbox.blackhole()
         case Fault.CLOSE:
@@ -131,7 +127,3 @@ def strike(session: RealtimeSession, armed: Armed, *, times: int = 1) -> None:
             session.outbox.trickle(armed.bytes_per_s)
         case _:
             raise ValueError(f"{armed.fault} does not strike a session")
-
-
-def _error(error_type: str, code: str, message: str) -> dict[str, Json]:
-    return {"type": error_type, "code": code, "message": message}

@@ -23,15 +23,17 @@ class InputBuffer:
         self._framed_ms = 0
         self._detector: TurnDetector | None = None
         self._turn_detection: dict[str, Json] | None = None
+        self._format = audio_format
+        self._framer = Framer(audio_format)
         self.configure(audio_format, turn_detection)
 
     def configure(self, audio_format: str, turn_detection: dict[str, Json] | None) -> None:
         """Take over the session's settings; a running turn survives unless its detection changed."""
-        if not hasattr(self, "_format") or audio_format != self._format:
+        if audio_format != self._format:
             self._format = audio_format
             self._framer = Framer(audio_format)
             self._framed_ms = int(self.appended_ms)
-        if turn_detection != self._turn_detection or (turn_detection is None) != (self._detector is None):
+        if turn_detection != self._turn_detection:
             self._turn_detection = turn_detection
             self._detector = _detector(turn_detection)
 

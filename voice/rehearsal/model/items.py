@@ -62,7 +62,7 @@ class Conversation:
         return self.items[-1].id if self.items else None
 
     def add(self, item: Item, *, after: str | None = None) -> str | None:
-        """Insert at the end, after the item `after`, or at the start (`"root"`). Returns the previous item's id.
+        """Insert at the end, after the item `after`, or at the start (`"root"`). Returns the id before it.
 
         Raises:
             Refusal: no such item, or the id is taken.

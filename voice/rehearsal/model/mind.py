@@ -1,8 +1,8 @@
 """What the offline model hears and answers: the scenario's lines, and a little small talk around them.
 
-It is a script and no intelligence. A response is made of the script's next `agent` entry whenever that is whose
-turn it is; a response that the script does not expect (a re-prompt, a goodbye, a summary beside the call) gets
-a stock line and leaves the script where it is. A line that is interrupted counts as said.
+It is a script and no intelligence. A response is made of the script's next `agent` entry whenever it is the
+agent's turn; a response that the script does not expect (a re-prompt, a goodbye, a summary beside the call)
+gets a stock line and leaves the script where it is. A line that is interrupted counts as said.
 """
 
 import re
@@ -199,7 +199,7 @@ def _step(entry: object) -> Step:
 
 
 def _verbatim(cue: Cue) -> str:
-    """What `purpose: say` asks for: `metadata.text`, or the quoted part of the instructions, or all of them."""
+    """What `purpose: say` asks for: `metadata.text`, else the quoted part of the instructions, else all."""
     if text := cue.metadata.get("text"):
         return text
     instructions = cue.instructions or ""

@@ -23,6 +23,7 @@ class Outbox:
         self._transport = transport
         self._clock = clock
         self._queue: asyncio.Queue[bytes | tuple[int, str]] = asyncio.Queue()
+        self._room = asyncio.Event()
         self._trickle_bytes_per_s: float | None = None
         self._hole = False
         self.sent_events = 0
@@ -51,16 +52,22 @@ class Outbox:
         )
 
     def close(self, code: int, reason: str) -> None:
-        """Close the websocket after everything that is queued."""
+        """Close the websocket after everything that is queued; a blackholed one is cut."""
+        if self._hole:
+            self.cut(reset=True)
         self._queue.put_nowait((code, reason))
 
-    @property
-    def backlog(self) -> int:
-        return self._queue.qsize()
+    async def drained(self, frames: int) -> None:
+        """Wait until no more than this many events are queued: the client reads slower than we write."""
+        if self._queue.qsize() > frames:
+            self._room.clear()
+            await self._room.wait()
 
     async def run(self) -> None:
         """Write until the socket is closed. Ends without an error when the peer goes away."""
         while not self._ws.closed:
+            if self._queue.empty():
+                self._room.set()
             entry = await self._queue.get()
             if self._hole:
                 continue

@@ -1,4 +1,4 @@
-"""One response: its items and deltas in the documented order, faster than real time, stoppable at any instant.
+"""One response: items and deltas in the documented order, faster than real time, stoppable at any instant.
 
 Order and objects: openai_realtime.md 5 and 6. Everything is emitted without waiting in between, so a stop
 (the caller talks over, `response.cancel`) always finds a consistent state and closes what is open.
@@ -128,7 +128,7 @@ class Reply:
     def wire(self) -> dict[str, Json]:
         """The response object as it stands."""
         details: Json = None
-        if self.status != "in_progress" and (self.status != "completed"):
+        if self.status not in ("in_progress", "completed"):
             details = {"type": self.status}
             details |= {"reason": self.reason} if self.reason else {}
             details |= {"error": self.error} if self.error else {}
@@ -313,8 +313,7 @@ class Reply:
     async def _pause(self, until: float) -> None:
         """Sleep to the scaled instant `until`, longer while the client does not read."""
         await self.clock.sleep(until - self.clock.now())
-        while self.outbox.backlog > _BACKLOG_FRAMES:
-            await asyncio.sleep(0.02)
+        await self.outbox.drained(_BACKLOG_FRAMES)
 
 
 def _format(name: str) -> dict[str, Json]:

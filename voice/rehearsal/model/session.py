@@ -1,7 +1,7 @@
 """One Realtime session: takes client events, keeps the conversation, hears the caller, makes responses.
 
-Nothing in here waits while it changes state: events come in one at a time, everything that takes time (speech,
-transcripts, time-outs) runs in tasks that belong to the session and end with it.
+Nothing in here waits while it changes state: events come in one at a time, everything that takes time
+(speech, transcripts, time-outs) runs in tasks that belong to the session and end with it.
 """
 
 import asyncio

@@ -245,7 +245,7 @@ def check_model_options(value: dict[str, Json], model: str, path: str) -> None:
 def check_transcription(wanted: dict[str, Json]) -> None:
     model = wanted["model"]
     path = "session.audio.input.transcription"
-    refused = [
+    refused: list[str] = [
         name for name in ("keywords", "languages") if name in wanted and model not in KEYWORD_TRANSCRIBERS
     ]
     if "delay" in wanted and model != "gpt-realtime-whisper":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tenex.errors import TenexError
 
-type Json = None | bool | int | float | str | list[Json] | dict[str, Json]
+type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 type Check = Callable[[Json, str], None]
 
 
@@ -121,18 +121,18 @@ def number(low: float, high: float, *, whole: bool = False) -> Check:
             or (whole and not isinstance(value, int))
         ):
             raise wrong_type(path, "an integer" if whole else "a decimal", value)
-        if value > high:
-            raise Refusal(
-                f"Invalid '{path}': {kind} above maximum value. Expected a value <= {high}, but got {value} instead.",
-                code=f"{kind}_above_max_value",
-                param=path,
-            )
-        if value < low:
-            raise Refusal(
-                f"Invalid '{path}': {kind} below minimum value. Expected a value >= {low}, but got {value} instead.",
-                code=f"{kind}_below_min_value",
-                param=path,
-            )
+        for wrong, word, limit in (
+            (value > high, "above maximum", f"<= {high}"),
+            (value < low, "below minimum", f">= {low}"),
+        ):
+            if wrong:
+                side = "above_max" if value > high else "below_min"
+                raise Refusal(
+                    f"Invalid '{path}': {kind} {word} value. "
+                    f"Expected a value {limit}, but got {value} instead.",
+                    code=f"{kind}_{side}_value",
+                    param=path,
+                )
 
     return check
 
@@ -198,8 +198,8 @@ def string_map(*, max_pairs: int, max_key: int, max_value: int) -> Check:
             raise wrong_type(path, "an object", value)
         if len(value) > max_pairs:
             raise Refusal(
-                f"Invalid '{path}': too many properties. Expected an object with at most {max_pairs} properties, "
-                f"but got an object with {len(value)} properties instead.",
+                f"Invalid '{path}': too many properties. Expected an object with at most {max_pairs} "
+                f"properties, but got an object with {len(value)} properties instead.",
                 code="object_above_max_properties",
                 param=path,
             )

@@ -12,7 +12,7 @@ import webrtcvad
 from voice.rehearsal.model.audio import FRAME_MS, Frame
 
 EAGERNESS_WAIT_MS = {"low": 1600, "medium": 900, "auto": 900, "high": 500}
-"""Silence that ends a turn under `semantic_vad`. The real one weighs meaning and waits 8/4/2 s at the most."""
+"""Silence that ends a turn under `semantic_vad`; the real one weighs meaning and waits 8/4/2 s at most."""
 _START_FRAMES = 3
 _WINDOW_FRAMES = 5
 _RESUME_FRAMES = 2
