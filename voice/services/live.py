@@ -454,7 +454,7 @@ def _store_session(context: CallContext, change: SessionChange) -> None:
     session.status = change.status
     if change.provider_session_id:
         session.provider_session_id = change.provider_session_id[:80]
-    if change.status == SessionStatus.OPEN:
+    if change.status == "open":
         session.opened_at = change.at
     else:
         session.closed_at = change.at
