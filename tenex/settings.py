@@ -314,6 +314,7 @@ LOGGING = {
     "loggers": {
         "uvicorn.access": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        "picows": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "twilio": {"level": "WARNING"},
         "celery": {"level": "WARNING"},
