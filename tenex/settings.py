@@ -59,6 +59,7 @@ def derived_key(purpose: str) -> bytes:
 API_KEY_PEPPER = env.text("API_KEY_PEPPER").encode() or derived_key("api-key")
 STREAM_TOKEN_KEY = derived_key("stream-token")
 PHONE_HASH_KEY = derived_key("phone-hash")
+SLOT_ID_KEY = derived_key("slot-id")
 JWT_KEY = derived_key("jwt")
 CURSOR_KEY = derived_key("cursor")
 SIGNED_URL_KEY = derived_key("signed-url")

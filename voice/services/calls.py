@@ -14,7 +14,7 @@ from django.utils import timezone
 from tenex.events import services as events
 from tenex.lib.wake import wake
 from voice.models import Call, CallStatus, EndReason
-from voice.services import journal
+from voice.services import journal, runs
 
 MOVES: dict[CallStatus, tuple[CallStatus, ...]] = {
     CallStatus.QUEUED: (CallStatus.DIALING,),  # 429: not taken by the carrier, asked again later
@@ -43,11 +43,12 @@ def ring(call_id: uuid.UUID) -> bool:
 
 
 def answer(call_id: uuid.UUID, *, at: datetime | None = None) -> bool:
-    """The call was picked up."""
+    """The call was picked up: the agent's run starts."""
     with transaction.atomic():
         if not move(call_id, CallStatus.IN_PROGRESS, answered_at=at or timezone.now()):
             return False
         _announce(call_id, "call.answered")
+        runs.started(call_id)
     return True
 
 
