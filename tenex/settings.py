@@ -15,6 +15,7 @@ DATA_DIR = Path(env.text("TENEX_DATA_DIR", str(BASE_DIR / "var"))).absolute()
 # --- what runs -----------------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG", default=not env.text("SECRET_KEY"))
 REHEARSAL = env.flag("TENEX_REHEARSAL")
+HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, low=1, high=65535)
 ROLE = env.choice("TENEX_ROLE", "all", ("all", "web", "media", "worker", "beat"))
 TIME_SCALE = env.number("TENEX_TIME_SCALE", 1.0)
