@@ -87,12 +87,9 @@ def _claim(view: ApiView, request: Request, key: str) -> _Claim | IdempotentRequ
     if row.status is not None:
         return row
     taken_over = _Claim(row.pk, now + LEASE)
-    if (
-        row.lease_until > now
-        or not IdempotentRequest.objects.filter(
-            pk=row.pk, status=None, lease_until=row.lease_until
-        ).update(lease_until=taken_over.lease_until)
-    ):
+    if row.lease_until > now or not IdempotentRequest.objects.filter(
+        pk=row.pk, status=None, lease_until=row.lease_until
+    ).update(lease_until=taken_over.lease_until):
         raise Conflict("a request with this key is being worked on", code="idempotency_in_flight")
     return taken_over
 

@@ -42,7 +42,9 @@ def limit_of(query: Mapping[str, str]) -> int:
     if not raw:
         return DEFAULT_LIMIT
     if not (raw.isascii() and raw.isdigit()) or not raw.strip("0"):
-        raise InvalidInput("must be a whole number from 1 to 200", loc=("query", "limit"), type_="int_parsing")
+        raise InvalidInput(
+            "must be a whole number from 1 to 200", loc=("query", "limit"), type_="int_parsing"
+        )
     return MAX_LIMIT if len(raw.lstrip("0")) > 3 else min(int(raw), MAX_LIMIT)
 
 
@@ -71,7 +73,9 @@ def page_in_order[T: Model](rows: QuerySet[T], query: QueryDict, *, by: str, bou
     return _cut(found, limit, binding, lambda last: [getattr(last, by)])
 
 
-def _cut[T: Model](found: list[T], limit: int, binding: bytes, position: Callable[[Any], list[Any]]) -> Page[T]:
+def _cut[T: Model](
+    found: list[T], limit: int, binding: bytes, position: Callable[[Any], list[Any]]
+) -> Page[T]:
     """The page without the row that was read to see whether there is a next one."""
     if len(found) <= limit:
         return Page(found, None)

@@ -87,7 +87,9 @@ _MORE = {
     415: OpenApiResponse(ApplicationError, "The body is not `application/json` (`unsupported_media_type`)."),
     416: OpenApiResponse(ApplicationError, "The range lies outside the file (`range_not_satisfiable`)."),
     422: OpenApiResponse(ValidationErrors, "A field or parameter is wrong."),
-    503: OpenApiResponse(ApplicationError, "Something that this needs does not answer; try again (`unavailable`)."),
+    503: OpenApiResponse(
+        ApplicationError, "Something that this needs does not answer; try again (`unavailable`)."
+    ),
 }
 
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -98,7 +100,9 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     "(`Idempotent-Replayed: true`), with another request 422, while the first is in work 409. Kept for 72 hours.",
 )
 PAGE = (
-    OpenApiParameter("limit", int, description="Items a page: 1 to 200, 50 if absent. Above 200 counts as 200."),
+    OpenApiParameter(
+        "limit", int, description="Items a page: 1 to 200, 50 if absent. Above 200 counts as 200."
+    ),
     OpenApiParameter("cursor", str, description="`next_cursor` of the page before, with the same filters."),
 )
 
@@ -121,10 +125,14 @@ def operation(  # noqa: PLR0917
 
     `errors` are added to those that follow from the shape: a body can be unreadable, too large or wrong.
     """
-    wanted = set(errors) | ({400, 413, 415, 422} if request else set()) | ({409, 422} if idempotent else set())
+    wanted = (
+        set(errors) | ({400, 413, 415, 422} if request else set()) | ({409, 422} if idempotent else set())
+    )
     if parameters:
         wanted.add(422)
-    answers: dict[Any, Any] = {status: response if response is not None else OpenApiResponse(description="Done.")}
+    answers: dict[Any, Any] = {
+        status: response if response is not None else OpenApiResponse(description="Done.")
+    }
     answers |= {429: _ALWAYS[429], 401: _ALWAYS[401]} if public else _ALWAYS
     answers |= {code: _MORE[code] for code in sorted(wanted)}
     decorate: Callable[[Any], Any] = extend_schema(

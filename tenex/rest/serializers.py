@@ -18,7 +18,10 @@ class Input(serializers.Serializer[Any]):
             extra = [name for name in data if name not in self.fields]
             if extra:
                 raise serializers.ValidationError(
-                    {str(name): [serializers.ErrorDetail("unknown field", code="extra_forbidden")] for name in extra}
+                    {
+                        str(name): [serializers.ErrorDetail("unknown field", code="extra_forbidden")]
+                        for name in extra
+                    }
                 )
         return super().to_internal_value(data)
 
@@ -66,7 +69,8 @@ def _measure(value: Any, *, depth: int) -> int:
             return len(value) + 2
         case dict():
             return sum(
-                _measure(name, depth=depth + 1) + _measure(item, depth=depth + 1) for name, item in value.items()
+                _measure(name, depth=depth + 1) + _measure(item, depth=depth + 1)
+                for name, item in value.items()
             )
         case list():
             return sum(_measure(item, depth=depth + 1) + 1 for item in value)

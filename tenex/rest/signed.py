@@ -37,5 +37,9 @@ def opens(token: str, purpose: str, object_id: object) -> bool:
 def _still_good(issuer: str) -> bool:
     kind, _, name = issuer.partition(":")
     if kind == "key":
-        return ApiKey.objects.filter(prefix=name, revoked_at=None).exclude(expires_at__lte=timezone.now()).exists()
+        return (
+            ApiKey.objects.filter(prefix=name, revoked_at=None)
+            .exclude(expires_at__lte=timezone.now())
+            .exists()
+        )
     return User.objects.filter(pk=name, is_active=True).exists()

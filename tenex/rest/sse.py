@@ -187,4 +187,3 @@ class Hubs[Key: Hashable, State]:
         if loop not in self._hubs:
             self._hubs[loop] = self._make()
         return self._hubs[loop]
-

@@ -27,7 +27,10 @@ class AgentIn(Input):
 
     name = f.CharField(max_length=100)
     slug = f.RegexField(
-        r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$", max_length=80, required=False, help_text="Made of the name if absent."
+        r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$",
+        max_length=80,
+        required=False,
+        help_text="Made of the name if absent.",
     )
     profile_id = f.UUIDField(required=False, help_text="The workspace's first voice profile if absent.")
     calendar_id = f.UUIDField(required=False, allow_null=True, help_text="Where the agent books meetings.")
@@ -37,7 +40,9 @@ class AgentIn(Input):
     objective = f.CharField(max_length=4000, required=False, allow_blank=True)
     criteria = CriterionDefinitionIn(many=True, required=False)
     tools = f.ListField(child=f.ChoiceField(choices=TOOL_NAMES), max_length=len(TOOL_NAMES), required=False)
-    note = f.CharField(max_length=300, required=False, allow_blank=True, help_text="Why this version is made.")
+    note = f.CharField(
+        max_length=300, required=False, allow_blank=True, help_text="Why this version is made."
+    )
 
 
 class AgentPatchIn(AgentIn):
@@ -81,7 +86,9 @@ class ProfilePatchIn(ProfileIn):
 class NumberIn(Input):
     """A number of the carrier account."""
 
-    e164 = f.CharField(max_length=40, help_text="In international form, or national in the workspace's region.")
+    e164 = f.CharField(
+        max_length=40, help_text="In international form, or national in the workspace's region."
+    )
     label = f.CharField(max_length=100, required=False, allow_blank=True)
     provider_sid = f.RegexField(r"^PN[0-9a-f]{32}$", required=False, help_text="Twilio's `PN…` id.")
     agent_id = f.UUIDField(required=False, allow_null=True, help_text="Who answers calls to it.")

@@ -103,7 +103,9 @@ class AgentVersionList(ApiView):
         self.known_query(PAGE_PARAMETERS)
         agent = read.agent(self.workspace, agent_id)
         found = page(read.versions(agent), self.query, bound_to=f"versions:{agent.pk}")
-        return Response({"items": AgentVersionOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(
+            {"items": AgentVersionOut(found.items, many=True).data, "next_cursor": found.next_cursor}
+        )
 
 
 class AgentVersionDetail(ApiView):

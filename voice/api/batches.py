@@ -108,7 +108,12 @@ class BatchDetail(ApiView):
     scopes: ClassVar = {"GET": "batches:read"}
 
     @operation(
-        "batches_get", "Get a batch", "One batch with its counters.", tag=TAG, response=BatchOut, errors=(404,)
+        "batches_get",
+        "Get a batch",
+        "One batch with its counters.",
+        tag=TAG,
+        response=BatchOut,
+        errors=(404,),
     )
     def get(self, request: Request, batch_id: uuid.UUID) -> Response:
         self.known_query()
@@ -131,7 +136,9 @@ class BatchResults(ApiView):
         self.known_query(PAGE_PARAMETERS)
         batch = read.one(self.workspace, batch_id)
         found = page_in_order(read.results(batch), self.query, by="position", bound_to=f"results:{batch.pk}")
-        return Response({"items": BatchResultOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(
+            {"items": BatchResultOut(found.items, many=True).data, "next_cursor": found.next_cursor}
+        )
 
 
 class BatchLeads(ApiView):
@@ -152,7 +159,11 @@ class BatchLeads(ApiView):
     def post(self, request: Request, batch_id: uuid.UUID) -> Response:
         batch = read.one(self.workspace, batch_id)
         made = write.append(batch, self.body(AppendLeadsIn)["lead_ids"])
-        answer = {"call_batch_id": str(batch.pk), "accepted": made.accepted, "rejected": _rejected(made.rejected)}
+        answer = {
+            "call_batch_id": str(batch.pk),
+            "accepted": made.accepted,
+            "rejected": _rejected(made.rejected),
+        }
         return created(answer)
 
 

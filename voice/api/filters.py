@@ -16,8 +16,12 @@ class CallFilters(df.FilterSet):  # type: ignore[misc]
     locals()["from"] = df.IsoDateTimeFilter(
         "created_at", lookup_expr="gte", help_text="Created at this instant (ISO 8601) or later."
     )
-    to = df.IsoDateTimeFilter("created_at", lookup_expr="lt", help_text="Created before this instant (ISO 8601).")
-    q = df.CharFilter(method="search", max_length=100, help_text="Part of a phone number or of the lead's name.")
+    to = df.IsoDateTimeFilter(
+        "created_at", lookup_expr="lt", help_text="Created before this instant (ISO 8601)."
+    )
+    q = df.CharFilter(
+        method="search", max_length=100, help_text="Part of a phone number or of the lead's name."
+    )
 
     def search(self, rows: QuerySet[Call], name: str, value: str) -> QuerySet[Call]:
         return rows.filter(
@@ -34,7 +38,9 @@ class BatchFilters(df.FilterSet):  # type: ignore[misc]
     locals()["from"] = df.IsoDateTimeFilter(
         "created_at", lookup_expr="gte", help_text="Created at this instant (ISO 8601) or later."
     )
-    to = df.IsoDateTimeFilter("created_at", lookup_expr="lt", help_text="Created before this instant (ISO 8601).")
+    to = df.IsoDateTimeFilter(
+        "created_at", lookup_expr="lt", help_text="Created before this instant (ISO 8601)."
+    )
     q = df.CharFilter(method="search", max_length=100, help_text="Part of the name or of the reference.")
 
     def search(self, rows: QuerySet[Batch], name: str, value: str) -> QuerySet[Batch]:

@@ -39,7 +39,10 @@ class TransferIn(Input):
     """Whom to hand the caller to."""
 
     to = f.CharField(
-        max_length=40, required=False, default="", help_text="Phone number; the workspace's transfer number if absent."
+        max_length=40,
+        required=False,
+        default="",
+        help_text="Phone number; the workspace's transfer number if absent.",
     )
     reason = f.CharField(max_length=300, required=False, default="")
 
@@ -51,7 +54,9 @@ class BatchIn(Input):
     objective = f.CharField(max_length=4000)
     name = f.CharField(max_length=200, required=False, allow_blank=True)
     agent_id = f.UUIDField(required=False, help_text="The workspace's only agent if absent.")
-    agent_version = f.IntegerField(min_value=1, max_value=2**31 - 1, required=False, help_text="Pin this version.")
+    agent_version = f.IntegerField(
+        min_value=1, max_value=2**31 - 1, required=False, help_text="Pin this version."
+    )
     number_id = f.UUIDField(required=False, help_text="The workspace's first number if absent.")
     calendar_connector_id = f.UUIDField(required=False)
     client_reference = f.CharField(

@@ -67,7 +67,9 @@ class CallSay(ApiView):
     def post(self, request: Request, call_id: uuid.UUID) -> Response:
         call = read.bare(self.workspace, call_id)
         operator.say(call, self.body(SayIn)["text"])
-        audit.record(self.workspace.id, self.principal.actor, "call.say", object_type="call", object_id=call.id)
+        audit.record(
+            self.workspace.id, self.principal.actor, "call.say", object_type="call", object_id=call.id
+        )
         return _done(call)
 
 

@@ -32,7 +32,9 @@ def link(recording: Recording, *, by: str) -> tuple[str, datetime]:
         token, expires_at = signed.issue(_PURPOSE, recording.pk, by=by, ttl_s=TTL_S)
         path = f"/api/v1/voice/recordings/{recording.pk}/media?token={token}"
         return settings.PUBLIC_BASE_URL + path, expires_at
-    return default_storage.url(recording.file), timezone.now() + timedelta(seconds=settings.AWS_QUERYSTRING_EXPIRE)
+    return default_storage.url(recording.file), timezone.now() + timedelta(
+        seconds=settings.AWS_QUERYSTRING_EXPIRE
+    )
 
 
 async def play(request: HttpRequest, recording_id: uuid.UUID) -> HttpResponseBase:
@@ -53,7 +55,9 @@ async def play(request: HttpRequest, recording_id: uuid.UUID) -> HttpResponseBas
     if wanted is not None:
         if first > last:
             return _refuse(
-                416, "the range lies outside the file", "range_not_satisfiable",
+                416,
+                "the range lies outside the file",
+                "range_not_satisfiable",
                 **{"Content-Range": f"bytes */{file.size}"},
             )
         headers["Content-Range"] = f"bytes {first}-{last}/{file.size}"

@@ -99,7 +99,9 @@ class CallOut(Output):
     company_id = f.UUIDField(source="workspace_id", help_text="Your workspace.")
     direction = f.ChoiceField(choices=Direction.choices)
     status = f.ChoiceField(choices=CallStatus.choices)
-    outcome = f.ChoiceField(choices=Outcome.choices, allow_null=True, help_text="Set when `status` is `finalized`.")
+    outcome = f.ChoiceField(
+        choices=Outcome.choices, allow_null=True, help_text="Set when `status` is `finalized`."
+    )
     end_reason = f.ChoiceField(choices=EndReason.choices, allow_null=True)
     locals()["from"] = f.CharField(source="from_number", help_text="E.164; may be withheld or a SIP address.")
     to = f.CharField(source="to_number")
@@ -160,7 +162,10 @@ class ProvisionedSessionOut(Output):
     status = f.ChoiceField(choices=["queued", *SessionStatus.values])
     call_status = f.ChoiceField(choices=CallStatus.choices)
     agent_id = f.UUIDField(allow_null=True)
-    stream_url = f.CharField(allow_null=True, help_text="Browser sessions: a one-time media address.")
+    stream_url = f.CharField(allow_null=True, help_text="Where the media socket is opened, once.")
+    stream_parameters = f.DictField(
+        child=f.CharField(), allow_null=True, help_text="For `start.customParameters`: `token` and `call`."
+    )
     created_at = f.DateTimeField()
 
 

@@ -30,7 +30,9 @@ _PAGE = 200
 AFTER_END = timedelta(minutes=5)
 """How long a stream waits for a call that has ended to be finalized."""
 
-_hubs: sse.Hubs[uuid.UUID, read.Position] = sse.Hubs(lambda: sse.Hub(bus.call_channel, off_loop(read.positions)))
+_hubs: sse.Hubs[uuid.UUID, read.Position] = sse.Hubs(
+    lambda: sse.Hub(bus.call_channel, off_loop(read.positions))
+)
 _journal_after = off_loop(read.journal_after)
 
 
@@ -45,7 +47,9 @@ async def stream(request: HttpRequest, call_id: uuid.UUID) -> HttpResponseBase:
             raise InvalidInput("not an id of this stream", loc=("header", "Last-Event-ID"))
     except (TenexError, APIException) as exc:
         answer = exception_handler(exc, {})
-        return _json(answer.status_code, answer.data, {k: v for k, v in answer.items() if k != "Content-Type"})
+        return _json(
+            answer.status_code, answer.data, {k: v for k, v in answer.items() if k != "Content-Type"}
+        )
     if call.status == CallStatus.FINALIZED and after == call.journal_seq:
         return HttpResponse(status=204)  # EventSource stops to reconnect at 204
     return sse.response(_follow(call_id, after))

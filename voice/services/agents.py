@@ -64,7 +64,9 @@ def update(agent: Agent, data: dict[str, Any], actor: str) -> Agent:
         InvalidInput, Conflict: as in :func:`create`.
     """
     with transaction.atomic():
-        agent = Agent.objects.select_for_update(of=("self",)).select_related("current_version").get(pk=agent.pk)
+        agent = (
+            Agent.objects.select_for_update(of=("self",)).select_related("current_version").get(pk=agent.pk)
+        )
         _set_plain(agent, data)
         current = agent.current_version
         wanted = {name: data[name] for name in VERSIONED if name in data}
@@ -93,9 +95,7 @@ def archive(agent: Agent, actor: str) -> None:
     with transaction.atomic():
         if Agent.objects.filter(pk=agent.pk, archived_at=None).update(archived_at=timezone.now()):
             agent.numbers.update(agent=None)
-            audit.record(
-                agent.workspace_id, actor, "agent.archived", object_type="agent", object_id=agent.id
-            )
+            audit.record(agent.workspace_id, actor, "agent.archived", object_type="agent", object_id=agent.id)
 
 
 def _set_plain(agent: Agent, data: dict[str, Any]) -> None:

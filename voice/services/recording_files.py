@@ -16,9 +16,7 @@ def delete(recording: Recording, actor: str) -> bool:
             return False
         name, row.file, row.status, row.next_at = row.file, "", RecordingStatus.DELETED, None
         row.save(update_fields=["file", "status", "next_at"])
-        audit.record(
-            row.workspace_id, actor, "recording.deleted", object_type="recording", object_id=row.pk
-        )
+        audit.record(row.workspace_id, actor, "recording.deleted", object_type="recording", object_id=row.pk)
         if name:
             transaction.on_commit(lambda: default_storage.delete(name), robust=True)
         wake("voice.postcall.delete_recording", str(row.pk))
