@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/<path:rest>", errors.django_not_found),
     path("admin/", admin.site.urls),
     path("healthz/", include("tenex.server.urls")),
+    path("twilio/", include("voice.ingress.urls")),
 ]
 handler400 = errors.django_bad_request
 handler404 = errors.django_not_found
