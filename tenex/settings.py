@@ -61,6 +61,7 @@ def derived_key(purpose: str) -> bytes:
 API_KEY_PEPPER = env.text("API_KEY_PEPPER").encode() or derived_key("api-key")
 STREAM_TOKEN_KEY = derived_key("stream-token")
 PHONE_HASH_KEY = derived_key("phone-hash")
+SLOT_ID_KEY = derived_key("slot-id")
 JWT_KEY = derived_key("jwt")
 CURSOR_KEY = derived_key("cursor")
 SIGNED_URL_KEY = derived_key("signed-url")
@@ -258,21 +259,22 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["tenex.rest.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["tenex.rest.renderers.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["tenex.rest.renderers.OrjsonParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "tenex.rest.schema.Schema",
     "DEFAULT_FILTER_BACKENDS": [],
     "EXCEPTION_HANDLER": "tenex.rest.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tenex voice",
-    "DESCRIPTION": "AI phone agents that qualify leads.",
+    "DESCRIPTION": "AI phone agents that call and answer leads, qualify them and write what they learned to the CRM.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SERVERS": [{"url": PUBLIC_BASE_URL}],
+    "POSTPROCESSING_HOOKS": ["tenex.api.openapi.finish"],
 }
 RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", 1000, low=1)
 

@@ -12,7 +12,6 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 from tenex.errors import InvalidInput, TenexError
 
@@ -67,7 +66,6 @@ _APPLICATION: tuple[tuple[type[exceptions.APIException], str], ...] = (
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
     """DRF's hook: the answer to any exception of a view."""
-    set_rollback()
     match exc:
         case RateLimited():
             return Response(

@@ -8,7 +8,7 @@ import binascii
 import hashlib
 import hmac
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,24 +49,42 @@ def limit_of(query: Mapping[str, str]) -> int:
 
 
 def page[T: Model](rows: QuerySet[T], query: QueryDict, *, bound_to: str) -> Page[T]:
-    """One page of `rows`, which must have `created_at` and `id` columns.
+    """One page of `rows`, the newest first; they must have `created_at` and `id` columns.
 
     `bound_to` names list and workspace: a cursor of one list or tenant is garbage in another.
 
     Raises:
         InvalidInput: a limit or cursor that makes no sense here.
     """
-    limit = limit_of(query)
-    binding = _binding(query, bound_to)
-    raw = query.get("cursor")
-    if raw is not None:
-        at, last_id = _decode(raw, binding)
+    limit, binding = limit_of(query), _binding(query, bound_to)
+    if (position := _position(query, binding)) is not None:
+        at, last_id = datetime.fromisoformat(position[0]), uuid.UUID(position[1])
         rows = rows.filter(Q(created_at__lte=at) & (Q(created_at__lt=at) | Q(id__lt=last_id)))
     found = list(rows.order_by("-created_at", "-id")[: limit + 1])
+    return _cut(found, limit, binding, lambda last: [last.created_at.isoformat(), str(last.id)])
+
+
+def page_in_order[T: Model](rows: QuerySet[T], query: QueryDict, *, by: str, bound_to: str) -> Page[T]:
+    """As :func:`page`, in ascending order of the unique whole-number column `by`."""
+    limit, binding = limit_of(query), _binding(query, bound_to)
+    if (position := _position(query, binding)) is not None:
+        rows = rows.filter(**{f"{by}__gt": position[0]})
+    found = list(rows.order_by(by)[: limit + 1])
+    return _cut(found, limit, binding, lambda last: [getattr(last, by)])
+
+
+def _cut[T: Model](
+    found: list[T], limit: int, binding: bytes, position: Callable[[Any], list[Any]]
+) -> Page[T]:
+    """The page without the row that was read to see whether there is a next one."""
     if len(found) <= limit:
         return Page(found, None)
-    last: Any = found[limit - 1]
-    return Page(found[:limit], _encode(last.created_at, last.id, binding))
+    return Page(found[:limit], _encode(position(found[limit - 1]), binding))
+
+
+def _position(query: QueryDict, binding: bytes) -> list[Any] | None:
+    raw = query.get("cursor")
+    return None if raw is None else _decode(raw, binding)
 
 
 def _binding(query: QueryDict, bound_to: str) -> bytes:
@@ -75,12 +93,12 @@ def _binding(query: QueryDict, bound_to: str) -> bytes:
     return hashlib.sha256(orjson.dumps([bound_to, filters])).digest()
 
 
-def _encode(at: datetime, last_id: uuid.UUID, binding: bytes) -> str:
-    position = orjson.dumps([at.isoformat(), str(last_id)])
-    return base64.urlsafe_b64encode(_mac(position, binding) + position).rstrip(b"=").decode()
+def _encode(position: list[Any], binding: bytes) -> str:
+    raw = orjson.dumps(position)
+    return base64.urlsafe_b64encode(_mac(raw, binding) + raw).rstrip(b"=").decode()
 
 
-def _decode(cursor: str, binding: bytes) -> tuple[datetime, uuid.UUID]:
+def _decode(cursor: str, binding: bytes) -> list[Any]:
     try:
         raw = base64.b64decode(
             cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True
@@ -92,8 +110,8 @@ def _decode(cursor: str, binding: bytes) -> tuple[datetime, uuid.UUID]:
         raise InvalidInput(
             "not a cursor of this list with these filters", loc=("query", "cursor"), type_="cursor"
         )
-    at, last_id = orjson.loads(position)
-    return datetime.fromisoformat(at), uuid.UUID(last_id)
+    decoded: list[Any] = orjson.loads(position)
+    return decoded
 
 
 def _mac(position: bytes, binding: bytes) -> bytes:

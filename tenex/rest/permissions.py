@@ -1,13 +1,16 @@
 """Scopes: a view says what each of its methods needs, this asks the credential."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
-from rest_framework.request import Request
-from rest_framework.views import APIView
-
 from tenex.workspaces.principal import Principal
+
+if TYPE_CHECKING:  # DRF's settings import this module while its views are being loaded
+    from rest_framework.request import Request
+    from rest_framework.views import APIView
 
 
 class HasScope(BasePermission):
