@@ -248,6 +248,8 @@ DIAL_GRACE_S = env.number("DIAL_GRACE_S", 60.0)
 """How long an ambiguous dial stays unknown before the carrier's call list decides (promises.md R3)."""
 CALL_LEASE_S = env.number("CALL_LEASE_S", 15.0)
 """A media process renews the lease of its live calls; a call without one is swept."""
+FINALIZE_LEASE_S = env.number("FINALIZE_LEASE_S", 15.0)
+"""A worker that finalizes a call renews this lease; without it another worker goes on with the call."""
 WEBHOOK_ALLOWED_PRIVATE_CIDRS = env.items(
     "WEBHOOK_ALLOWED_PRIVATE_CIDRS", "127.0.0.0/8,::1/128" if DEBUG or REHEARSAL else ""
 )

@@ -244,9 +244,7 @@ def _dump(output: dict[str, Any]) -> str:
     text = json.dumps(output, ensure_ascii=False, separators=(",", ":"))
     room = 2000
     while len(text.encode()) > limit and room >= 1:
-        text = json.dumps(
-            {**_cut(output, room), "clipped": True}, ensure_ascii=False, separators=(",", ":")
-        )
+        text = json.dumps({**_cut(output, room), "clipped": True}, ensure_ascii=False, separators=(",", ":"))
         room //= 2
     if len(text.encode()) > limit:
         return '{"error":{"code":"too_long","message":"The result is too long to be given."},"clipped":true}'
