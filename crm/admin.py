@@ -21,7 +21,16 @@ class FollowUpInline(EvidenceInline):
 
 @admin.register(Lead)
 class LeadAdmin(Page):
-    list_display = ("name", "phone", "company", "stage", "qualification", "last_outcome", "last_call_at", "callable")
+    list_display = (
+        "name",
+        "phone",
+        "company",
+        "stage",
+        "qualification",
+        "last_outcome",
+        "last_call_at",
+        "callable",
+    )
     list_filter = ("stage", "qualification", "last_outcome", "workspace")
     search_fields = ("first_name", "last_name", "phone", "email", "company__name")
     date_hierarchy = "created_at"

@@ -6,16 +6,24 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
 
-if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin as _Admin
-    from django.contrib.admin import TabularInline as _Tabular
+__all__ = ["Evidence", "EvidenceInline", "FormBase", "InlineBase", "Page", "in_words"]
+
+if TYPE_CHECKING:  # Django's own classes are generic for the type checker only
+    from django.contrib.admin import ModelAdmin as _DjangoAdmin
+    from django.contrib.admin import TabularInline as _DjangoTabular
+    from django.forms import ModelForm
+
+    AdminBase = _DjangoAdmin[Any]
+    InlineBase = _DjangoTabular[Any, Any]
+    FormBase = ModelForm[Any]
 else:
-    _Admin, _Tabular = ModelAdmin, TabularInline
+    from django.forms import ModelForm as FormBase
+    from unfold.admin import ModelAdmin as AdminBase
+    from unfold.admin import TabularInline as InlineBase
 
 
-class Page(_Admin[Any]):
+class Page(AdminBase):
     """A page on which people edit."""
 
     list_per_page = 50
@@ -41,7 +49,7 @@ class Evidence(_ReadOnly, Page):
     warn_unsaved_form = False
 
 
-class EvidenceInline(_ReadOnly, _Tabular[Any, Any]):
+class EvidenceInline(_ReadOnly, InlineBase):
     extra = 0
     show_change_link = False
     tab = True

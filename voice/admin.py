@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tenex.adminsite import Evidence, EvidenceInline, Page, in_words
+from tenex.adminsite import Evidence, EvidenceInline, FormBase, Page, in_words
 from voice.models import (
     Agent,
     AgentVersion,
@@ -57,7 +57,7 @@ class VoiceProfileAdmin(Page):
     )
 
 
-class AgentForm(forms.ModelForm[Agent]):
+class AgentForm(FormBase):
     """The agent together with the text of its current version: saving a change makes a new version."""
 
     system_prompt = forms.CharField(
@@ -66,10 +66,16 @@ class AgentForm(forms.ModelForm[Agent]):
     )
     objective = forms.CharField(widget=forms.Textarea(attrs={"rows": 3, "class": "w-full"}), required=False)
     criteria = forms.JSONField(
-        required=False, initial=list, help_text='[{"name": "budget", "description": "what would count as met"}]'
+        required=False,
+        initial=list,
+        help_text='[{"name": "budget", "description": "what would count as met"}]',
     )
-    tools = forms.JSONField(required=False, initial=list, help_text="Names of the tools that the agent may use.")
-    note = forms.CharField(required=False, max_length=300, help_text="Why this change? Kept with the version.")
+    tools = forms.JSONField(
+        required=False, initial=list, help_text="Names of the tools that the agent may use."
+    )
+    note = forms.CharField(
+        required=False, max_length=300, help_text="Why this change? Kept with the version."
+    )
 
     class Meta:
         model = Agent
@@ -176,7 +182,16 @@ class JournalInline(EvidenceInline):
 
 @admin.register(Call)
 class CallAdmin(Evidence):
-    list_display = ("created_at", "direction", "other_party", "lead", "status", "outcome", "end_reason", "seconds")
+    list_display = (
+        "created_at",
+        "direction",
+        "other_party",
+        "lead",
+        "status",
+        "outcome",
+        "end_reason",
+        "seconds",
+    )
     list_filter = ("status", "outcome", "direction", "end_reason", "workspace")
     search_fields = ("id", "provider_sid", "from_number", "to_number", "lead__last_name", "lead__first_name")
     date_hierarchy = "created_at"
@@ -225,7 +240,16 @@ class VerdictAdmin(Evidence):
 
 class RecipientInline(EvidenceInline):
     model = Recipient
-    fields = ("position", "lead", "status", "calls_made", "next_at", "outcome", "refusal_code", "refusal_detail")
+    fields = (
+        "position",
+        "lead",
+        "status",
+        "calls_made",
+        "next_at",
+        "outcome",
+        "refusal_code",
+        "refusal_detail",
+    )
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Recipient]:

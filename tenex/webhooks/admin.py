@@ -7,7 +7,6 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin  # noqa: F401 - its templates carry the inlines
 
 from tenex.adminsite import Evidence, EvidenceInline, Page, in_words
 from tenex.errors import InvalidInput

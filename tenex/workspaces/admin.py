@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -12,7 +11,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from tenex.adminsite import Evidence, Page
+from tenex.adminsite import Evidence, FormBase, InlineBase, Page
 from tenex.workspaces.models import ApiKey, AuditEntry, Membership, User, Workspace
 from tenex.workspaces.services import keys
 
@@ -23,7 +22,7 @@ def actor(request: HttpRequest) -> str:
     return f"user:{request.user}"
 
 
-class MembershipInline(admin.TabularInline[Membership, Workspace]):
+class MembershipInline(InlineBase):
     model = Membership
     extra = 0
     autocomplete_fields = ("user",)
@@ -84,7 +83,7 @@ class WorkspaceAdmin(Page):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, Page):  # type: ignore[type-arg, misc]
+class UserAdmin(DjangoUserAdmin, Page):  # type: ignore[type-arg,misc]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -102,7 +101,7 @@ class UserAdmin(DjangoUserAdmin, Page):  # type: ignore[type-arg, misc]
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "name", "password1", "password2")}),)
 
 
-class KeyForm(forms.ModelForm[ApiKey]):
+class KeyForm(FormBase):
     class Meta:
         model = ApiKey
         fields = ("workspace", "name", "scopes", "expires_at")
