@@ -25,6 +25,8 @@ class Call:
         self._ids = itertools.count(1)
         self.response = ""
         self.item = ""
+        self.previous: str | None = None
+        """The last item of the conversation."""
         self.marks: list[str] = []
         """Sent and not returned, in this generation or an older one."""
 
@@ -110,7 +112,8 @@ class Call:
 
     def stops(self) -> list[cmd.Command]:
         got = self.on(ev.SpeechStopped(self.user_item, 0))
-        got += self.on(ev.InputCommitted(self.user_item, self.item or None))
+        got += self.on(ev.InputCommitted(self.user_item, self.previous))
+        self.previous = self.user_item
         self.last = got
         return got
 
@@ -145,8 +148,8 @@ class Call:
         """A whole spoken response; returns the item's id."""
         self.created(server=server)
         item = f"item_{next(self._ids)}"
-        self.on(ev.ItemAdded(item, self.item or None, "message", "assistant"))
-        self.item = item
+        self.on(ev.ItemAdded(item, self.previous, "message", "assistant"))
+        self.item = self.previous = item
         left = ms
         while left > 0:
             self.audio(min(200, left))

@@ -6,9 +6,9 @@ from voice.session import events as ev
 from voice.session.limits import Limits
 
 
-def speaking(ms: float = 2000, **limits: bool) -> Call:
+def speaking(ms: float = 2000) -> Call:
     """The agent has said `ms` of audio, generated completely, none of it heard yet."""
-    call = Call(Limits(**limits)).talking()
+    call = Call().talking()
     call.turn("Tell me more.")
     call.says("one two three four five six seven eight nine ten", ms, server=True)
     return call

@@ -23,7 +23,8 @@ def test_a_mark_corrects_the_clock_in_both_directions() -> None:
     first = p.play("r", "a", 0, 200, now=0.0)
     second = p.play("r", "a", 0, 800, now=0.0)
     part = p.parts["a", 0]
-    assert first and second
+    assert first
+    assert second
     p.mark_returned(first, now=0.5)  # the carrier is 300 ms late
     assert p.heard_ms(part, 0.5) == 200
     assert p.heard_ms(part, 0.7) == pytest.approx(400)
@@ -90,7 +91,8 @@ def test_marks_that_are_not_ours_change_nothing(name: str) -> None:
 def test_a_later_mark_confirms_the_lost_ones_before_it() -> None:
     p = playback()
     names = [p.play("r", "a", 0, 100, now=0.0) for _ in range(5)]
-    assert names[3] and names[1]
+    assert names[3]
+    assert names[1]
     p.mark_returned(names[3], 0.4)
     assert p.heard_ms(p.parts["a", 0], 0.4) == 400
     assert p.mark_returned(names[1], 0.41) == ("repeated", [])
@@ -100,7 +102,8 @@ def test_a_part_is_over_when_complete_and_acknowledged_in_either_order() -> None
     p = playback()
     one = p.play("r", "a", 0, 100, now=0.0)
     two = p.play("r", "b", 0, 100, now=0.0)
-    assert one and two
+    assert one
+    assert two
     assert p.mark_returned(one, 0.1) == ("ok", [])  # more of it may come
     assert [part.item_id for part in p.complete("a", 0)] == ["a"]
     assert p.complete("b", 0) == []

@@ -18,7 +18,8 @@ def test_nothing_is_asked_for_while_a_response_is_active() -> None:
     call.done()
     assert [c.purpose for c in call.now_sent(cmd.CreateResponse)] == ["say"]
     call.created()
-    assert call.done() and [c.purpose for c in call.now_sent(cmd.CreateResponse)] == ["whisper"]
+    assert call.done()
+    assert [c.purpose for c in call.now_sent(cmd.CreateResponse)] == ["whisper"]
 
 
 def test_a_collision_is_asked_again_after_the_active_response() -> None:

@@ -49,7 +49,7 @@ def on_ready(live: Live, event: ModelReady, now: float) -> None:
         live.journal("call.model_ready", **data)
         open_gate(live, now)
         return
-    live.journal("call.model_back", after_ms=int(back_after * 1000), **data)
+    live.journal("call.model_back", after_ms=round(back_after * 1000), **data)
     live.responses.forget("tool", "resume")
     _flush_notes(live)
     flush_early(live)

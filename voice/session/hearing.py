@@ -164,10 +164,10 @@ def _first_audio(live: Live, event: ev.AudioDelta, starts_at: float, now: float)
     if live.closing is not None and live.closing.response_id == event.response_id:
         live.closing.spoken = True
     if live.latency_from is not None:
-        latency_ms, live.latency_from = int((now - live.latency_from) * 1000), None
+        latency_ms, live.latency_from = round((now - live.latency_from) * 1000), None
         live.journal("turn.latency", item_id=event.item_id, ms=latency_ms)
     if live.first_audio_from is not None:
-        first_ms, live.first_audio_from = int((now - live.first_audio_from) * 1000), None
+        first_ms, live.first_audio_from = round((now - live.first_audio_from) * 1000), None
         live.journal("call.first_audio", ms=first_ms)
 
 

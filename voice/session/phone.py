@@ -71,7 +71,9 @@ def on_media_timer(live: Live, now: float) -> None:
         live.timers.set(Timer.MEDIA, due)
     else:
         live.count("media_lost")
-        ending.hang_up(live, EndReason.MEDIA_LOST, now)
+        closing = live.closing
+        decided = closing is not None and closing.kind == "hangup"
+        ending.hang_up(live, closing.reason if closing and decided else EndReason.MEDIA_LOST, now)
 
 
 # --- marks ----------------------------------------------------------------------------------------

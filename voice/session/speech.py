@@ -8,7 +8,6 @@ from voice.session.responses import Intent
 from voice.session.state import Live
 from voice.session.timers import Timer
 
-
 _ROUNDING_MS = 1e-6
 
 

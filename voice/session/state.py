@@ -207,7 +207,7 @@ class Live:
         return True
 
     def clock_ms(self, now: float) -> int:
-        return max(0, int((now - self.started_at) * 1000))
+        return max(0, round((now - self.started_at) * 1000))
 
     def event_id(self, prefix: str) -> str:
         self.ids += 1

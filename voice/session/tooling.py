@@ -107,7 +107,7 @@ def _end_run(live: Live, run: Run, output: str, *, ok: bool, now: float) -> None
         call_id=run.call_id,
         name=run.name,
         ok=ok,
-        ms=int((now - run.started_at) * 1000),
+        ms=round((now - run.started_at) * 1000),
     )
     if not run.group:
         return
