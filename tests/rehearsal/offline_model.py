@@ -15,6 +15,8 @@ from tenex.lib.clock import Clock
 from voice.rehearsal.model.options import Options
 from voice.rehearsal.model.state import MODEL, OfflineModel
 from voice.rehearsal.openai_server import build_app
+from voice.rehearsal.scenario import CallerStep, Scenario
+from voice.rehearsal.stage import SpokenLine, Stage
 
 KEY = "sk-offline-0123456789"
 SILENCE = b"\xff"
@@ -28,41 +30,33 @@ class ToneVoice:
         return b"\x20" * (len(text) * 40 * (48 if audio_format == "audio/pcm" else 8))
 
 
-class Script:
-    """One call's script as the stage would keep it: `("agent", steps)` and `("caller", text)` entries."""
+REMOTE = "+14155550101"
 
-    name = "test"
+
+class Script:
+    """One answered call on a stage: `("agent", steps)` and `("caller", text)` entries in order."""
 
     def __init__(self, entries: Sequence[tuple[str, Any]]) -> None:
-        self.entries = list(entries)
-        self.spoken: list[str] = []
-        self.in_line = False
+        self.stage = Stage()
+        script = [{who: what} for who, what in entries]
+        scenario = Scenario.model_validate({"name": "test", "script": script})
+        self.call = self.stage.enter(
+            remote=REMOTE, local="+14155550100", direction="inbound", scenario=scenario
+        )
 
-    def part_for(self, instructions: str) -> "Script | None":
-        return self if "+14155550101" in instructions else None
+    def begin_line(self) -> SpokenLine:
+        """The carrier begins to play the caller's next line."""
+        steps = enumerate(self.call.scenario.script)
+        index, text = next(
+            (at, step.say)
+            for at, step in steps
+            if at > self.call.caller_at and isinstance(step, CallerStep) and step.say
+        )
+        return self.call.begin_line(index, text, duration_ms=len(speech()) // 8)
 
-    def agent_is_next(self) -> bool:
-        return bool(self.entries) and self.entries[0][0] == "agent"
-
-    def agent_is_over(self) -> bool:
-        return not any(who == "agent" for who, _ in self.entries)
-
-    def take_agent(self) -> list[object]:
-        steps = self.entries.pop(0)[1]
-        return steps if isinstance(steps, list) else [steps]
-
-    def take_spoken(self) -> str:
-        spoken, self.spoken = " ".join(self.spoken), []
-        return spoken
-
-    def speaking(self) -> bool:
-        return self.in_line
-
-    def say_next(self) -> str:
-        """The caller's next line is played now."""
-        line = str(self.entries.pop(0)[1])
-        self.spoken.append(line)
-        return line
+    def say_next(self) -> None:
+        """The caller's next line has been played."""
+        self.call.end_line(self.begin_line())
 
 
 class Server:
@@ -82,7 +76,9 @@ class Server:
 async def serving(
     stage: Script | None = None, *, scale: float = 10.0, options: Options | None = None
 ) -> AsyncIterator[Server]:
-    app = build_app(stage, ToneVoice(), api_key=KEY, clock=Clock(scale), options=options)
+    app = build_app(
+        stage.stage if stage else None, ToneVoice(), api_key=KEY, clock=Clock(scale), options=options
+    )
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -123,7 +119,7 @@ class Client:
             },
             "output": {"format": {"type": "audio/pcmu"}, "voice": "marin", **session.pop("output", {})},
         }
-        body = {"type": "realtime", "instructions": "Caller number: +14155550101", "audio": audio, **session}
+        body = {"type": "realtime", "instructions": f"Caller number: {REMOTE}", "audio": audio, **session}
         await self.send("session.update", event_id="cfg", session=body)
         return await self.until("session.updated")
 

@@ -332,7 +332,7 @@ async def test_semantic_detection_waits_by_eagerness() -> None:
 
 async def test_idle_timeout_prompts_the_caller() -> None:
     async with (
-        serving(Script([("agent", HELLO), ("caller", "")]), scale=50.0) as server,
+        serving(Script([("agent", HELLO), ("caller", {"silence_s": 60})]), scale=50.0) as server,
         connected(server) as client,
     ):
         detection = {"type": "server_vad", "idle_timeout_ms": 5000}
@@ -350,16 +350,53 @@ async def test_a_breath_in_a_line_is_not_an_answer() -> None:
     stage = Script([("caller", "One. Two."), ("agent", "I see.")])
     async with serving(stage, scale=1.0) as server, connected(server) as client:
         await client.configure()
-        stage.in_line = True
+        line = stage.begin_line()
         await client.speak()
         await client.until("response.created")
         await client.speak(tail_ms=0)
         assert (await spoken(client))["output"] == []  # taken back before a word was said
-        stage.in_line = False
-        stage.say_next()
+        stage.call.end_line(line)
         await client.append(SILENCE * 8 * 700)
         assert said(await spoken(client)) == "I see."
         assert [fact["text"] for fact in server.truth["heard"]] == ["", "One. Two."]
+
+
+async def test_silence_at_the_end_of_a_line_only_delays_the_answer() -> None:
+    stage = Script([("caller", "One."), ("agent", "I see.")])
+    async with serving(stage, scale=1.0) as server, connected(server) as client:
+        await client.configure()
+        line = stage.begin_line()
+        await client.speak()
+        await client.until("response.created")
+        stage.call.end_line(line)
+        assert said(await spoken(client)) == "I see."
+        item_id = server.truth["heard"][0]["item_id"]
+        assert (await transcript_of(client, item_id))["transcript"] == "One."
+
+
+async def test_a_new_session_goes_on_where_the_old_one_was_lost() -> None:
+    script = [
+        ("agent", ["First.", {"fault": "rst"}, "Second."]),
+        ("caller", "Yes we need it next month."),
+        ("agent", "Third."),
+    ]
+    stage = Script(script)
+    async with serving(stage) as server:
+        async with connected(server) as client:
+            await client.configure()
+            await client.send("response.create", response={"metadata": {"purpose": "greeting"}})
+            await client.until("response.output_item.done")
+            with pytest.raises(websockets.ConnectionClosedError):
+                await spoken(client)
+        await wait_closed(server)
+        async with connected(server) as client:
+            await client.configure()
+            await client.send("response.create", response={"metadata": {"purpose": "resume"}})
+            assert said(await spoken(client)).endswith("Second.")
+            stage.say_next()
+            await client.speak()
+            assert said(await spoken(client)) == "Third."
+            assert server.truth["scenario"] == "test"
 
 
 async def test_session_ends_at_the_cap() -> None:

@@ -15,14 +15,17 @@ from tenex.lib.clock import Clock
 from voice.rehearsal import responses
 from voice.rehearsal.http_api import check_key, error_shape, json_response
 from voice.rehearsal.model import control
-from voice.rehearsal.model.faults import Fault, strike
-from voice.rehearsal.model.mind import Minds, Stage
+from voice.rehearsal.model.agent_voice import AgentVoice
+from voice.rehearsal.model.faults import SCRIPTED, Armed, Fault, strike
+from voice.rehearsal.model.mind import Minds
 from voice.rehearsal.model.options import CATALOGUE, KnownModel, Options
 from voice.rehearsal.model.outbox import Outbox
 from voice.rehearsal.model.session import RealtimeSession
 from voice.rehearsal.model.shapes import Json, Refusal
 from voice.rehearsal.model.state import MODEL, OfflineModel
 from voice.rehearsal.model.steps import Voice
+from voice.rehearsal.speech import Speech
+from voice.rehearsal.stage import Stage
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +34,7 @@ _MAX_FRAME_BYTES = 24 * 1024 * 1024
 
 def build_app(
     stage: Stage | None,
-    voice: Voice,
+    speech: Speech | Voice,
     *,
     api_key: str | None = None,
     clock: Clock | None = None,
@@ -40,12 +43,15 @@ def build_app(
     """The server as an aiohttp application.
 
     `stage` knows which caller line was played on which call (None: a small built-in conversation);
-    `api_key` is the only key that is let in (None: any). State is reachable as `app[MODEL]`.
+    `speech` renders the agent's lines; `api_key` is the only key that is let in (None: any). State is
+    reachable as `app[MODEL]`.
     """
     options = options or Options()
     if api_key is not None:
         options = replace(options, api_keys=options.api_keys | {api_key})
-    model = OfflineModel(Minds(stage), voice, clock or Clock(), options)
+    clock = clock or Clock()
+    voice = AgentVoice(speech) if isinstance(speech, Speech) else speech
+    model = OfflineModel(Minds(stage, clock), voice, clock, options)
     app = web.Application(middlewares=[error_shape], client_max_size=8 * 1024 * 1024)
     app[MODEL] = model
     app.router.add_get("/v1/realtime", realtime)
@@ -86,6 +92,7 @@ async def _serve(model: OfflineModel, ws: web.WebSocketResponse, outbox: Outbox,
         clock=model.clock,
         options=model.options,
     )
+    session.responder.on_break = lambda kind: strike(session, Armed(SCRIPTED[kind]))
     model.remember(session)
     session.open()
     for armed in model.faults.take_for_session():

@@ -42,6 +42,15 @@ class Fault(StrEnum):
     VERDICT_SLOW = "verdict_slow"
 
 
+SCRIPTED = {
+    "fin": Fault.DROP_FIN,
+    "rst": Fault.DROP_RST,
+    "blackhole": Fault.BLACKHOLE,
+    "session_expired": Fault.SESSION_EXPIRED,
+    "malformed": Fault.MALFORMED_JSON,
+    "trickle": Fault.TRICKLE,
+}
+"""Faults of the scenario grammar that strike the session (`quota` fails the response itself)."""
 _CONNECTION = {
     Fault.UNAUTHORIZED,
     Fault.HANDSHAKE_QUOTA,

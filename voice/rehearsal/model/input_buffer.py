@@ -42,8 +42,14 @@ class InputBuffer:
         return self._detector is not None and self._detector.speaking
 
     @property
-    def uncommitted_ms(self) -> float:
-        return self.appended_ms - self.start_ms
+    def silence_ms(self) -> int:
+        """Silence at the end of a turn that the detector has closed."""
+        return 0 if self._detector is None else self._detector.silence_ms
+
+    @property
+    def prefix_ms(self) -> int:
+        """Audio before the first sound that belongs to a turn."""
+        return 0 if self._detector is None else self._detector.prefix_ms
 
     def append(self, audio: str) -> list[SpeechBegan | SpeechEnded]:
         """Take base64 audio; returns the turns that begin or end in it.

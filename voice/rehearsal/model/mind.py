@@ -1,248 +1,261 @@
 """What the offline model hears and answers: the scenario's lines, and a little small talk around them.
 
-It is a script and no intelligence. A response is made of the script's next `agent` entry whenever it is the
+It is a script and no intelligence. A response is made of the script's next `agent` actions whenever it is the
 agent's turn; a response that the script does not expect (a re-prompt, a goodbye, a summary beside the call)
 gets a stock line and leaves the script where it is. A line that is interrupted counts as said.
 """
 
-import re
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Protocol
+from typing import assert_never
 
 import orjson
 
+from tenex.lib.clock import Clock
+from voice.rehearsal import scenario
+from voice.rehearsal.model import small_talk
 from voice.rehearsal.model.shapes import Json
-from voice.rehearsal.model.state import MindMaker
-from voice.rehearsal.model.steps import Cue, Mind, Say, Step, UseTool
+from voice.rehearsal.model.steps import Break, Cue, Mind, Say, Step, Think, UseTool
+from voice.rehearsal.scenario import AgentAction, ScenarioError
+from voice.rehearsal.stage import AgentCursor, SpokenLine, Stage, StageCall
 
-CLOSING = "Thank you very much for your time. Goodbye."
-_STOCK = {
-    "greeting": "Hello, thank you for calling. How can I help you?",
-    "tool": "All right, that is done.",
-    "reprompt": "Are you still there?",
-    "goodbye": CLOSING,
-    "whisper": "Of course.",
-    "resume": "Sorry, the line was gone for a moment. Please go on.",
-    "dtmf": "Thank you.",
-}
-_SMALL_TALK = (
-    "Hello, thank you for calling. How can I help you?",
-    "I see. May I ask what your name is?",
-    "Thank you. And when would it suit you to talk to one of my colleagues?",
-    "Very good, I have made a note of that. Is there anything else?",
-)
-"""The built-in conversation for clients that come without a scenario."""
-
-
-class Part(Protocol):
-    """One call's script, as the stage keeps it for both doubles."""
-
-    @property
-    def name(self) -> str:
-        """The scenario's name."""
-
-    def agent_is_next(self) -> bool:
-        """The script expects the agent to speak now."""
-
-    def agent_is_over(self) -> bool:
-        """There are no agent entries left."""
-
-    def take_agent(self) -> Sequence[object]:
-        """The next agent entry: strings, or mappings with `say`, or with `tool` and `args`."""
-
-    def take_spoken(self) -> str:
-        """Text of the caller lines that became whole since it was last asked."""
-
-    def speaking(self) -> bool:
-        """The caller is in the middle of a line."""
-
-
-class Stage(Protocol):
-    """Both doubles' shared memory."""
-
-    def part_for(self, instructions: str) -> Part | None:
-        """The call that these session instructions belong to, if it can be told."""
-
-
-class Minds(MindMaker):
-    def __init__(self, stage: Stage | None) -> None:
-        self._stage = stage
-
-    def make(self) -> Mind:
-        return ScriptedMind(self._stage)
+_WHOLE = 0.7
+"""A line counts as heard when so much of its length was speech; the rest are pauses in it."""
+_LAG_S = 0.2
+"""The sound of a line reaches the model a little later than the carrier has sent it."""
 
 
 class ScriptedMind:
-    """A :class:`Mind` that follows a scenario, or the built-in conversation."""
+    """A :class:`Mind` that follows a scenario, or the built-in conversation where there is none."""
 
-    def __init__(self, stage: Stage | None) -> None:
-        self._stage = stage
-        self._part: Part | None = None
-        self._pending: list[Step] = []
-        """The rest of an agent entry, after a tool call: goes on when its output is there."""
-        self._small_talk = list(_SMALL_TALK)
-        self._closed = False
-        self._last: Json = None
-        self._open_calls = 0
-        """Tool calls whose output has not come."""
-        self._tool_answered = False
+    def __init__(self, stage: Stage | None, clock: Clock, players: "dict[str, ScriptedMind]") -> None:
+        """`players`: who plays each call, by its id; shared by all minds of the server."""
+        self.players = players
+        self.problems: list[str] = []
+        self.stage = stage
+        self.clock = clock
+        self.call: StageCall | None = None
+        self.conversation = list(small_talk.CONVERSATION)
+        self.closed = False
+        """Goodbye has been said, or `end_call` was called."""
+        self.tool_answered = False
+        self._heard_ms = 0.0
 
     @property
     def scenario(self) -> str | None:
-        return None if self._part is None else self._part.name
+        return None if self.call is None else self.call.scenario.name
+
+    @property
+    def cursor(self) -> AgentCursor | None:
+        return None if self.call is None else self.call.agent
 
     def meet(self, instructions: str) -> None:
-        if self._part is None and self._stage is not None:
-            self._part = self._stage.part_for(instructions)
+        """Find the call. One that was played before (a new session after a lost one) goes on where it was."""
+        if self.call is None and self.stage is not None:
+            self.call = self.stage.claim(instructions)
 
-    def hear(self) -> str:
-        return "" if self._part is None else self._part.take_spoken()
+    @property
+    def plays(self) -> bool:
+        """This session is the one that plays its call; of two on one call, the last to hear or answer."""
+        return self.call is not None and self.players.get(self.call.id) is self
 
-    def mid_line(self) -> bool:
-        return self._part is not None and self._part.speaking()
+    def _take_over(self) -> None:
+        if self.call is None or self.plays:
+            return
+        if self.players.get(self.call.id) is not None:  # what the lost session had begun will not end
+            self.call.agent.open_tool = None
+            self.call.agent.responding = 0
+        self.players[self.call.id] = self
+        for call_id, mind in list(self.players.items()):
+            if mind.call is not None and mind.call.over:
+                del self.players[call_id]
+
+    # --- hearing ------------------------------------------------------------------------------------
+
+    def hear(self, speech_ms: float | None) -> str | None:
+        self._take_over()
+        pending = self._pending()
+        if speech_ms is not None:
+            self._heard_ms += speech_ms
+            expected_ms = _WHOLE * sum(line.duration_ms for line in pending)
+            if pending and (pending[-1].finished_at is None or self._heard_ms < expected_ms):
+                return None
+        return self.hear_rest()
+
+    async def line_over(self, wait_s: float) -> None:
+        pending = self._pending()
+        if not pending:
+            return
+        if pending[-1].finished_at is not None:  # sent, but not all of it has arrived here
+            await self.clock.sleep(wait_s)
+            return
+        try:
+            async with asyncio.timeout(self.clock.real_s(wait_s)):
+                await pending[-1].finished.wait()
+        except TimeoutError:
+            return
+        await self.clock.sleep(_LAG_S)
+
+    def hear_rest(self) -> str:
+        self._heard_ms = 0.0
+        return "" if self.cursor is None else " ".join(line.text for line in self.cursor.hear())
+
+    def _pending(self) -> list[SpokenLine]:
+        return [] if self.cursor is None else self.cursor.pending()
+
+    # --- answering ----------------------------------------------------------------------------------
 
     def tool_result(self, name: str, output: str) -> None:
+        self.tool_answered = True
+        if self.cursor is None:
+            return
         try:
-            self._last = orjson.loads(output)
+            parsed: Json = orjson.loads(output)
         except orjson.JSONDecodeError:
-            self._last = output
-        self._open_calls = max(0, self._open_calls - 1)
-        self._tool_answered = True
+            parsed = output
+        self.cursor.tool_answered(name, parsed)
 
-    def answer(self, cue: Cue) -> list[Step]:
-        if cue.out_of_band:
-            return [Say("Noted.")]
-        if cue.purpose == "say":
-            return [Say(_verbatim(cue))]
-        if cue.idle or cue.purpose in ("reprompt", "goodbye"):
-            return [Say(_STOCK[cue.purpose or "reprompt"])]
-        if self._open_calls and not self._tool_answered:
-            return [Say("One moment, please.")]
-        after_tool, self._tool_answered = self._tool_answered, False
-        if after_tool and not cue.purpose:
+    def answer(self, cue: Cue) -> "ScriptedAnswer":
+        if not cue.out_of_band and cue.purpose is None and self.tool_answered:
             cue = replace(cue, purpose="tool")
-        return self._from_script(cue)
-
-    def cut_short(self, unspoken: list[Step]) -> None:
-        """An interrupted entry counts as said: what was left of it is not taken up again."""
-        self._pending = []
-        self._open_calls = 0
-        if any(isinstance(step, UseTool) and step.name == "end_call" for step in unspoken):
-            self._closed = False
-
-    # --- the script ---------------------------------------------------------------------------------
-
-    def _from_script(self, cue: Cue) -> list[Step]:
-        if not self._pending:
-            stock = self._refill(cue)
-            if stock is not None:
-                return stock
-        return self._until_tool()
-
-    def _refill(self, cue: Cue) -> list[Step] | None:
-        """Take the next agent entry of the script; a stock answer instead if it is not its turn."""
-        stock = _STOCK.get(cue.purpose or "")
-        if self._part is not None and self._part.agent_is_next():
-            self._pending = [_step(entry) for entry in self._part.take_agent()]
-            return None
-        if self._closed:
-            return [Say("Goodbye.")]
-        if cue.purpose == "tool" and stock:
-            return [Say(stock)]
-        if self._part is None and self._small_talk and cue.purpose in (None, "greeting"):
-            self._pending = [Say(self._small_talk.pop(0))]
-            return None
-        if (self._part is None or self._part.agent_is_over()) and not stock:
-            return self._close(cue)
-        return [Say(stock or "Yes, please go on.")]
-
-    def _until_tool(self) -> list[Step]:
-        """Steps up to and with the first tool call; what follows needs its output."""
-        steps: list[Step] = []
-        while self._pending:
-            step = self._pending.pop(0)
-            match step:
-                case Say(text):
-                    steps.append(Say(str(fill(text, self._last))))
-                case UseTool(name, arguments):
-                    filled = {key: fill(value, self._last) for key, value in arguments.items()}
-                    steps.append(UseTool(name, filled))
-                    self._open_calls += 1
-                    self._closed = self._closed or name == "end_call"
-                    break
-        return steps
-
-    def _close(self, cue: Cue) -> list[Step]:
-        """The script is over: say goodbye once, hang up if that is allowed, then only be polite."""
-        self._closed = True
-        closing: list[Step] = [Say(CLOSING)]
-        if "end_call" in cue.tools:
-            self._open_calls += 1
-            closing.append(UseTool("end_call", {"reason": "conversation finished"}))
-        return closing
+        if not cue.out_of_band:
+            self._take_over()
+            self.tool_answered = False
+        return ScriptedAnswer(self, cue)
 
 
-def _step(entry: object) -> Step:
-    match entry:
-        case Say() | UseTool():
-            return entry
-        case str():
-            return Say(entry)
-        case {"say": str(text)}:
-            return Say(text)
-        case {"tool": str(name), **rest}:
-            arguments = rest.get("args") or {}
-            return UseTool(name, dict(arguments) if isinstance(arguments, dict) else {})
-        case _:
-            raise ValueError(f"not an agent step: {entry!r}")
+class ScriptedAnswer:
+    """One response: script actions one at a time, so that an interruption leaves the rest in the script."""
 
+    def __init__(self, mind: ScriptedMind, cue: Cue) -> None:
+        self._mind = mind
+        self._cue = cue
+        self._steps: Iterator[Step] | None = None
+        if mind.cursor is not None and not cue.out_of_band:
+            mind.cursor.begin_response()
 
-def _verbatim(cue: Cue) -> str:
-    """What `purpose: say` asks for: `metadata.text`, else the quoted part of the instructions, else all."""
-    if text := cue.metadata.get("text"):
-        return text
-    instructions = cue.instructions or ""
-    quoted = re.search(r"[\"“](.+)[\"”]", instructions, re.DOTALL)
-    if quoted:
-        return quoted.group(1).strip()
-    return instructions.rpartition("\n")[2].strip() or "Yes."
+    def next_step(self) -> Step | None:
+        if self._steps is None:
+            self._steps = self._all()
+        return next(self._steps, None)
 
+    def over(self, *, completed: bool) -> None:
+        cursor = self._mind.cursor
+        if cursor is None or self._cue.out_of_band or not self._mind.plays:
+            return
+        if not completed:
+            cursor.open_tool = None
+        cursor.end_response()
 
-_PLACEHOLDER = re.compile(r"\{\{\s*last((?:\.\w+)*)\s*\}\}")
+    # --- which steps --------------------------------------------------------------------------------
 
-
-def fill(value: Json, last: Json) -> Json:
-    """Replace `{{ last.path.0.key }}` by that value of the last tool output (JSON).
-
-    A value that is one placeholder and nothing else keeps the type of what it names. A path that leads
-    nowhere becomes an empty string: a tool that is called with it must answer so.
-    """
-    match value:
-        case str():
-            whole = _PLACEHOLDER.fullmatch(value.strip())
-            if whole:
-                found = _follow(last, whole.group(1))
-                return "" if found is None else found
-            return _PLACEHOLDER.sub(lambda match: _as_text(_follow(last, match.group(1))), value)
-        case list():
-            return [fill(member, last) for member in value]
-        case dict():
-            return {key: fill(member, last) for key, member in value.items()}
-        case _:
-            return value
-
-
-def _as_text(value: Json) -> str:
-    return "" if value is None else value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _follow(value: Json, path: str) -> Json:
-    for name in path.split(".")[1:]:
-        if isinstance(value, dict):
-            value = value.get(name)
-        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-            value = value[int(name)]
+    def _all(self) -> Iterator[Step]:
+        cue, mind = self._cue, self._mind
+        if cue.out_of_band:
+            yield Say(small_talk.BESIDE)
+        elif cue.purpose == "say":
+            yield Say(small_talk.verbatim(cue))
+        elif cue.idle or cue.purpose in ("reprompt", "goodbye"):
+            yield Say(small_talk.BY_PURPOSE[cue.purpose or "reprompt"])
+        elif mind.cursor is None:
+            yield from self._conversation()
         else:
+            yield from self._script(mind.cursor)
+
+    def _conversation(self) -> Iterator[Step]:
+        """Without a scenario."""
+        mind, purpose = self._mind, self._cue.purpose
+        if mind.closed:
+            yield Say(small_talk.FAREWELL)
+        elif purpose in small_talk.BY_PURPOSE and purpose != "greeting":
+            yield Say(small_talk.BY_PURPOSE[purpose])
+        elif mind.conversation:
+            yield Say(mind.conversation.pop(0))
+        else:
+            yield from self._close()
+
+    def _script(self, cursor: AgentCursor) -> Iterator[Step]:
+        purpose = self._cue.purpose
+        if purpose == "resume":
+            # Words that fell into the gap are lost on a real model; the script's caller does not repeat them.
+            cursor.hear()
+            yield Say(small_talk.BY_PURPOSE["resume"])
+        if cursor.open_tool is not None:
+            yield Say(small_talk.PATIENCE)
+            return
+        acted = False
+        while cursor.peek() is not None and (action := cursor.take()) is not None:
+            step = self._step(cursor, action)
+            if step is None:
+                continue
+            acted = True
+            yield step
+            if isinstance(step, UseTool):
+                return
+        if acted or purpose == "resume":
+            return
+        if self._mind.closed:
+            yield Say(small_talk.FAREWELL)
+        elif purpose in small_talk.BY_PURPOSE:
+            yield Say(small_talk.BY_PURPOSE[purpose])
+        elif cursor.over:
+            yield from self._close()
+        else:
+            yield Say(small_talk.GO_ON)
+
+    def _step(self, cursor: AgentCursor, action: AgentAction) -> Step | None:
+        """The script's action as a step of ours; None (and a problem on record) if it cannot be done."""
+        try:
+            match action:
+                case scenario.Say():
+                    text = scenario.fill_text(action.say, cursor.context)
+                    cursor.said.append(text)
+                    return Say(text)
+                case scenario.UseTool():
+                    return self._tool(cursor, action)
+                case scenario.Think():
+                    return Think(action.think_s)
+                case scenario.Fault():
+                    if cursor.fault_done:
+                        return None
+                    cursor.fault_done = True
+                    return Break(action.fault.value)
+                case _:
+                    assert_never(action)
+        except ScenarioError as exc:
+            cursor.open_tool = None
+            self._mind.problems.append(str(exc))
             return None
-    return value
+
+    def _tool(self, cursor: AgentCursor, action: scenario.UseTool) -> Step | None:
+        if action.tool not in self._cue.tools:
+            cursor.open_tool = None
+            self._mind.problems.append(f"the script calls '{action.tool}', which is not offered")
+            return None
+        arguments = scenario.fill(action.args, cursor.context)
+        filled = arguments if isinstance(arguments, dict) else {}
+        cursor.tool_called(action.tool, filled)
+        self._mind.closed = self._mind.closed or action.tool == "end_call"
+        return UseTool(action.tool, filled)
+
+    def _close(self) -> Iterator[Step]:
+        """The script is over: say goodbye once and hang up if that is allowed."""
+        yield Say(small_talk.CLOSING)
+        self._mind.closed = True
+        if "end_call" in self._cue.tools:
+            if self._mind.cursor is not None:
+                self._mind.cursor.tool_called("end_call", {})
+            yield UseTool("end_call", {"reason": "the conversation is finished"})
+
+
+class Minds:
+    """Makes the mind of each new session."""
+
+    def __init__(self, stage: Stage | None, clock: Clock) -> None:
+        self._stage = stage
+        self._clock = clock
+        self._players: dict[str, ScriptedMind] = {}
+
+    def make(self) -> Mind:
+        return ScriptedMind(self._stage, self._clock, self._players)

@@ -9,6 +9,7 @@ import base64
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 import orjson
 import structlog
@@ -19,11 +20,18 @@ from voice.rehearsal.model.items import Conversation, Item, new_id, text_tokens
 from voice.rehearsal.model.options import Options
 from voice.rehearsal.model.outbox import Outbox
 from voice.rehearsal.model.shapes import Json
-from voice.rehearsal.model.steps import Say, Step, UseTool, Voice
+from voice.rehearsal.model.steps import Answering, Break, Say, Think, UseTool, Voice
 from voice.rehearsal.model.usage import AGENT_MS_PER_TOKEN, Reading
 
 log = structlog.get_logger(__name__)
 
+QUOTA: dict[str, Json] = {
+    "type": "insufficient_quota",
+    "code": "insufficient_quota",
+    "message": "You exceeded your current quota, please check your plan and billing details.",
+}
+SURVIVED = ("malformed", "trickle")
+"""Faults that leave the connection open."""
 _TRANSCRIPT_LEAD_MS = 200
 _ARGUMENT_CHARS = 16
 _BACKLOG_FRAMES = 400
@@ -60,13 +68,14 @@ class Reply:
     clock: Clock
     voice: Voice
     options: Options
+    answering: Answering
     on_done: Callable[["Reply"], None]
+    on_break: Callable[[str], None]
     id: str = field(default_factory=lambda: new_id("resp"))
     status: str = "in_progress"
     reason: str | None = None
     error: dict[str, Json] | None = None
     output: list[dict[str, Json]] = field(default_factory=list)
-    unspoken: list[Step] = field(default_factory=list)
     spoken_ms: float = 0.0
     first_audio_at: float | None = None
     """Scaled clock at the first audio delta."""
@@ -77,8 +86,8 @@ class Reply:
 
     # --- life ---------------------------------------------------------------------------------------
 
-    def start(self, think: Callable[[], Awaitable[list[Step]]]) -> None:
-        """Announce the response and produce what `think` returns in a task of its own."""
+    def start(self, ready: Callable[[], Awaitable[None]]) -> None:
+        """Announce the response and, once `ready` has returned, produce its steps in a task of its own."""
         self.outbox.emit("response.created", response=self.wire())
         limits = self.options.requests_per_minute, self.options.tokens_per_minute
         self.outbox.emit(
@@ -88,7 +97,7 @@ class Reply:
                 {"name": "tokens", "limit": limits[1], "remaining": limits[1] - 5_000, "reset_seconds": 1.5},
             ],
         )
-        self._task = asyncio.get_running_loop().create_task(self._run(think))
+        self._task = asyncio.get_running_loop().create_task(self._run(ready))
 
     def stop(self, reason: str) -> None:
         """Cancel now: open parts are closed as incomplete and `response.done` says why."""
@@ -99,16 +108,26 @@ class Reply:
         self.error = error
         self._finish("failed", None)
 
-    async def _run(self, think: Callable[[], Awaitable[list[Step]]]) -> None:
+    async def _run(self, ready: Callable[[], Awaitable[None]]) -> None:
         try:
-            self.unspoken = list(await think())
-            while self.unspoken and self.status == "in_progress":
-                step = self.unspoken.pop(0)
+            await ready()
+            while self.status == "in_progress" and (step := self.answering.next_step()) is not None:
                 match step:
                     case Say():
                         await self._say(step.text)
                     case UseTool():
                         await self._call(step)
+                    case Think():
+                        await self.clock.sleep(step.seconds)
+                    case Break(kind="quota"):
+                        self.fail(QUOTA)
+                    case Break():
+                        await self.outbox.drained(0)
+                        self.on_break(step.kind)
+                        if step.kind not in SURVIVED:
+                            await asyncio.Event().wait()  # until the socket's end ends this task
+                    case _:
+                        assert_never(step)
             self._finish("completed", None)
         except Exception:
             log.exception("offline model response failed", response_id=self.id)
@@ -121,6 +140,7 @@ class Reply:
             self._close_item("incomplete")
         self.status, self.reason = status, reason
         self.outbox.emit("response.done", response=self.wire())
+        self.answering.over(completed=status == "completed")
         self.on_done(self)
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()

@@ -1,5 +1,6 @@
 """Who may speak: at most one response of the conversation at a time, any number beside it out of band."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
@@ -12,7 +13,7 @@ from voice.rehearsal.model.options import Options
 from voice.rehearsal.model.outbox import Outbox
 from voice.rehearsal.model.reply import Plan, Reply
 from voice.rehearsal.model.shapes import Json, Refusal
-from voice.rehearsal.model.steps import Cue, Mind, Step, UseTool, Voice
+from voice.rehearsal.model.steps import Cue, Mind, Voice
 from voice.rehearsal.model.truth import SessionFaults, Truth
 from voice.rehearsal.model.usage import Meter
 
@@ -34,6 +35,8 @@ class Responder:
         self.active: Reply | None = None
         self.voice_used = False
         self.on_conversation_done: Callable[[float], None] = lambda _playback_left_s: None
+        self.on_break: Callable[[str], None] = lambda _kind: None
+        """A fault of the script: the connection fails as `kind` says."""
         self._beside: dict[str, Reply] = {}
         self._config = config
         self._conversation = conversation
@@ -46,8 +49,12 @@ class Responder:
         self._faults = faults
         self._meter = Meter()
 
-    def create(self, wanted: dict[str, Json], cue: Cue | None = None) -> None:
+    def create(
+        self, wanted: dict[str, Json], cue: Cue | None = None, *, heard: asyncio.Future[str] | None = None
+    ) -> None:
         """Start a response with the overrides of a `response.create`.
+
+        `heard`: what the caller has just said, if it is not yet clear that they are done.
 
         Raises:
             Refusal: another one is active, or an override is wrong.
@@ -60,17 +67,26 @@ class Responder:
                 code="conversation_already_has_active_response",
             )
         plan = self._plan(wanted, beside=beside)
-        reply = Reply(plan, self._outbox, self._clock, self._voice, self._options, self._done)
+        cue = self._cue(wanted, cue or Cue(), beside=beside)
+        reply = Reply(
+            plan,
+            self._outbox,
+            self._clock,
+            self._voice,
+            self._options,
+            self._mind.answer(cue),
+            self._done,
+            self._break,
+        )
         if beside:
             self._beside[reply.id] = reply
         else:
             self.active = reply
-        cue = self._cue(wanted, cue or Cue(), beside=beside)
 
-        async def think() -> list[Step]:
-            return await self._think(reply, cue)
+        async def ready() -> None:
+            await self._ready(reply, heard)
 
-        reply.start(think)
+        reply.start(ready)
 
     def cancel(self, response_id: str | None) -> None:
         """`response.cancel`: the conversation's response, or the named one.
@@ -95,6 +111,9 @@ class Responder:
         for reply in [*self._beside.values(), *([self.active] if self.active else [])]:
             reply.stop("client_cancelled")
 
+    def _break(self, kind: str) -> None:
+        self.on_break(kind)
+
     def _done(self, reply: Reply) -> None:
         self._truth.note(
             "responses",
@@ -107,13 +126,13 @@ class Responder:
                 "audio_ms": round(reply.spoken_ms),
             },
         )
+        self._truth.scenario = self._mind.scenario
+        self._truth.lists["problems"] = [*self._mind.problems]
         self._beside.pop(reply.id, None)
         if reply is not self.active:
             return
         self.active = None
         self.voice_used = self.voice_used or reply.spoken_ms > 0
-        if reply.status != "completed":
-            self._mind.cut_short(reply.unspoken)
         began = reply.first_audio_at
         elapsed = 0.0 if began is None else self._clock.now() - began
         self.on_conversation_done(max(0.0, reply.spoken_ms / 1000 - elapsed))
@@ -178,16 +197,11 @@ class Responder:
             tools=frozenset(names),
         )
 
-    async def _think(self, reply: Reply, cue: Cue) -> list[Step]:
+    async def _ready(self, reply: Reply, heard: asyncio.Future[str] | None) -> None:
+        """The pause before the first step; a fault that was armed strikes at its end."""
         await self._clock.sleep(self._options.first_audio_s)
-        if cue.caller_spoke and self._mind.mid_line():
-            await self._clock.sleep(self._options.mid_line_wait_s)
+        if heard is not None:
+            await asyncio.shield(heard)
         if self._faults.response_error is not None:
             error, self._faults.response_error = self._faults.response_error, None
             reply.fail(error)
-            return []
-        steps = self._mind.answer(cue)
-        for step in steps:
-            if isinstance(step, UseTool) and step.name not in cue.tools:
-                self._truth.note("problems", f"the script calls '{step.name}', which is not offered")
-        return [step for step in steps if not isinstance(step, UseTool) or step.name in cue.tools]

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import cast
 
-import orjson
 import structlog
 
 from tenex.lib.clock import Clock
@@ -58,6 +57,9 @@ class RealtimeSession:
         )
         self.responder.on_conversation_done = self._arm_idle_timeout
         self._turn_item_id = ""
+        self._turn_start_ms = 0
+        self._listening: asyncio.Future[str] | None = None
+        """What was said in the last commit, while the caller may still be in the middle of a line."""
         self._commits = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: asyncio.Task[None] | None = None
@@ -137,6 +139,7 @@ class RealtimeSession:
         self.truth.configured(self.config)
         self.buffer.configure(self.config.input_format, self.config.turn_detection)
         self.mind.meet(self.config.instructions)
+        self.truth.scenario = self.mind.scenario
         if not self.faults.take("withhold_session_updated"):
             self.outbox.emit("session.updated", session=self.config.value)
 
@@ -216,7 +219,9 @@ class RealtimeSession:
     def _speech_began(self, audio_start_ms: int) -> None:
         self._disarm_idle_timeout()
         self.buffer.begin_turn(audio_start_ms)
-        self._turn_item_id = new_id("item")
+        self._turn_item_id, self._turn_start_ms = new_id("item"), audio_start_ms
+        if self._listening is not None and not self._listening.done():
+            self._listening.set_result("")  # it was only a breath; the words belong to the next turn
         self.truth.note("speech", {"audio_start_ms": audio_start_ms})
         self.outbox.emit(
             "input_audio_buffer.speech_started", audio_start_ms=audio_start_ms, item_id=self._turn_item_id
@@ -229,17 +234,36 @@ class RealtimeSession:
         item_id = self._turn_item_id
         self.outbox.emit("input_audio_buffer.speech_stopped", audio_end_ms=audio_end_ms, item_id=item_id)
         try:
-            self._commit(item_id, end_ms=audio_end_ms)
+            silence_ms = self.buffer.silence_ms
+            speech_ms = audio_end_ms - self._turn_start_ms - silence_ms - self.buffer.prefix_ms
+            heard = self._commit(item_id, end_ms=audio_end_ms, speech_ms=speech_ms)
             if (self.config.turn_detection or {}).get("create_response"):
-                self.responder.create({}, Cue(caller_spoke=True))
+                self.responder.create({}, heard=heard)
         except Refusal as refusal:
             self.emit_error(refusal)
 
-    def _commit(self, item_id: str, *, end_ms: float | None = None) -> None:
+    def _commit(
+        self, item_id: str, *, end_ms: float | None = None, speech_ms: float | None = None
+    ) -> asyncio.Future[str]:
+        """Returns what the caller said in it, at once or when their line is over."""
         length_ms = self.buffer.commit(end_ms=end_ms)
-        self._add_caller_item(item_id, length_ms, self.mind.hear())
+        heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        text = self.mind.hear(speech_ms)
+        if text is None:
+            self._listening = heard
+            self._spawn(self._listen(heard))
+        else:
+            heard.set_result(text)
+        self._add_caller_item(item_id, length_ms, heard)
+        return heard
 
-    def _add_caller_item(self, item_id: str, length_ms: float, text: str) -> None:
+    async def _listen(self, heard: asyncio.Future[str]) -> None:
+        """The caller seems to be in the middle of a line: wait for its end before it is understood."""
+        await self.mind.line_over(self.options.mid_line_wait_s)
+        if not heard.done():
+            heard.set_result(self.mind.hear_rest())
+
+    def _add_caller_item(self, item_id: str, length_ms: float, heard: asyncio.Future[str]) -> None:
         wire: dict[str, Json] = {
             "id": item_id,
             "object": "realtime.item",
@@ -252,15 +276,19 @@ class RealtimeSession:
         previous = self.conversation.last_id()
         self.outbox.emit("input_audio_buffer.committed", item_id=item_id, previous_item_id=previous)
         self._announce(item, self.conversation.add(item))
-        self.truth.note("heard", {"item_id": item_id, "ms": round(length_ms), "text": text})
-        transcription = self.config.transcription
-        if transcription is not None:
-            self._commits += 1
-            self._spawn(self._transcribe(item, text, cast(str, transcription["model"]), self._commits))
+        self._commits += 1
+        self._spawn(self._transcribe(item, heard, self.config.transcription, self._commits))
 
-    async def _transcribe(self, item: Item, text: str, model: str, number: int) -> None:
+    async def _transcribe(
+        self, item: Item, heard: asyncio.Future[str], wanted: dict[str, Json] | None, number: int
+    ) -> None:
         """The side model: independent of the voice model, late, sometimes later than the answer."""
         rhythm = _TRANSCRIPTION_RHYTHM[number % len(_TRANSCRIPTION_RHYTHM)]
+        text = await asyncio.shield(heard)
+        self.truth.note("heard", {"item_id": item.id, "ms": round(item.audio_ms), "text": text})
+        if wanted is None:
+            return
+        model = cast(str, wanted["model"])
         await self.clock.sleep(self.options.transcription_delay_s * rhythm)
         kind = "conversation.item.input_audio_transcription"
         if self.faults.take("fail_transcription"):
@@ -312,9 +340,7 @@ class RealtimeSession:
             item_id=item_id,
         )
         self.buffer.start_ms = float(end_ms)
-        self._add_caller_item(item_id, 0.0, "")
+        nothing: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        nothing.set_result("")
+        self._add_caller_item(item_id, 0.0, nothing)
         self.responder.create({}, Cue(idle=True))
-
-    def debug_json(self) -> bytes:
-        """The session's truth for `/control`."""
-        return orjson.dumps(self.truth.as_json())

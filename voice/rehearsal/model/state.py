@@ -6,25 +6,19 @@ from aiohttp import web
 
 from tenex.lib.clock import Clock
 from voice.rehearsal.model.faults import Faults
+from voice.rehearsal.model.mind import Minds
 from voice.rehearsal.model.options import Options
 from voice.rehearsal.model.session import RealtimeSession
-from voice.rehearsal.model.steps import Mind, Voice
+from voice.rehearsal.model.steps import Voice
 
 _KEPT_SESSIONS = 1000
-
-
-class MindMaker:
-    """Makes the mind of each new session."""
-
-    def make(self) -> Mind:
-        raise NotImplementedError
 
 
 @dataclass(slots=True)
 class OfflineModel:
     """`sessions` holds open and past ones, newest last."""
 
-    minds: MindMaker
+    minds: Minds
     voice: Voice
     clock: Clock
     options: Options

@@ -1,7 +1,7 @@
 """What the model does in one response: things it says and tools it calls. And how it comes to know which."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from voice.rehearsal.model.shapes import Json
 
@@ -17,7 +17,21 @@ class UseTool:
     arguments: dict[str, Json] = field(default_factory=dict)
 
 
-type Step = Say | UseTool
+@dataclass(frozen=True, slots=True)
+class Think:
+    """Nothing happens for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The script makes the connection fail here; `kind` as in the scenario grammar."""
+
+    kind: str
+
+
+type Step = Say | UseTool | Think | Break
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,36 +43,57 @@ class Cue:
     """Instructions of this response alone (not the session's)."""
     metadata: dict[str, str] = field(default_factory=dict)
     out_of_band: bool = False
-    caller_spoke: bool = False
-    """The response follows a commit (voice detection), not a `response.create`."""
     idle: bool = False
     """The idle timeout made it."""
     tools: frozenset[str] = frozenset()
     """Names of the functions that may be called."""
 
 
+class Answering(Protocol):
+    """One response in the making: asked for its next step when the one before is done."""
+
+    def next_step(self) -> Step | None:
+        """None: the response is complete."""
+
+    def over(self, *, completed: bool) -> None:
+        """The response has ended, wholly or early. Called once."""
+
+
 class Mind(Protocol):
     """Decides what is heard and what is answered. Knows nothing of the protocol."""
+
+    @property
+    def problems(self) -> list[str]:
+        """Where the script did not fit the session: a tool is not offered, a value is not there."""
+
+    @property
+    def scenario(self) -> str | None:
+        """Name of the script that is played, if any."""
 
     def meet(self, instructions: str) -> None:
         """The session has (new) instructions: find out which call this is."""
 
-    def hear(self) -> str:
-        """What the caller said in the audio that is being committed; `""` if nothing became whole."""
+    def hear(self, speech_ms: float | None) -> str | None:
+        """What the caller said in the audio that is committed now; `""` if that was no line of the script.
 
-    def mid_line(self) -> bool:
-        """The caller has begun a line and not finished it."""
+        `speech_ms` is how long they spoke in it, as far as that is known. None: they are in the middle of
+        a line and only drew breath; nothing is taken.
+        """
 
-    def answer(self, cue: Cue) -> list[Step]:
-        """The steps of the response that starts now."""
+    async def line_over(self, wait_s: float) -> None:
+        """Wait until the line that is being spoken is over, at most `wait_s` of the rehearsal's clock."""
 
-    def cut_short(self, unspoken: list[Step]) -> None:
-        """The response ended early; these steps were not begun."""
+    def hear_rest(self) -> str:
+        """After :meth:`line_over`: what was said, whether or not it seemed whole."""
+
+    def answer(self, cue: Cue) -> Answering:
+        """A response begins."""
 
     def tool_result(self, name: str, output: str) -> None:
         """The client answered a function call."""
 
 
+@runtime_checkable
 class Voice(Protocol):
     """Speech synthesis of the agent."""
 

@@ -35,8 +35,8 @@ class TurnDetector:
         """`threshold` 0…1 as in `server_vad`: higher wants louder, clearer speech."""
         self._vad = webrtcvad.Vad(max(0, min(3, round(threshold * 4))))
         self._floor = 0.4 + 6.0 * threshold
-        self._prefix_ms = prefix_padding_ms
-        self._silence_ms = silence_duration_ms
+        self.prefix_ms = prefix_padding_ms
+        self.silence_ms = silence_duration_ms
         self._recent: list[bool] = []
         self._quiet_ms = 0
         self._voiced_run = 0
@@ -57,7 +57,7 @@ class TurnDetector:
         self.speaking = True
         self._recent.clear()
         self._quiet_ms = self._voiced_run = 0
-        return SpeechBegan(max(0, began_ms - self._prefix_ms))
+        return SpeechBegan(max(0, began_ms - self.prefix_ms))
 
     def _while_speaking(self, voiced: bool, end_ms: int) -> SpeechEnded | None:
         self._voiced_run = self._voiced_run + 1 if voiced else 0
@@ -65,7 +65,7 @@ class TurnDetector:
             self._quiet_ms = 0
             return None
         self._quiet_ms += FRAME_MS
-        if self._quiet_ms < self._silence_ms:
+        if self._quiet_ms < self.silence_ms:
             return None
         self.speaking = False
         return SpeechEnded(end_ms)
