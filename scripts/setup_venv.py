@@ -1,7 +1,8 @@
-"""Make the virtual environment ready: `setup_venv.py run|dev`. Standard library only; any Python from 3.12 on.
+"""Make the virtual environment ready: `setup_venv.py run|dev`. Standard library only, Python 3.12 or newer.
 
-Nothing is done if the stamp in the environment names the same requirements and Python. Two at once wait for each
-other. Every package is checked against the hashes in requirements.txt, whatever index or folder it comes from.
+Nothing is done if the stamp in the environment names the same requirements and Python. Two at once wait for
+each other. Every package is checked against the hashes in requirements.txt, whatever index or folder it comes
+from.
 """
 
 from __future__ import annotations
@@ -75,28 +76,39 @@ def _venv_works() -> bool:
     probe = "import sys, pip; sys.exit(0 if sys.version_info >= (3, 12) else 1)"
     # Asked from inside: it may have been moved, or its Python removed.
     return (
-        subprocess.run([PYTHON, "-I", "-c", probe], stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
+        subprocess.run(
+            [PYTHON, "-I", "-c", probe], stdin=subprocess.DEVNULL, capture_output=True, check=False
+        ).returncode
         == 0
     )
 
 
 def _install(requirements: Path) -> bool:
-    """With uv, which is ten times quicker, if pip can get it; else with pip (which may know a mirror uv does not)."""
-    if _run([str(PYTHON), "-m", "pip", *_PIP_INSTALL, "--requirement", str(UV_REQUIREMENTS)], quiet=True) and _run(
-        [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON), "--no-config", "--strict"]
-        + ["--require-hashes", "--requirement", str(requirements)]
-    ):
+    """With uv, ten times quicker, if pip can get it; else with pip, which may know a mirror uv does not."""
+    uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON), "--no-config"]
+    has_uv = _run(
+        [str(PYTHON), "-m", "pip", *_PIP_INSTALL, "--requirement", str(UV_REQUIREMENTS)], quiet=True
+    )
+    if has_uv and _run([*uv, "--strict", "--require-hashes", "--requirement", str(requirements)]):
         return True
     print("uv cannot install them here, trying pip", flush=True)
     return _run([str(PYTHON), "-m", "pip", *_PIP_INSTALL, "--requirement", str(requirements)])
 
 
 # No constraints or options of the machine's own: the requirements name everything.
-_PIP_INSTALL = ["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"]
+_PIP_INSTALL = [
+    "install",
+    "--quiet",
+    "--disable-pip-version-check",
+    "--require-hashes",
+    "--only-binary=:all:",
+]
 
 
 def _run(command: list[str], *, quiet: bool = False) -> bool:
-    environment = {name: value for name, value in os.environ.items() if name not in ("PIP_CONSTRAINT", "PIP_TARGET")}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("PIP_CONSTRAINT", "PIP_TARGET")
+    }
     environment["PIP_NO_INPUT"] = "1"
     done = subprocess.run(
         command,

@@ -1,6 +1,7 @@
-"""Before anything reads the settings: engines of this run's own, unless DATABASE_URL and REDIS_URL name others.
+"""Before anything reads the settings: engines of this run's own, unless the environment names others.
 
-The settings module is named here and not in pyproject.toml, because pytest-django reads it before it reads this file.
+The settings module is named here and not in pyproject.toml, because pytest-django reads it before it reads
+this file.
 """
 
 import os

@@ -17,13 +17,14 @@ from pathlib import Path
 from tenex.engines.lease import Engines, ensure, stop
 
 DATA_DIR_VARIABLE = "TENEX_DATA_DIR"
-# Set by us for our children, "postgres+valkey:FOLDER": which addresses in the environment are those of engines in
-# this folder.
+# Set by us for our children, "postgres+valkey:FOLDER": which addresses in the environment are those of
+# engines in this folder.
 ENGINES_VARIABLE = "TENEX_ENGINES"
 _VARIABLES = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
 _PROJECT = Path(__file__).resolve().parents[2]
 
-# Commands that touch neither database nor broker. Django's system checks do: they ask the server for its version.
+# Commands that touch neither database nor broker. Django's system checks do: they ask the server for its
+# version.
 _WITHOUT_ENGINES = frozenset(
     {
         "collectstatic",
@@ -45,7 +46,7 @@ def data_dir() -> Path:
 
 
 def ensure_environment(*, throwaway: bool = False, tcp: bool = False) -> Engines | None:
-    """Put DATABASE_URL and REDIS_URL into the environment, starting the embedded engine for each that is missing.
+    """Have DATABASE_URL and REDIS_URL in the environment: an embedded engine for each that is missing.
 
     Args:
         throwaway: engines of this process alone, in a temporary folder that goes away with them.
@@ -66,7 +67,9 @@ def ensure_environment(*, throwaway: bool = False, tcp: bool = False) -> Engines
         return None
     else:
         root = _throwaway_data_dir() if throwaway else data_dir()
-    engines = ensure(root, postgres="postgres" in needed, valkey="valkey" in needed, tcp=tcp, throwaway=throwaway)
+    engines = ensure(
+        root, postgres="postgres" in needed, valkey="valkey" in needed, tcp=tcp, throwaway=throwaway
+    )
     # An address that is set stays: it may name another database of the same server.
     if engines.database_url:
         os.environ["DATABASE_URL"] = os.environ.get("DATABASE_URL") or engines.database_url

@@ -1,4 +1,4 @@
-"""One process that is kept running: started in a group of its own, restarted with back-off, ended in order."""
+"""One process that is kept running: in a group of its own, restarted with back-off, ended in order."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ LAST_OUTPUT_S = 2.0
 class Child:
     """Keeps one planned process running until `stop`."""
 
-    def __init__(self, plan: ChildPlan, output: Output, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, plan: ChildPlan, output: Output, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.plan = plan
         self._output = output
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
         self._stop_asked = asyncio.Event()
 
     @property
@@ -41,14 +42,16 @@ class Child:
     async def keep_running(self) -> bool:
         """Run and rerun it until it is stopped. False means: given up, it ends again and again."""
         failures = 0
-        while not self._stopping:
+        while not self._stop_asked.is_set():
             began = self._clock()
             status = await self._run_once()
-            if self._stopping:
+            if self._stop_asked.is_set():
                 break
             failures = 1 if self._clock() - began >= SETTLED_AFTER_S else failures + 1
             if failures >= GIVE_UP_AFTER:
-                self._output.say(f"{self.plan.name} ended {failures} times in a row ({_told(status)}): giving up")
+                self._output.say(
+                    f"{self.plan.name} ended {failures} times in a row ({_told(status)}): giving up"
+                )
                 return False
             delay_s = RESTART_DELAYS_S[min(failures - 1, len(RESTART_DELAYS_S) - 1)]
             self._output.say(f"{self.plan.name} ended ({_told(status)}): starting it again in {delay_s:g} s")
@@ -58,7 +61,6 @@ class Child:
 
     async def stop(self) -> None:
         """Ask it to end; kill it with all of its own children when it takes too long."""
-        self._stopping = True
         self._stop_asked.set()
         process = self._process
         if process is None or process.returncode is not None:
@@ -74,14 +76,14 @@ class Child:
 
     def kill(self) -> None:
         """End it at once, with everything it started."""
-        self._stopping = True
         self._stop_asked.set()
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _run_once(self) -> int:
-        # A pipe of our own: asyncio's would keep `wait` from returning while a grandchild holds the other end.
+        # A pipe of our own: asyncio's would keep `wait` from returning while a grandchild holds the other
+        # end.
         read_end, write_end = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -99,7 +101,7 @@ class Child:
         finally:
             os.close(write_end)
         self._process = process
-        if self._stopping:
+        if self._stop_asked.is_set():
             # Asked to stop while it was being started.
             self.kill()
         copying = asyncio.create_task(self._copy(read_end))

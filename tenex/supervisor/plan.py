@@ -66,7 +66,7 @@ class PlanOptions:
 
 
 def children_of(roles: Sequence[Role], options: PlanOptions) -> list[ChildPlan]:
-    """The processes for these roles. `web` carries the media sockets too unless `media` is named beside it."""
+    """The processes for these roles. `web` carries the media sockets unless `media` is named beside it."""
     return [_child(role, roles, options) for role in Role if role in roles]
 
 
@@ -77,7 +77,12 @@ def _child(role: Role, roles: Sequence[Role], options: PlanOptions) -> ChildPlan
         case Role.MEDIA:
             return _server("media", "media", options.media_port, options)
         case Role.WORKER:
-            arguments = ["worker", f"--concurrency={options.worker_concurrency}", "--without-gossip", "--without-mingle"]
+            arguments = [
+                "worker",
+                f"--concurrency={options.worker_concurrency}",
+                "--without-gossip",
+                "--without-mingle",
+            ]
             return _celery("worker", arguments, options, EndStage.AFTER_CALLS, stop_timeout_s=40)
         case Role.BEAT:
             arguments = ["beat", f"--schedule={options.data_dir / 'beat-schedule'}", "--pidfile="]
@@ -87,7 +92,14 @@ def _child(role: Role, roles: Sequence[Role], options: PlanOptions) -> ChildPlan
 
 
 def _server(name: str, server_role: str, port: int, options: PlanOptions) -> ChildPlan:
-    command = [sys.executable, MANAGE, "serve", f"--role={server_role}", f"--host={options.host}", f"--port={port}"]
+    command = [
+        sys.executable,
+        MANAGE,
+        "serve",
+        f"--role={server_role}",
+        f"--host={options.host}",
+        f"--port={port}",
+    ]
     # After the drain requests in progress and the sockets themselves end within a few seconds.
     stop_timeout_s = options.drain_timeout_s + 15
     return ChildPlan(name, command, EndStage.FIRST, stop_timeout_s, {"TENEX_ROLE": server_role})
@@ -96,6 +108,17 @@ def _server(name: str, server_role: str, port: int, options: PlanOptions) -> Chi
 def _celery(
     name: str, arguments: list[str], options: PlanOptions, stage: EndStage, *, stop_timeout_s: float
 ) -> ChildPlan:
-    command = [sys.executable, "-m", "celery", "--app=tenex", "--quiet", *arguments, f"--loglevel={options.log_level}"]
-    # In a container, and on a machine that is only tried out, everything runs as root: one warning a start is noise.
-    return ChildPlan(name, command, stage, stop_timeout_s, {"TENEX_ROLE": name, "PYTHONWARNINGS": _QUIET_AS_ROOT})
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "--app=tenex",
+        "--quiet",
+        *arguments,
+        f"--loglevel={options.log_level}",
+    ]
+    # In a container, and on a machine that is only tried out, everything runs as root: one warning a start is
+    # noise.
+    return ChildPlan(
+        name, command, stage, stop_timeout_s, {"TENEX_ROLE": name, "PYTHONWARNINGS": _QUIET_AS_ROOT}
+    )

@@ -1,4 +1,4 @@
-"""What has to be done before the processes of a release start: migrations, and the static files if they changed."""
+"""What has to be done before the processes of a release start: migrations, static files."""
 
 from __future__ import annotations
 

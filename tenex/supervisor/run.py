@@ -15,7 +15,8 @@ from tenex.supervisor.output import Output
 from tenex.supervisor.plan import ChildPlan, EndStage
 
 _ENGINE_CHECK_EVERY_S = 3.0
-# Some senders (`timeout`, a terminal beside `make`) deliver one wish to us twice; a person is slower than this.
+# Some senders (`timeout`, a terminal beside `make`) deliver one wish to us twice; a person is slower than
+# this.
 SAME_SIGNAL_S = 0.3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -88,7 +89,9 @@ class Supervisor:
             await asyncio.gather(*(child.stop() for child in self._children if child.plan.stage is stage))
 
 
-def supervise(plans: Sequence[ChildPlan], output: Output, *, ready_text: str, stop_engines: Callable[[], None]) -> int:
+def supervise(
+    plans: Sequence[ChildPlan], output: Output, *, ready_text: str, stop_engines: Callable[[], None]
+) -> int:
     """Run the processes in the foreground, then let go of the engines. Returns the exit status."""
     try:
         return asyncio.run(Supervisor(plans, output, ready_text=ready_text).run())

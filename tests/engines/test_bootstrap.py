@@ -21,7 +21,8 @@ ensure_environment()
 names = ("DATABASE_URL", "REDIS_URL", "TENEX_ENGINES")
 found = {name: os.environ[name] for name in names}
 if len(sys.argv) > 1:
-    print(subprocess.run([sys.executable, "-c", sys.argv[1]], capture_output=True, text=True, check=True).stdout)
+    command = [sys.executable, "-c", sys.argv[1]]
+    print(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 else:
     print(json.dumps(found))
 """
@@ -55,7 +56,11 @@ def test_addresses_from_outside_keep_the_engines_out(monkeypatch: pytest.MonkeyP
 
 
 def _environment(data_dir: Path, **more: str) -> dict[str, str]:
-    env = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL", "TENEX_ENGINES")}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("DATABASE_URL", "REDIS_URL", "TENEX_ENGINES")
+    }
     return env | {"TENEX_DATA_DIR": str(data_dir), "PYTHONPATH": str(PROJECT)} | more
 
 
@@ -70,7 +75,9 @@ def test_only_the_missing_engine_is_started(tmp_path: Path) -> None:
 
 def test_child_uses_and_holds_its_parents_engines(tmp_path: Path) -> None:
     env = _environment(tmp_path)
-    done = subprocess.run([sys.executable, "-c", SHOW, SHOW], env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW, SHOW], env=env, capture_output=True, text=True, check=True
+    )
     found = json.loads(done.stdout)
     assert found["TENEX_ENGINES"] == f"postgres+valkey:{tmp_path}"
     assert "socket" in found["DATABASE_URL"]

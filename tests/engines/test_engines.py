@@ -37,13 +37,15 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
     engines.stop(tmp_path / "data")
 
 
-def _holder(data_dir: Path, seconds: float = 60, **options: object) -> tuple[subprocess.Popen[str], list[str]]:
+def _holder(
+    data_dir: Path, seconds: float = 60, **options: object
+) -> tuple[subprocess.Popen[str], list[str]]:
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(data_dir), str(seconds)],
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(PROJECT)},
-        **options,  # type: ignore[call-overload]
+        **options,
     )
     assert process.stdout is not None
     with process.stdout:
@@ -211,7 +213,7 @@ def test_throwaway_leaves_nothing(data_dir: Path) -> None:
 
 
 def _as_ordinary_user() -> Callable[[], None] | None:
-    """What makes a child an ordinary user, if we are root (who may walk to this Python when that user may not)."""
+    """What makes a child an ordinary user if we are root; it may walk to this Python all the same."""
     if os.geteuid() != 0:
         return None
     someone = account.Account("nobody", 65534, 65534)
@@ -225,7 +227,9 @@ def test_as_an_ordinary_user(tmp_path: Path) -> None:
     process, urls = _holder(data_dir, preexec_fn=_as_ordinary_user())
     try:
         assert _query(urls[0], "SELECT 1") == 1
-        assert (data_dir / "postgres" / "cluster").stat().st_uid == (65534 if os.geteuid() == 0 else os.geteuid())
+        assert (data_dir / "postgres" / "cluster").stat().st_uid == (
+            65534 if os.geteuid() == 0 else os.geteuid()
+        )
     finally:
         process.kill()
         process.wait()

@@ -63,7 +63,9 @@ class RealProcess:
         deadline = time.monotonic() + timeout_s
         while not is_ready():
             if self.status is not None:
-                raise RigError(f"{self.name} ended with status {self.status} while starting:\n{self.log_tail()}")
+                raise RigError(
+                    f"{self.name} ended with status {self.status} while starting:\n{self.log_tail()}"
+                )
             if time.monotonic() > deadline:
                 raise RigError(f"{self.name} was not ready within {timeout_s:g} s:\n{self.log_tail()}")
             time.sleep(0.05)

@@ -84,7 +84,15 @@ def start_s3(folder: Path, env: dict[str, str], *, bucket: str = "tenex") -> S3S
         name: free_port()
         for name in ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc")
     }
-    command = [found, "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.config={config}"]
+    command = [
+        found,
+        "server",
+        f"-dir={data}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-s3",
+        f"-s3.config={config}",
+    ]
     for name, port in ports.items():
         part, _, grpc = name.partition(".")
         command.append(f"-{part}.port{'.grpc' if grpc else ''}={port}")
@@ -110,7 +118,9 @@ def _make_bucket(server: S3Server) -> None:
         aws_access_key_id=server.access_key,
         aws_secret_access_key=server.secret_key,
         config=Config(
-            signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 10, "mode": "standard"}
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            retries={"max_attempts": 10, "mode": "standard"},
         ),
     )
     client.create_bucket(Bucket=server.bucket)

@@ -1,4 +1,4 @@
-"""Two shapes of one system: as `make run` starts it, and spread over several processes with engines over TCP."""
+"""Two shapes of one system: as `make run` starts it, and spread over processes with engines over TCP."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ class System:
             check=False,
         )
         if done.returncode != 0:
-            raise RigError(f"manage.py {' '.join(arguments)} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+            raise RigError(
+                f"manage.py {' '.join(arguments)} failed ({done.returncode}):\n{done.stdout}{done.stderr}"
+            )
         return done.stdout
 
     def start(self, name: str, command: list[str] | None = None) -> RealProcess:
@@ -129,7 +131,7 @@ class System:
     ) -> None:
         if error is not None:
             for name, process in self.processes.items():
-                print(f"--- {name}\n{process.log_tail()}", file=sys.stderr)  # noqa: T201 - shown with the failed test
+                print(f"--- {name}\n{process.log_tail()}", file=sys.stderr)
         self.stop()
 
 
@@ -139,8 +141,8 @@ def start_system(
     """Start a system of real processes with a fresh database and wait until it is ready.
 
     Args:
-        shape: `single` is one `manage.py up`; `multi` is two media processes on one port, one web, two workers and
-            a scheduler, with PostgreSQL and Valkey over TCP and recordings in S3.
+        shape: `single` is one `manage.py up`; `multi` is two media processes on one port, one web, two
+            workers and a scheduler, with PostgreSQL and Valkey over TCP and recordings in S3.
         doubles: also start the offline carrier and the offline model, and point the system at them.
         settings: more environment for all of it, e.g. TENEX_TIME_SCALE.
 
@@ -233,7 +235,9 @@ def _start_multi(system: System) -> None:
         )
     system.start("web", [sys.executable, MANAGE, "serve", "--role=web"])
     for name in _WORKERS:
-        system.start(name, [*_celery(), "worker", f"--hostname={name}@rig", "--concurrency=2", "--without-mingle"])
+        system.start(
+            name, [*_celery(), "worker", f"--hostname={name}@rig", "--concurrency=2", "--without-mingle"]
+        )
     system.start("beat", [*_celery(), "beat", f"--schedule={system.folder / 'beat-schedule'}", "--pidfile="])
     media_ready = f"http://127.0.0.1:{media_port}/healthz/ready"
     # Both media processes share the port: either may answer, so each must also have said that it listens.
@@ -262,6 +266,6 @@ def _wait_for_workers(system: System, names: list[str], count: int) -> None:
         def waiting() -> bool:
             rows = client.client_list()
             assert isinstance(rows, list)
-            return sum(row["cmd"] == "brpop" for row in rows) >= count
+            return sum(1 for row in rows if row["cmd"] == "brpop") >= count
 
         system.processes[names[0]].wait_ready(waiting)

@@ -1,6 +1,6 @@
-"""A process for the serve tests: an echoing socket that counts as a live call, under the product's own server.
+"""A process for the serve tests: an echoing socket that counts as a live call, under our own server.
 
-    python -m tests.server.app_under_test PORT DRAIN_TIMEOUT_S REUSE_PORT
+python -m tests.server.app_under_test PORT DRAIN_TIMEOUT_S REUSE_PORT
 """
 
 from __future__ import annotations
@@ -8,22 +8,21 @@ from __future__ import annotations
 import json
 import sys
 
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
-
 from tenex.server import drain
 from tenex.server.listener import listen_tcp
+from tenex.server.roles import Receive, Scope, Send
 from tenex.server.serve import ServeOptions, serve
 
 
-async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """HTTP tells whether we drain, as `name`; a websocket echoes and is a live call."""
     if scope["type"] == "http":
         body = json.dumps({"name": sys.argv[1], "draining": drain.is_draining()}).encode()
-        await send({"type": "http.response.start", "status": 200, "headers": [], "trailers": False})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
     elif scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        await send({"type": "websocket.accept", "subprotocol": None})
         with drain.live_calls.held():
             while (message := await receive())["type"] == "websocket.receive":
                 await send({"type": "websocket.send", "text": message.get("text") or "", "bytes": None})

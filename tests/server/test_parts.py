@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from django.test import Client
 
 from tenex.server import drain, views
 from tenex.server.listener import AddressTaken, listen_tcp, listen_unix
-from tenex.server.roles import ServerRole, answers, for_role
+from tenex.server.roles import Receive, Scope, Send, ServerRole, answers, for_role
 
 
 def test_live_calls_count_in_and_out_however_a_call_ends() -> None:
@@ -57,21 +57,25 @@ def test_what_each_role_answers(role: ServerRole, kind: str, path: str, expected
 
 
 async def test_gate_refuses_without_reaching_the_application() -> None:
-    async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError("reached")
 
     async def receive() -> dict[str, str]:
         return {"type": "websocket.connect"}
 
-    sent: list[dict[str, object]] = []
+    sent: list[Mapping[str, Any]] = []
 
-    async def send(message: dict[str, object]) -> None:
+    async def send(message: Mapping[str, Any]) -> None:
         sent.append(message)
 
     web, media = for_role(application, ServerRole.WEB), for_role(application, ServerRole.MEDIA)
-    await web({"type": "websocket", "path": "/twilio/media"}, receive, send)  # type: ignore[typeddict-item,arg-type]
-    await media({"type": "http", "path": "/admin/"}, receive, send)  # type: ignore[typeddict-item,arg-type]
-    assert [message["type"] for message in sent] == ["websocket.close", "http.response.start", "http.response.body"]
+    await web({"type": "websocket", "path": "/twilio/media"}, receive, send)
+    await media({"type": "http", "path": "/admin/"}, receive, send)
+    assert [message["type"] for message in sent] == [
+        "websocket.close",
+        "http.response.start",
+        "http.response.body",
+    ]
     assert sent[1]["status"] == 404
 
 
@@ -89,9 +93,8 @@ def test_two_listeners_share_a_port_when_asked() -> None:
 
 def test_unix_listener_replaces_a_dead_socket_only(tmp_path: Path) -> None:
     path = tmp_path / "web.sock"
-    with listen_unix(path):
-        with pytest.raises(AddressTaken):
-            listen_unix(path)
+    with listen_unix(path), pytest.raises(AddressTaken):
+        listen_unix(path)
     listen_unix(path).close()
     other = tmp_path / "file"
     other.touch()
@@ -106,10 +109,10 @@ def test_port_zero_is_chosen_by_the_system() -> None:
 
 
 @pytest.fixture
-def fresh_drain(monkeypatch: pytest.MonkeyPatch) -> Iterator[drain.Drain]:
+def fresh_drain(monkeypatch: pytest.MonkeyPatch) -> drain.Drain:
     state = drain.Drain()
     monkeypatch.setattr(drain, "state", state)
-    yield state
+    return state
 
 
 @pytest.mark.django_db

@@ -29,12 +29,14 @@ class Served:
     def __init__(self, name: str, port: int, *, drain_timeout_s: float, shared: bool) -> None:
         self.port = port
         arguments = [name, str(port), str(drain_timeout_s), "shared" if shared else "alone"]
-        self.process = subprocess.Popen([sys.executable, "-m", "tests.server.app_under_test", *arguments], cwd=PROJECT)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.server.app_under_test", *arguments], cwd=PROJECT
+        )
 
     def told(self) -> dict[str, object] | None:
         """What an HTTP request is answered; None if nobody does."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5) as answer:
                 return dict(json.loads(answer.read()))
         except OSError:
             return None
@@ -72,7 +74,9 @@ async def test_without_calls_the_first_signal_ends_it_at_once(started: list[Serv
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_live_call_goes_on_and_the_process_ends_after_it(started: list[Served], number: signal.Signals) -> None:
+async def test_live_call_goes_on_and_the_process_ends_after_it(
+    started: list[Served], number: signal.Signals
+) -> None:
     served = _serve(started)
     async with connect(f"ws://127.0.0.1:{served.port}/twilio/media") as call:
         served.process.send_signal(number)
@@ -173,7 +177,7 @@ def test_web_role_runs_under_daphne() -> None:
 
         def answers() -> bool:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz/ready", timeout=5) as answer:  # noqa: S310
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz/ready", timeout=5) as answer:
                     return bool(answer.status == 200)
             except OSError:
                 return False

@@ -1,4 +1,4 @@
-"""The supervisor with small stand-in processes: restarts, giving up, the order of the end, being killed itself."""
+"""The supervisor with small stand-in processes: restarts, giving up, order of the end, being killed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,10 @@ def _plan(code: str, **changes: object) -> ChildPlan:
     return ChildPlan(**plan)  # type: ignore[arg-type]
 
 
+async def _until(condition: Callable[[], bool]) -> None:
+    assert await asyncio.to_thread(wait_until, condition, timeout_s=20)
+
+
 @pytest.fixture
 def quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child_module, "RESTART_DELAYS_S", (0.01,))
@@ -71,7 +75,9 @@ async def test_gives_up_on_a_process_that_ends_again_and_again(quick_restarts: N
     assert not await Child(_plan("import sys; print('hello'); sys.exit(7)"), Output(text)).keep_running()
     lines = text.getvalue().splitlines()
     assert lines.count("web    | hello") == child_module.GIVE_UP_AFTER
-    assert lines[-1] == f"tenex  | web ended {child_module.GIVE_UP_AFTER} times in a row (status 7): giving up"
+    assert (
+        lines[-1] == f"tenex  | web ended {child_module.GIVE_UP_AFTER} times in a row (status 7): giving up"
+    )
 
 
 async def test_process_that_had_settled_is_restarted_without_end(quick_restarts: None) -> None:
@@ -84,8 +90,7 @@ async def test_process_that_had_settled_is_restarted_without_end(quick_restarts:
 
     child = Child(_plan("print('hello')"), Output(text), clock=clock)
     running = asyncio.create_task(child.keep_running())
-    while text.getvalue().count("hello") <= child_module.GIVE_UP_AFTER:
-        await asyncio.sleep(0.01)
+    await _until(lambda: text.getvalue().count("hello") > child_module.GIVE_UP_AFTER)
     await child.stop()
     assert await running
 
@@ -93,12 +98,10 @@ async def test_process_that_had_settled_is_restarted_without_end(quick_restarts:
 async def test_killed_process_comes_back_with_another_number(quick_restarts: None) -> None:
     child = Child(_plan("import time; time.sleep(60)"), Output(io.StringIO()))
     running = asyncio.create_task(child.keep_running())
-    while not child.pid:
-        await asyncio.sleep(0.01)
+    await _until(lambda: child.pid > 0)
     first = child.pid
     os.kill(first, signal.SIGKILL)
-    while child.pid in (0, first):
-        await asyncio.sleep(0.01)
+    await _until(lambda: child.pid not in (0, first))
     await child.stop()
     assert await running
 
@@ -108,8 +111,7 @@ async def test_process_that_ignores_the_signal_is_killed_in_time() -> None:
     text = io.StringIO()
     child = Child(_plan(code, stop_timeout_s=0.2), Output(text))
     running = asyncio.create_task(child.keep_running())
-    while "up" not in text.getvalue():
-        await asyncio.sleep(0.01)
+    await _until(lambda: "up" in text.getvalue())
     await child.stop()
     assert await running
     assert "killed" in text.getvalue()
@@ -184,7 +186,9 @@ def test_killed_supervisor_takes_its_processes_along(systems: list[_System], tmp
     system.wait_up()
     system.process.kill()
     system.process.wait()
-    assert wait_until(lambda: {line[1] for line in system.lines() if line[0] == "end"} == {"web", "worker"}, timeout_s=10)
+    assert wait_until(
+        lambda: {line[1] for line in system.lines() if line[0] == "end"} == {"web", "worker"}, timeout_s=10
+    )
 
 
 def test_plan_of_the_default_roles(tmp_path: Path) -> None:
@@ -227,9 +231,7 @@ def test_only_one_migrates_at_a_time() -> None:
     connection.close()
 
 
-def test_static_files_are_collected_when_they_changed(
-    tmp_path: Path, settings: Settings
-) -> None:
+def test_static_files_are_collected_when_they_changed(tmp_path: Path, settings: Settings) -> None:
     source = tmp_path / "source"
     source.mkdir()
     (source / "one.css").write_text("a{}")
@@ -246,7 +248,11 @@ def test_static_files_are_collected_when_they_changed(
 
 def test_wrong_role_is_told(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "manage.py", "up", "--roles=web,wizard"], cwd=PROJECT, capture_output=True, text=True, check=False
+        [sys.executable, "manage.py", "up", "--roles=web,wizard"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert "roles are web, media, worker, beat" in done.stderr

@@ -28,18 +28,22 @@ def _roles(text: str) -> list[Role]:
 class Command(BaseCommand):
     """Engines, migrations, then the processes of the named roles, until Ctrl-C."""
 
-    help = "Run the system in this terminal: web with media, worker and scheduler. Ctrl-C ends it, live calls first."
+    help = "Run the system in this terminal: web with media, worker, scheduler. Ctrl-C ends it, calls first."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which processes, and where they listen."""
-        parser.add_argument("--roles", type=_roles, default=list(DEFAULT_ROLES), help=f"any of {', '.join(Role)}")
+        parser.add_argument(
+            "--roles", type=_roles, default=list(DEFAULT_ROLES), help=f"any of {', '.join(Role)}"
+        )
         parser.add_argument("--host", default=settings.HOST)
         parser.add_argument("--port", type=int, default=settings.PORT)
-        parser.add_argument("--media-port", type=int, help="of a media process of its own (default: port + 1)")
+        parser.add_argument(
+            "--media-port", type=int, help="of a media process of its own (default: port + 1)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exit status: 0 after an ordered end, 1 when a process could not be kept running, 3 for a taken port."""
+        """Exit status: 0 after an ordered end, 1 when a process could not be kept up, 3 for a taken port."""
         roles: list[Role] = options["roles"]
         host, port = options["host"], options["port"]
         media_port = options["media_port"] or port + 1
