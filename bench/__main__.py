@@ -3,9 +3,11 @@
 import argparse
 import json
 import os
+import secrets
 from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
+os.environ.setdefault("SECRET_KEY", secrets.token_hex(32))  # so that DEBUG is off, as in production
 
 from bench import fixture, media
 

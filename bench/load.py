@@ -30,7 +30,9 @@ def now_us() -> int:
 class Caller(picows.WSListener):  # type: ignore[misc,unused-ignore]
     """One phone."""
 
-    def __init__(self, number: int, spec: dict[str, str], samples: Samples, interrupted: dict[int, int]) -> None:
+    def __init__(
+        self, number: int, spec: dict[str, str], samples: Samples, interrupted: dict[int, int]
+    ) -> None:
         self.number = number
         self._spec = spec
         self._samples = samples

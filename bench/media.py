@@ -89,7 +89,6 @@ def _server(kind: Kind, port: int, model_port: int, environment: dict[str, str])
             "TWILIO_AUTH_TOKEN": "",
             "MAX_CALLS_PER_PROCESS": "1000",
             "LOG_LEVEL": "ERROR",
-            "DEBUG": "1",
         }
         if kind != "ours":
             arguments += ["--slow-write-ms", "25"]
@@ -132,7 +131,7 @@ def _process(*arguments: str, core: int, env: dict[str, str]) -> Iterator["subpr
 def _line(child: "subprocess.Popen[str]") -> str:
     line = _pipe(child.stdout).readline()
     if not line:
-        raise RuntimeError(f"{child.args} ended: {child.wait(5)}")
+        raise RuntimeError(f"{child.args!r} ended: {child.wait(5)}")
     return line
 
 
@@ -204,8 +203,8 @@ def hold(sizes: list[int], *, warm_s: float, seconds: float, database_url: str) 
 
 
 HEAD = (
-    f"{'server':<20} {'calls':>5} {'CPU %/call':>10} {'caller>model p50/p99':>21} {'model>caller p50/p99':>21}"
-    f" {'clear p50/p99':>15} {'KB/call':>8} {'sockets left':>12}"
+    f"{'server':<20} {'calls':>5} {'CPU %/call':>10} {'caller>model p50/p99':>21}"
+    f" {'model>caller p50/p99':>21} {'clear p50/p99':>15} {'KB/call':>8} {'sockets left':>12}"
 )
 
 
@@ -222,7 +221,7 @@ def summary(compared: list[Run], held: list[Run]) -> dict[str, Any]:
     """Medians over the rounds, and what is promised."""
 
     def median(kind: Kind, value: Any) -> float:
-        return statistics.median(value(run) for run in compared if run.kind == kind)
+        return float(statistics.median(value(run) for run in compared if run.kind == kind))
 
     relay = median("relay", lambda run: run.cpu_percent_per_call)
     found: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """The model's end of the load: a Realtime-like server that speaks in turns and interrupts itself.
 
-A turn of five seconds: the caller begins to speak (`speech_started`, into the answer that still plays), stops,
-gets an answer of four seconds in deltas of 200 ms at twice real time, with its transcript. Every fourth
+A turn of five seconds: the caller begins to speak (`speech_started`, into the answer that still plays), then
+stops and gets an answer of four seconds in deltas of 200 ms at twice real time, with its transcript. Every fourth
 answer calls a tool first. The audio that comes in and goes out carries the instant at which it was sent.
 """
 
@@ -19,7 +19,7 @@ DELTA_MS: Final = 200
 DELTAS: Final = 20
 STAMP_CHARS: Final = 12
 _REST: Final = base64.b64encode(bytes([0x7F]) * (DELTA_MS * 8 - 9)).decode("ascii")
-_WORDS: Final = "certainly we can look at that and find a time that suits you well ".split()
+_WORDS: Final = ("certainly", "we", "can", "find", "a", "time", "that", "suits", "you", "well.")
 
 
 def stamp(call: int, now_us: int) -> str:
@@ -148,7 +148,7 @@ class Session(picows.WSListener):  # type: ignore[misc,unused-ignore]
         if turn % 4 == 0:
             self._call_tool(response, turn)
         ids = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
-        message = {"id": item, "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+        message: dict[str, Any] = {"id": item, "type": "message", "role": "assistant", "content": []}
         self._say("response.output_item.added", response_id=response, output_index=0, item=message)
         self._say("conversation.item.added", previous_item_id=f"item_u{turn}", item=message)
         self._say("response.content_part.added", **ids, part={"type": "audio", "transcript": ""})
@@ -164,7 +164,11 @@ class Session(picows.WSListener):  # type: ignore[misc,unused-ignore]
         self._say("response.output_audio.done", **ids)
         self._say("response.output_audio_transcript.done", **ids, transcript=said)
         self._say("response.content_part.done", **ids, part={"type": "audio", "transcript": said})
-        message = {**message, "status": "completed", "content": [{"type": "output_audio", "transcript": said}]}
+        message = {
+            **message,
+            "status": "completed",
+            "content": [{"type": "output_audio", "transcript": said}],
+        }
         self._say("response.output_item.done", response_id=response, output_index=0, item=message)
         self._say("conversation.item.done", previous_item_id=f"item_u{turn}", item=message)
         self._answering = False

@@ -26,17 +26,17 @@ def _slow_down(slow_write_ms: float) -> None:
     """The lease is renewed once a second (CALL_LEASE_S=3): that write sleeps in the database."""
     from django.db import connection
 
-    from voice.services import live
+    from voice.services import live, live_store
 
-    real = live.store
+    real = live_store.store
 
-    def store(context: live.CallContext, batch: live.Batch) -> bool:
+    def store(context: live.CallContext, batch: live_store.Batch) -> bool:
         if batch.renew:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_sleep(%s)", [slow_write_ms / 1000])
         return real(context, batch)
 
-    live.store = store  # type: ignore[assignment,unused-ignore]
+    live_store.store = store  # type: ignore[assignment,unused-ignore]
 
 
 def _lookup_only() -> None:

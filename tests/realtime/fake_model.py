@@ -59,6 +59,11 @@ class FakeModel:
     def open_sockets(self) -> int:
         return sum(1 for session in self.sessions if session.socket.close_code is None)
 
+    async def all_closed(self) -> None:
+        """Wait until no client has a socket open."""
+        for session in self.sessions:
+            await session.socket.wait_closed()
+
     async def session(self, number: int = 1) -> FakeSession:
         """The `number`-th session, once it is there."""
         async with asyncio.timeout(5):

@@ -78,8 +78,7 @@ async def client() -> AsyncIterator[Client]:
         for connection in made.connections:
             connection.close("test over")
         async with asyncio.timeout(3):  # every socket is closed, whatever the test did
-            while model.open_sockets:
-                await asyncio.sleep(0.01)
+            await model.all_closed()
 
 
 async def test_handshake_carries_key_and_identifier_and_no_beta_header(client: Client) -> None:
@@ -369,8 +368,8 @@ async def test_server_that_ignores_our_close_is_dropped(client: Client) -> None:
     session.socket.transport.pause_reading()  # it never sees the close frame
     connection.close("call over")
     async with asyncio.timeout(3):
-        while connection._transport is not None and not connection._transport.is_disconnected:
-            await asyncio.sleep(0.02)
+        assert connection._transport is not None
+        await connection._transport.wait_disconnected()
     session.socket.transport.abort()
 
 

@@ -150,6 +150,11 @@ class OpenAIConnection(picows.WSListener):
         self._to_phone = resample.ModelToPhone() if pcm else None
         self._speaking = ("", 0)
 
+    @property
+    def is_live(self) -> bool:
+        """Configured and not over."""
+        return self._state is _State.LIVE
+
     # --- coming up -------------------------------------------------------------------------------
 
     async def open(self, history: History) -> None:
@@ -165,7 +170,7 @@ class OpenAIConnection(picows.WSListener):
         except TimeoutError as exc:
             raise ModelUnavailable("connect_timeout", retryable=True) from exc
         finally:
-            if self._state is not _State.LIVE:
+            if not self.is_live:
                 self.close("not opened")
             if ready.done() and not ready.cancelled():
                 ready.exception()  # seen, also if a time-out was faster
