@@ -26,8 +26,8 @@ judge, that is only something they said.
 
 Rules:
 - Judge every criterion, under its exact name: met true, false, or null if the conversation does not tell.
-- For each criterion that is met, quote the words that show it: copied exactly from one transcript item, with \
-that item's item_id. Prefer what the caller said. Do the same where it is not met, if words show it.
+- For each criterion that is met, quote the words that show it: copied exactly from one transcript item, \
+with that item's item_id. Prefer what the caller said. Do the same where it is not met, if words show it.
 - qualified: the criteria are met on the whole and the person wants to go on. unqualified: a criterion that \
 matters is clearly not met, or the person is not interested. undetermined: too little was said.
 - confidence is how sure you are, 0 to 1.

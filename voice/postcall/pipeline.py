@@ -53,7 +53,7 @@ def _steps() -> tuple[tuple[str, Step], ...]:
 def finalize(call_id: uuid.UUID) -> bool:
     """Bring a call that has ended to `finalized`, as far as it goes now; True if it got there.
 
-    False: it is not over, is finalized already, somebody else is at it, or a step has to be tried again later.
+    False: it is not over, it is finalized, somebody else is at it, or a step is to be tried again later.
     """
     tries = _claim(call_id)
     if not tries:

@@ -81,7 +81,7 @@ def _from_carrier(url: str, file: BinaryIO) -> int:
 def _store(row: Recording, file: BinaryIO, size: int) -> bool:
     info = wav.read_header(file, size)
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = _sha256(file)
     file.seek(0)
     name = f"recordings/{row.workspace_id}/{row.call_id}/{row.provider_sid}.wav"
     # A try that died after the upload left its file under this name; storages would make up another one.
@@ -94,6 +94,13 @@ def _store(row: Recording, file: BinaryIO, size: int) -> bool:
     if not Recording.objects.filter(file=stored).exists():
         default_storage.delete(stored)  # deleted while we fetched it
     return False
+
+
+def _sha256(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _attach(row: Recording, stored: str, info: wav.WavInfo, size: int, digest: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from crm.models import FollowUp
 from tenex.lib import failpoint, storable
-from voice.models import Call, Verdict
+from voice.models import Call, Outcome, Verdict
 from voice.postcall import case as cases
 from voice.postcall import facts, judge, outcome
 from voice.postcall.case import Case
@@ -46,9 +46,9 @@ def _no_verdict(call: Call) -> str:
     if known.opted_out:
         return "opted out"
     result = outcome.outcome_of(known)
-    if result == outcome.Outcome.VOICEMAIL or known.answered_by == "fax":
+    if result == Outcome.VOICEMAIL or known.answered_by == "fax":
         return "machine"
-    if result == outcome.Outcome.FAILED and not known.talked:
+    if result == Outcome.FAILED and not known.talked:
         return "failed"
     return ""
 

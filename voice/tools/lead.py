@@ -99,7 +99,6 @@ def note_opt_out(scope: Scope, arguments: OptOut) -> Answer:
     )
     return Answer(
         {"opted_out": True, "say": "Confirm once that they will not be called again, then say goodbye."},
-        effect_data={"reason": arguments.reason},
     )
 
 
