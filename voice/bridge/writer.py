@@ -113,6 +113,8 @@ class CallWriter:
         if known is None or turn.revision >= known.turn.revision:
             waiting.turns[turn.item_id] = PlacedTurn(position, turn)
         if turn.status != "in_progress":
+            self.line(_turn_line(turn))
+        if turn.status != "in_progress":
             self.line(Journal("turn.updated", {"position": position, **asdict(turn)}))
         self._touch()
 
@@ -286,3 +288,22 @@ def add_usage(total: dict[str, Any], usage: dict[str, Any]) -> None:
             before = total.get(key, 0)
             if isinstance(before, int | float):
                 total[key] = before + value
+
+
+def _turn_line(turn: StoreTurn) -> Journal:
+    """The finished turn for readers of the live stream; a later revision of the same item replaces it."""
+    return Journal(
+        "turn.updated",
+        {
+            "item_id": turn.item_id,
+            "previous_item_id": turn.previous_item_id,
+            "speaker": turn.speaker,
+            "text": turn.text,
+            "heard_text": turn.heard_text,
+            "start_ms": turn.start_ms,
+            "end_ms": turn.end_ms,
+            "interrupted": turn.interrupted,
+            "status": turn.status,
+            "revision": turn.revision,
+        },
+    )
