@@ -47,7 +47,7 @@ LEADS: Final[tuple[dict[str, Any], ...]] = (
         "last_name": "Chen",
         "phone": "+14155550101",
         "email": "maria.chen@brightwell.example",
-        "company": "Brightwell Logistics",
+        "company_name": "Brightwell Logistics",
         "source": "trade fair",
         "notes": "Visited our booth and asked about integration with her warehouse system.",
     },
@@ -55,11 +55,11 @@ LEADS: Final[tuple[dict[str, Any], ...]] = (
         "first_name": "Daniel",
         "last_name": "Okafor",
         "phone": "+14155550102",
-        "company": "Harbor Parts Supply",
+        "company_name": "Harbor Parts Supply",
     },
-    {"first_name": "Priya", "last_name": "Nair", "phone": "+14155550103", "company": "Nair Home Goods"},
-    {"first_name": "Tom", "last_name": "Becker", "phone": "+14155550104", "company": "Becker Outdoor"},
-    {"first_name": "Elena", "last_name": "Rossi", "phone": "+14155550105", "company": "Rossi Pharma"},
+    {"first_name": "Priya", "last_name": "Nair", "phone": "+14155550103", "company_name": "Nair Home Goods"},
+    {"first_name": "Tom", "last_name": "Becker", "phone": "+14155550104", "company_name": "Becker Outdoor"},
+    {"first_name": "Elena", "last_name": "Rossi", "phone": "+14155550105", "company_name": "Rossi Pharma"},
 )
 
 DOCUMENTS: Final = {
