@@ -28,8 +28,6 @@ Lines that go to the journal, and so to the live stream of the call (`Journal.ty
 | `turn.latency` | `item_id`, `ms` from the end of the caller's speech to the first agent audio sent |
 | `turn.interrupted` | `item_id`, `reason` (`caller`, `key`, `end`, ...), `heard_ms`, `received_ms` |
 | `transcript.delta` | `item_id`, `speaker`, `text`: words as they come (they run ahead of the sound) |
-| `tool.started` | `call_id`, `name` |
-| `tool.finished` | `call_id`, `name`, `ok`, `ms` |
 | `tool.late`, `tool.abandoned` | `call_id` (and `name`): dropped result; not over when the call was |
 | `model.usage` | `response_id`, `usage` as the provider reports it |
 | `model.error` | `code`, `param`, `what` (which request of ours) |

@@ -42,7 +42,6 @@ def _deadline(live: Live, now: float) -> float:
 def _start(live: Live, run: Run, arguments: str, now: float, *, response_over: bool) -> None:
     live.tools.start(run, response_over=response_over)
     live.out.append(cmd.RunTool(run.call_id, run.name, arguments, live.limits.tool_deadline_s))
-    live.journal("tool.started", call_id=run.call_id, name=run.name)
     arm(live, now)
 
 
@@ -102,13 +101,6 @@ def on_finished(live: Live, event: ToolFinished, now: float) -> None:
 def _end_run(live: Live, run: Run, output: str, *, ok: bool, now: float) -> None:
     """Answer the model, once: in its own session as an output, in a later one as a fact."""
     live.tools.finish(run.call_id)
-    live.journal(
-        "tool.finished",
-        call_id=run.call_id,
-        name=run.name,
-        ok=ok,
-        ms=round((now - run.started_at) * 1000),
-    )
     if not run.group:
         return
     output = clip_output(output, live.limits.tool_output_bytes)
