@@ -269,5 +269,6 @@ def test_the_session_lost_during_a_rotation_is_replaced_by_the_one_on_its_way() 
     alive(call, 2)
     call.on(lost(1))
     assert len(call.sent(cmd.OpenModel)) == 2
+    assert [c.attempt for c in call.now_sent(cmd.UseModel)] == [2]
     call.on(ev.ModelReady("sess_2", attempt=2))
     assert [c.purpose for c in call.now_sent(cmd.CreateResponse)] == ["resume"]

@@ -142,6 +142,7 @@ def lose(live: Live, code: str, *, retryable: bool, now: float) -> None:
         live.timers.set(Timer.RECONNECT, now + limits.reconnect_window_s)
         if standby:  # a rotation was under way: its session takes over
             link.standby = 0
+            live.out.append(cmd.UseModel(standby))
             return
     elif link.lost_at is None:
         link.lost_at = now  # the very first connection failed; MODEL_READY bounds the whole start

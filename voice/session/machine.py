@@ -298,7 +298,11 @@ class CallSession:
         out: list[Command] = []
         live.out = out
         handler(live, event, now)
-        if kind not in _HOT:
+        if kind is ev.MarkReturned:
+            # one for every chunk of audio: most change nothing but the position heard
+            if not live.playback.busy or live.transcript.changed or live.phase is not self._phase:
+                self._settle(now)
+        elif kind not in _HOT:
             if kind in _MODEL_EVENTS:
                 live.model_at = now
             self._settle(now)

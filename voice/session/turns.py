@@ -320,6 +320,11 @@ class Transcript:
             return piece
         return ""
 
+    @property
+    def changed(self) -> bool:
+        """There is something to store."""
+        return bool(self._dirty)
+
     def take_dirty(self) -> list[StoreTurn]:
         """The turns that changed since the last time, in conversation order."""
         if not self._dirty:
