@@ -118,7 +118,7 @@ def test_no_call_outlives_its_duration(state: str) -> None:
         case "reconnecting":
             call.on(ev.ModelLost("x", retryable=True, attempt=1))
     call.wait(130.0 + 30 + 5 - call.now)
-    assert call.sent(cmd.HangUp) or call.sent(cmd.TransferCall)
+    assert any(isinstance(c, cmd.HangUp | cmd.TransferCall) for c in call.log)
     call.wait(3.0)
     assert isinstance(call.log[-1], cmd.Finish)
     assert call.session.next_deadline() is None

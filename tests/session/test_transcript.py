@@ -211,3 +211,10 @@ def test_memory_is_bounded() -> None:
     assert len(t._order) <= 200
     assert len(t._hidden) <= 5000
     assert t.dropped
+
+
+def test_an_item_that_names_itself_as_its_predecessor_is_placed_at_the_end() -> None:
+    t = transcript()
+    t.committed("u1", None, 0)
+    t.committed("u2", "u2", 0)
+    assert chain(t) == [("u1", None), ("u2", "u1")]

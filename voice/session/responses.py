@@ -36,6 +36,8 @@ class Intent:
     """When it was queued; set for results, which a response that had already begun does not know."""
     number: int = 0
     """Of the `response.create` that asked for it: larger is later."""
+    older: tuple[int, ...] = ()
+    """Numbers of earlier requests that nothing had followed when it was asked again."""
 
 
 class Responses:
@@ -78,6 +80,8 @@ class Responses:
         """Take the first intent; call only if :meth:`may_send`."""
         intent = self.pending = self.queue.popleft()
         self._number += 1
+        if intent.number:
+            intent.older = (*intent.older, intent.number)
         intent.number = self._number
         intent.tries += 1
         command = CreateResponse(
@@ -94,7 +98,7 @@ class Responses:
         ours = self.pending
         if ours is not None:
             told = event.metadata.get("event_id")
-            matches = told == event_id(ours.number) if told else now >= self.server_expected_until
+            matches = now >= self.server_expected_until if told is None else _claim(ours, told)
             if not matches:
                 ours = None
         self.active, self.active_intent = event.response_id, ours
@@ -152,6 +156,15 @@ class Responses:
         self.queue = deque(i for i in self.queue if i.purpose not in _ANSWERED_BY_ANY)
         self.server_expected_until = 0.0
         return owed
+
+
+def _claim(intent: Intent, told: str) -> bool:
+    """Whether `told` is a request for this intent; the answer may be to an earlier one than the last."""
+    for number in (intent.number, *intent.older):
+        if told == event_id(number):
+            intent.number = number
+            return True
+    return False
 
 
 def event_id(number: int) -> str:

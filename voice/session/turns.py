@@ -104,8 +104,8 @@ class Transcript:
         if len(self._order) >= 4 * self._max_turns:
             self.dropped += 1
             return False
-        self._known.add(item_id)
         self._insert(item_id, previous_item_id)
+        self._known.add(item_id)
         return True
 
     def _insert(self, item_id: str, previous_item_id: str | None) -> None:
@@ -118,10 +118,10 @@ class Transcript:
 
     def _move(self, item_id: str, previous_item_id: str | None) -> None:
         """A later event tells the predecessor of an item that we know from an earlier one."""
-        order = self._order
-        at = order.index(item_id)
         if previous_item_id not in self._known or previous_item_id == item_id:
             return
+        order = self._order
+        at = order.index(item_id)
         if at > 0 and order[at - 1] == previous_item_id:
             return
         if self._has_turn_between(previous_item_id, at):
