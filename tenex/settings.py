@@ -61,7 +61,11 @@ def derived_key(purpose: str) -> bytes:
 API_KEY_PEPPER = env.text("API_KEY_PEPPER").encode() or derived_key("api-key")
 STREAM_TOKEN_KEY = derived_key("stream-token")
 PHONE_HASH_KEY = derived_key("phone-hash")
+SLOT_ID_KEY = derived_key("slot-id")
 JWT_KEY = derived_key("jwt")
+CURSOR_KEY = derived_key("cursor")
+SIGNED_URL_KEY = derived_key("signed-url")
+ANSWER_KEY = derived_key("idempotent-answer")
 JWT_TTL_S = env.integer("JWT_TTL_S", 3600, low=60)
 
 # --- where we are reached ------------------------------------------------------------------------
@@ -244,6 +248,8 @@ DIAL_GRACE_S = env.number("DIAL_GRACE_S", 60.0)
 """How long an ambiguous dial stays unknown before the carrier's call list decides (promises.md R3)."""
 CALL_LEASE_S = env.number("CALL_LEASE_S", 15.0)
 """A media process renews the lease of its live calls; a call without one is swept."""
+FINALIZE_LEASE_S = env.number("FINALIZE_LEASE_S", 15.0)
+"""A worker that finalizes a call renews this lease; without it another worker goes on with the call."""
 WEBHOOK_ALLOWED_PRIVATE_CIDRS = env.items(
     "WEBHOOK_ALLOWED_PRIVATE_CIDRS", "127.0.0.0/8,::1/128" if DEBUG or REHEARSAL else ""
 )
@@ -254,22 +260,23 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenex.rest.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["tenex.rest.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["tenex.rest.renderers.OrjsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["tenex.rest.renderers.OrjsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "tenex.rest.schema.Schema",
     "DEFAULT_FILTER_BACKENDS": [],
     "EXCEPTION_HANDLER": "tenex.rest.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tenex voice",
-    "DESCRIPTION": "AI phone agents that qualify leads.",
+    "DESCRIPTION": "AI phone agents that call and answer leads, qualify them and write what they learned to the CRM.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SERVERS": [{"url": PUBLIC_BASE_URL}],
+    "POSTPROCESSING_HOOKS": ["tenex.api.openapi.finish"],
 }
 RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", 1000, low=1)
 
@@ -311,6 +318,7 @@ LOGGING = {
     "loggers": {
         "uvicorn.access": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        "picows": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "twilio": {"level": "WARNING"},
         "celery": {"level": "WARNING"},
