@@ -44,6 +44,8 @@ application = ProtocolTypeRouter(
     {
         "lifespan": _lifespan,
         "http": django_application,
-        "websocket": URLRouter([path("twilio/media", MediaConsumer.as_asgi()), re_path("", _no_socket)]),
+        "websocket": URLRouter(
+            [path("twilio/media", MediaConsumer.as_asgi()), re_path("", _no_socket)]  # type: ignore[arg-type]
+        ),
     }
 )

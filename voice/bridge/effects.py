@@ -12,7 +12,7 @@ from tenex.errors import TenexError
 from tenex.lib.clock import Clock
 from tenex.lib.phone import normalize_or_none
 from voice.bridge import threads
-from voice.services import live
+from voice.services import live_store
 from voice.services.live import CallContext
 from voice.session.commands import RunTool
 from voice.session.events import OwnEvent, ToolFinished, TransferFailed
@@ -65,14 +65,14 @@ class TwilioControl:
     def hang_up(self, context: CallContext, reason: str) -> None:
         from voice.telephony.client import Carrier
 
-        live.hint_end(context, reason)
+        live_store.hint_end(context, reason)
         Carrier().hang_up(context.call_sid)
 
     def transfer(self, context: CallContext, number: str) -> None:
         from voice.telephony import twiml
         from voice.telephony.client import Carrier
 
-        live.note_transfer(context, number)
+        live_store.note_transfer(context, number)
         target = twiml.DialTarget(
             number=number,
             action_url=f"{settings.PUBLIC_BASE_URL}/twilio/dial/{context.call_id}",
@@ -81,7 +81,7 @@ class TwilioControl:
         try:
             Carrier().update_twiml(context.call_sid, twiml.transfer(target))
         except TenexError:
-            live.transfer_failed(context)
+            live_store.transfer_failed(context)
             raise
 
 
@@ -119,7 +119,9 @@ class Effects:
             self._clock.real_s(command.deadline_s), self._on_deadline, command
         )
         try:
-            threads.run(self._loop, f"tool-{command.name[:20]}", work, lambda done: self._on_tool(command, done))
+            threads.run(
+                self._loop, f"tool-{command.name[:20]}", work, lambda done: self._on_tool(command, done)
+            )
         except threads.TooBusy as exc:
             self._on_tool(command, exc)
 

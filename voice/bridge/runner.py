@@ -20,7 +20,8 @@ from voice.bridge.latency import LatencyLog
 from voice.bridge.phone import Phone
 from voice.bridge.writer import CallWriter, add_usage
 from voice.realtime.port import ModelConnection, ModelProvider, ModelUnavailable, ServerEvent
-from voice.services.live import CallContext, SessionChange
+from voice.services.live import CallContext
+from voice.services.live_store import SessionChange
 from voice.session import commands as cmd
 from voice.session.events import (
     AudioDelta,

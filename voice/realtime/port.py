@@ -46,7 +46,9 @@ class ModelUnavailable(Unavailable):
 
     code = "model_unavailable"
 
-    def __init__(self, code: str, *, retryable: bool, detail: str = "", http_status: int | None = None) -> None:
+    def __init__(
+        self, code: str, *, retryable: bool, detail: str = "", http_status: int | None = None
+    ) -> None:
         super().__init__(detail or code, code=code, extra={"http_status": http_status})
         self.retryable = retryable
         self.http_status = http_status
@@ -77,6 +79,7 @@ OnEvent = Callable[[ModelConnection, ServerEvent], None]
 class ModelProvider(Protocol):
     """Makes connections for one call."""
 
-    capabilities: Capabilities
+    @property
+    def capabilities(self) -> Capabilities: ...
 
     def connection(self, attempt: int, on_event: OnEvent) -> ModelConnection: ...

@@ -1,11 +1,11 @@
 """Asking the carrier to dial, never twice for one answer (promises.md R3).
 
-    prepare   a row, committed before anybody is asked; the call is `dialing`
-    fence     compare-and-set right before the request, refused after a deadline
-    post      one request, no retries; every way it can end leaves a state:
-              placed | throttled (429) | rejected (4xx) | unknown (time-out, 5xx, lost answer)
-    adopt     whoever learns the carrier's id first writes it: the answer, a callback, the reconciler
-    give_back the carrier certainly never had it: the call may get another attempt
+prepare   a row, committed before anybody is asked; the call is `dialing`
+fence     compare-and-set right before the request, refused after a deadline
+post      one request, no retries; every way it can end leaves a state:
+          placed | throttled (429) | rejected (4xx) | unknown (time-out, 5xx, lost answer)
+adopt     whoever learns the carrier's id first writes it: the answer, a callback, the reconciler
+give_back the carrier certainly never had it: the call may get another attempt
 """
 
 import random
@@ -22,7 +22,6 @@ from django.db.models import Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from tenex.events import services as events
 from tenex.lib import failpoint
 from tenex.lib.backoff import delay_s
 from tenex.lib.phone import mask
@@ -71,15 +70,6 @@ def prepare(call_id: uuid.UUID) -> DialAttempt | None:
             next_at=Now() + timing().grace,
         )
         failpoint.hit("dial.inserted")
-        if last == 0:
-            run = {**calls.facts(call), "run_id": str(call.pk), "agent_slug": _slug(call)}
-            events.record(
-                workspace_id=call.workspace_id,
-                type="agent.run.started",
-                data=run,
-                call_id=call.pk,
-                once=str(call.pk),
-            )
     return attempt
 
 
@@ -94,7 +84,7 @@ def dial(attempt_id: uuid.UUID, carrier: Carrier) -> DialState:
 
 
 def fence(attempt_id: uuid.UUID) -> Fenced | None:
-    """Compare-and-set `prepared` -> `posting`; None after the deadline, or if dialling was stopped meanwhile."""
+    """Compare-and-set `prepared` -> `posting`; None after the deadline, or if dialling was stopped."""
     started_s = time.monotonic()
     times = timing()
     # The conditions on the attempt stay in the outer WHERE, where PostgreSQL checks them again after a wait.
@@ -174,7 +164,7 @@ def adopt(attempt_id: uuid.UUID, sid: str) -> Adoption:
 
 
 def give_back(attempt_id: uuid.UUID, *, why: str, state: DialState) -> bool:
-    """The carrier never had it: `state` -> `not_placed`, and the call waits for its next attempt or is given up.
+    """The carrier never had it: `state` -> `not_placed`; the call waits for another attempt or is given up.
 
     False if the attempt is no longer in `state`: somebody else knew better.
     """
@@ -273,7 +263,7 @@ def note_lookup(attempt_id: uuid.UUID) -> int:
 
 
 def adopt_found(attempt_id: uuid.UUID, found: CarrierCall) -> bool:
-    """Take over a call out of the carrier's list, with the state that it has by now; False if it is not ours."""
+    """Take over a call out of the carrier's list, with the state that it has by now; False if not ours."""
     try:
         if adopt(attempt_id, found.sid) != Adoption.CURRENT:
             return False
@@ -315,8 +305,3 @@ def _order(attempt: DialAttempt) -> CallOrder:
 
 def _line(call_id: uuid.UUID, number: int, state: DialState, data: dict[str, Any]) -> None:
     journal.append(call_id, [journal.Line("dial.attempt", {"number": number, "state": str(state), **data})])
-
-
-def _slug(call: Call) -> str:
-    version = call.agent_version
-    return version.agent.slug if version else ""

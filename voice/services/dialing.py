@@ -5,13 +5,14 @@ from typing import Any
 from django.db import transaction
 
 from crm.models import Calendar, Lead
+from crm.selectors import leads
 from tenex.errors import Conflict, InvalidInput
 from tenex.lib.phone import normalize
 from tenex.lib.wake import wake
 from tenex.workspaces.models import Workspace
 from voice.models import Agent, AgentVersion, Call, Direction, PhoneNumber
-from voice.services import batches, contacts, journal
-from voice.services.eligibility import reject
+from voice.services import batches, caller_lead, journal
+from voice.services.eligibility import reject, reject_number
 
 
 def place(
@@ -38,10 +39,12 @@ def place(
         if not phone:
             raise InvalidInput("a lead or a phone number", loc=("body", "lead_id"), type_="missing")
         e164 = normalize(phone, region=workspace.default_region)
-        lead = contacts.find_or_create(workspace, e164, source="outbound call")
-    if lead.workspace_id != workspace.pk:
+        lead = leads.by_phone(workspace.pk, e164)
+        refusal = reject(lead) if lead else reject_number(workspace.pk, e164)
+    elif lead.workspace_id != workspace.pk:
         raise InvalidInput("no such lead", loc=("body", "lead_id"), type_="missing")
-    refusal = reject(lead)
+    else:
+        e164, refusal = lead.phone or "", reject(lead)
     if refusal is not None:
         raise Conflict(refusal.detail, code=refusal.code)
     agent = agent_version.agent if agent_version else agent or batches.default_agent(workspace)
@@ -52,7 +55,7 @@ def place(
             workspace=workspace,
             direction=Direction.OUTBOUND,
             from_number=number.e164,
-            to_number=lead.phone or "",
+            to_number=e164,
             number=number,
             agent_version=agent_version or agent.current_version,
             lead=lead,
@@ -61,5 +64,7 @@ def place(
             variables=variables or {},
         )
         journal.append(call.pk, [journal.Line("call.queued", {})])
+        if lead is None:
+            call.lead = caller_lead.ensure(call.pk)
         wake("voice.outbound.tick")
     return call

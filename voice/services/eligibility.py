@@ -1,5 +1,6 @@
 """Whether a lead may be called at all, whatever the hour. The dialer asks again before each dial."""
 
+import uuid
 from dataclasses import dataclass
 
 from crm.models import Lead
@@ -23,6 +24,11 @@ def reject(lead: Lead) -> Rejection | None:
         return Rejection(str(lead.pk), "no_phone", "The lead has no phone number.")
     if lead.opted_out_at is not None:
         return Rejection(str(lead.pk), "opted_out", "The lead asked not to be called.")
-    if suppressions.is_suppressed(lead.workspace_id, lead.phone):
-        return Rejection(str(lead.pk), "suppressed", "The number is on the do-not-call list.")
+    return reject_number(lead.workspace_id, lead.phone, lead_id=str(lead.pk))
+
+
+def reject_number(workspace_id: uuid.UUID, e164: str, *, lead_id: str = "") -> Rejection | None:
+    """The same for a number that may have no lead yet."""
+    if suppressions.is_suppressed(workspace_id, e164):
+        return Rejection(lead_id, "suppressed", "The number is on the do-not-call list.")
     return None

@@ -1,4 +1,4 @@
-"""The carrier's word about a call, applied to the call: in any order, any number of times (promises.md A4)."""
+"""The carrier's word about a call, applied to it: in any order, any number of times (promises.md A4)."""
 
 import uuid
 from dataclasses import dataclass

@@ -73,28 +73,33 @@ class CarrierNumber:
     capabilities: dict[str, bool] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Credentials: the account's sid and token, or an API key's sid and secret with the account's sid."""
+
+    sid: str
+    username: str
+    password: str = field(repr=False)
+    base_url: str = ""
+    timeout_s: float = 10.0
+
+
 class Carrier:
-    """One account at the carrier.
+    """One account at the carrier, the configured one by default. Not to be shared by threads.
 
     Every method raises a `voice.telephony.errors.CarrierError`, see there what each of its children allows.
     """
 
-    def __init__(
-        self,
-        *,
-        account_sid: str,
-        username: str,
-        password: str,
-        base_url: str = "",
-        timeout_s: float = 10.0,
-    ) -> None:
+    def __init__(self, account: "Account | None" = None) -> None:
         from twilio.rest import Client
 
+        account = account or configured_account()
+        username, password = account.username, account.password
         self._auth = (username, password)
-        self._overridden = bool(base_url)
-        self._timeout_s = timeout_s
-        self._transport = Transport(base_url=base_url, timeout_s=timeout_s)
-        self._client = Client(username, password, account_sid, http_client=self._transport)
+        self._overridden = bool(account.base_url)
+        self._timeout_s = account.timeout_s
+        self._transport = Transport(base_url=account.base_url, timeout_s=account.timeout_s)
+        self._client = Client(username, password, account.sid, http_client=self._transport)
 
     # --- calls ---
 
@@ -336,8 +341,8 @@ def configured() -> bool:
     )
 
 
-def carrier() -> Carrier:
-    """The configured account. One a thread: the SDK's client is not made for sharing.
+def configured_account() -> Account:
+    """The account of the settings; an API key is preferred to the token.
 
     Raises:
         CarrierNotConfigured: no credentials.
@@ -345,22 +350,23 @@ def carrier() -> Carrier:
     if not configured():
         raise CarrierNotConfigured("set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or an API key")
     key = bool(settings.TWILIO_API_KEY_SID and settings.TWILIO_API_KEY_SECRET)
-    wanted = (
-        settings.TWILIO_ACCOUNT_SID,
-        settings.TWILIO_API_KEY_SID if key else settings.TWILIO_ACCOUNT_SID,
-        settings.TWILIO_API_KEY_SECRET if key else settings.TWILIO_AUTH_TOKEN,
-        settings.TWILIO_API_BASE_URL,
-        settings.TWILIO_TIMEOUT_S,
+    return Account(
+        sid=settings.TWILIO_ACCOUNT_SID,
+        username=settings.TWILIO_API_KEY_SID if key else settings.TWILIO_ACCOUNT_SID,
+        password=settings.TWILIO_API_KEY_SECRET if key else settings.TWILIO_AUTH_TOKEN,
+        base_url=settings.TWILIO_API_BASE_URL,
+        timeout_s=settings.TWILIO_TIMEOUT_S,
     )
-    if getattr(_local, "made_of", None) != wanted:
-        account_sid, username, password, base_url, timeout_s = wanted
-        _local.carrier = Carrier(
-            account_sid=account_sid,
-            username=username,
-            password=password,
-            base_url=base_url,
-            timeout_s=timeout_s,
-        )
-        _local.made_of = wanted
+
+
+def carrier() -> Carrier:
+    """This thread's client of the configured account.
+
+    Raises:
+        CarrierNotConfigured: no credentials.
+    """
+    account = configured_account()
+    if getattr(_local, "account", None) != account:
+        _local.carrier, _local.account = Carrier(account), account
     made: Carrier = _local.carrier
     return made

@@ -1,4 +1,4 @@
-"""HTTP under the Twilio SDK: one fresh connection a request, always a timeout, no retries, foreign errors mapped.
+"""HTTP under the Twilio SDK: a fresh connection a request, always a timeout, no retries, errors mapped.
 
 A fresh connection costs a handshake and buys certainty: a kept one may have been closed by the peer while
 the request was on its way, which cannot be told from a call that was placed.
@@ -32,6 +32,8 @@ _GONE = frozenset({"21220", "20404"})
 class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
     """`base_url` replaces scheme and host of every request (the SDK knows no such option); "" leaves them."""
 
+    timeout: float
+
     def __init__(self, *, base_url: str, timeout_s: float) -> None:
         super().__init__(pool_connections=False, timeout=timeout_s)
         self._base = urlsplit(base_url) if base_url else None
@@ -40,7 +42,7 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
         self,
         method: str,
         url: str,
-        params: dict[str, object] | None = None,
+        params: dict[str, str] | None = None,
         data: dict[str, object] | None = None,
         headers: dict[str, str] | None = None,
         auth: tuple[str, str] | None = None,
@@ -76,7 +78,7 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
     @contextmanager
     def within(self, timeout_s: float | None) -> Iterator[None]:
         """A shorter time-out for the requests of this block."""
-        usual = self.timeout
+        usual: float = self.timeout
         if timeout_s is not None:
             self.timeout = min(timeout_s, usual)
         try:
@@ -120,7 +122,10 @@ def refused(status: int, body: str) -> CarrierError:
     try:
         parsed = json.loads(body)
         if isinstance(parsed, dict):
-            code, message = str(parsed.get("code") or ""), str(parsed.get("message") or parsed.get("detail") or "")
+            code, message = (
+                str(parsed.get("code") or ""),
+                str(parsed.get("message") or parsed.get("detail") or ""),
+            )
     except (ValueError, RecursionError):
         pass
     detail = message[:300] or f"the carrier answered {status}"
