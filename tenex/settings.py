@@ -263,16 +263,19 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["tenex.rest.renderers.OrjsonParser"],
     "DEFAULT_SCHEMA_CLASS": "tenex.rest.schema.Schema",
     "DEFAULT_FILTER_BACKENDS": [],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tenex.rest.renderers.AlwaysJson",
+    "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "tenex.rest.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tenex voice",
-    "DESCRIPTION": "AI phone agents that call and answer leads, qualify them and write what they learned to the CRM.",
+    "DESCRIPTION": "AI phone agents that call and answer leads, qualify them and write what they learned "
+    "to the CRM.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_REQUEST": False,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVERS": [{"url": PUBLIC_BASE_URL}],
@@ -320,6 +323,7 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "picows": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},  # a client's mistake is no news
         "twilio": {"level": "WARNING"},
         "celery": {"level": "WARNING"},
         "kombu": {"level": "WARNING"},

@@ -37,7 +37,7 @@ class LeadIn(Input):
     )
     email = f.EmailField(max_length=254, required=False, allow_null=True)
     time_zone = f.CharField(max_length=64, required=False, allow_blank=True, help_text="IANA name.")
-    source = f.CharField(max_length=80, required=False, allow_blank=True)
+    source = f.CharField(max_length=80, required=False, allow_blank=True)  # type: ignore[assignment]
     notes = f.CharField(max_length=4096, required=False, allow_blank=True)
     custom = FreeObject(required=False, help_text="Your own fields.")
     stage = f.ChoiceField(choices=Stage.choices, required=False)
@@ -71,7 +71,7 @@ class LeadOut(Output):
     organization = f.SerializerMethodField(help_text="Name of the lead's firm.")
     owner_id = f.UUIDField(allow_null=True)
     time_zone = f.CharField()
-    source = f.CharField()
+    source = f.CharField()  # type: ignore[assignment]
     notes = f.CharField()
     custom = f.DictField()
     stage = f.ChoiceField(choices=Stage.choices)
@@ -100,7 +100,7 @@ class TimelineEntryOut(Output):
     type = f.CharField()
     summary = f.CharField()
     call_id = f.UUIDField(allow_null=True)
-    data = f.DictField()
+    data = f.DictField()  # type: ignore[assignment]
     created_at = f.DateTimeField()
 
 
@@ -116,7 +116,7 @@ class SuppressionOut(Output):
 
     id = f.UUIDField()
     phone_hint = f.CharField()
-    source = f.ChoiceField(choices=SuppressionSource.choices)
+    source = f.ChoiceField(choices=SuppressionSource.choices)  # type: ignore[assignment]
     reason = f.CharField()
     call_id = f.UUIDField(allow_null=True)
     created_at = f.DateTimeField()
@@ -177,7 +177,7 @@ class LeadList(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        lead = write.create(self.workspace, actor=self.principal.actor, **self.body(LeadIn))  # type: ignore[misc]
+        lead = write.create(self.workspace, actor=self.principal.actor, **self.body(LeadIn))
         return created(LeadOut(read.get(self.workspace.pk, lead.pk)).data)
 
 
@@ -202,7 +202,7 @@ class LeadDetail(ApiView):
     )
     def patch(self, request: Request, lead_id: uuid.UUID) -> Response:
         changes = self.body(LeadPatchIn)
-        write.update(self.workspace, lead_id, actor=self.principal.actor, **changes)  # type: ignore[misc]
+        write.update(self.workspace, lead_id, actor=self.principal.actor, **changes)
         return Response(LeadOut(read.get(self.workspace.pk, lead_id)).data)
 
     @operation(
@@ -261,7 +261,8 @@ class SuppressionList(ApiView):
     @operation(
         "suppressions_create",
         "Never call a number again",
-        "Holds before the next dial. Leads with the number are marked as opted out. Doing it again changes nothing.",
+        "Holds before the next dial. Leads with the number are marked as opted out. Doing it again changes "
+        "nothing.",
         tag=TAG,
         request=SuppressionIn,
         response=SuppressionOut,

@@ -1,11 +1,11 @@
 """`POST /api/v1/users/login`."""
 
+from django.conf import settings
 from rest_framework import serializers as f
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django.conf import settings
 from tenex.rest import throttling
 from tenex.rest.permissions import Public
 from tenex.rest.schema import operation

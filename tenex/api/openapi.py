@@ -8,8 +8,10 @@ _CALL_ID = {"in": "path", "name": "call_id", "required": True, "schema": {"type"
 _STREAM: dict[str, Any] = {
     "operationId": "calls_stream",
     "summary": "Follow a call live",
-    "description": "Server-sent events: what happened so far, then what happens. `id` is the line's number in the "
-    "call's journal; send the last one back as `Last-Event-ID` and nothing is missed or repeated. `call.ended` tells "
+    "description": "Server-sent events: what happened so far, then what happens. `id` is the line's number "
+    "in the "
+    "call's journal; send the last one back as `Last-Event-ID` and nothing is missed or repeated. "
+    "`call.ended` tells "
     "that the phone call is over; the stream closes when the call is finalized. Browsers: `token` of "
     "`POST …/stream-token` instead of the header.\n\nScope: `calls:read`.",
     "tags": ["Live control"],
@@ -37,7 +39,8 @@ _STREAM: dict[str, Any] = {
     ],
     "responses": {
         "200": {
-            "description": "Events. `event` is the line's type, `data` is JSON: `seq`, `type`, `at_ms`, `data`.",
+            "description": "Events. `event` is the line's type, `data` is JSON: `seq`, `type`, `at_ms`, "
+            "`data`.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
         "204": {"description": "Nothing after that id will ever come: stop reconnecting."},
@@ -58,7 +61,8 @@ _STREAM: dict[str, Any] = {
 _MEDIA: dict[str, Any] = {
     "operationId": "recordings_media",
     "summary": "Play a recording",
-    "description": "The `url` of `GET /calls/{id}/recording`. Takes range requests; the token is the credential.",
+    "description": "The `url` of `GET /calls/{id}/recording`. Takes range requests; the token is the "
+    "credential.",
     "tags": ["Calls"],
     "security": [],
     "parameters": [

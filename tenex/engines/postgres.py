@@ -67,8 +67,9 @@ class Postgres:
             self._make_cluster()
         elif (found := version.read_text(encoding="ascii").strip()) != MAJOR_VERSION:
             raise EngineError(
-                f"{self._cluster} was made by PostgreSQL {found}, this release brings {MAJOR_VERSION}. Dump it "
-                "with the earlier release and load it here (docs/runbook.md), or choose another TENEX_DATA_DIR."
+                f"{self._cluster} was made by PostgreSQL {found}, this release brings {MAJOR_VERSION}. "
+                "Dump it with the earlier release and load it here (docs/runbook.md), or choose another "
+                "TENEX_DATA_DIR."
             )
         self._socket_folder = self._make_socket_folder()
         if self.tcp:

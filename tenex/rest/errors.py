@@ -7,9 +7,10 @@ limit's `{"error", "message"}`.
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import structlog
 from django.core.exceptions import RequestDataTooBig
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -133,19 +134,24 @@ def _flatten(detail: Any, loc: tuple[str | int, ...]) -> Iterator[dict[str, Any]
 def django_not_found(request: HttpRequest, exception: Exception | None = None, **_: object) -> HttpResponse:
     """`handler404` and the route that ends /api: JSON for programs, a line of text for people."""
     if request.path.startswith("/api"):
-        return JsonResponse({"detail": "there is no such thing here", "code": "not_found"}, status=404)
+        return _plain_json(404, "there is no such thing here", "not_found")
     return HttpResponse("Not found\n", status=404, content_type="text/plain")
 
 
 def django_failed(request: HttpRequest) -> HttpResponse:
     """`handler500`."""
     if request.path.startswith("/api"):
-        return JsonResponse({"detail": "something broke on our side", "code": "internal_error"}, status=500)
+        return _plain_json(500, "something broke on our side", "internal_error")
     return HttpResponse("Something broke on our side\n", status=500, content_type="text/plain")
 
 
 def django_bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """`handler400`: what Django refuses before a view sees it (a Host that is not ours, for instance)."""
     if request.path.startswith("/api"):
-        return JsonResponse({"detail": "the request is not acceptable", "code": "bad_request"}, status=400)
+        return _plain_json(400, "the request is not acceptable", "bad_request")
     return HttpResponse("Bad request\n", status=400, content_type="text/plain")
+
+
+def _plain_json(status: int, detail: str, code: str) -> HttpResponse:
+    body = orjson.dumps({"detail": detail, "code": code})
+    return HttpResponse(body, status=status, content_type="application/json")

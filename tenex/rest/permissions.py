@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
+
 from tenex.workspaces.principal import Principal
 
 if TYPE_CHECKING:  # DRF's settings import this module while its views are being loaded

@@ -1,13 +1,16 @@
 """JSON in and out, by orjson: strict UTF-8, no NaN, bounded depth and numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 import orjson
 from django.conf import settings
 from rest_framework.exceptions import ParseError
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.utils.mediatypes import media_type_matches
 
 from tenex.rest.errors import BodyTooLarge
 
@@ -31,6 +34,21 @@ class OrjsonRenderer(BaseRenderer):
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         return b"" if data is None else dumps(data)
+
+
+class AlwaysJson(BaseContentNegotiation):
+    """Whatever `Accept` says, the answer is JSON: also the one that explains an error."""
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
+        return next(
+            (one for one in parsers if media_type_matches(one.media_type, request.content_type)), None
+        )
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
 
 
 class OrjsonParser(BaseParser):

@@ -43,7 +43,7 @@ class RateLimitError(Output):
     message = serializers.CharField()
 
 
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "tenex.rest.authentication.BearerAuthentication"
     name = "bearer"
 
@@ -51,12 +51,13 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "An API key (`tnx_…`) or a token of `POST /api/v1/users/login`. A token of somebody "
+            "description": "An API key (`tnx_…`) or a token of `POST /api/v1/users/login`. A token of "
+            "somebody "
             "who is in several workspaces also needs the header `X-Workspace` (id or slug).",
         }
 
 
-class Schema(AutoSchema):  # type: ignore[misc]
+class Schema(AutoSchema):
     """Adds each operation's scope to its description and its security requirement."""
 
     def _scope(self) -> str | None:
@@ -67,7 +68,7 @@ class Schema(AutoSchema):  # type: ignore[misc]
         scope = self._scope()
         return [{"bearer": [scope]}] if scope else []
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         text: str = super().get_description()
         scope = self._scope()
         return f"{text}\n\nScope: `{scope}`." if scope else text
@@ -96,8 +97,10 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,
     OpenApiParameter.HEADER,
-    description="Any text of up to 255 characters. The same key with the same request gets the first answer again "
-    "(`Idempotent-Replayed: true`), with another request 422, while the first is in work 409. Kept for 72 hours.",
+    description="Any text of up to 255 characters. The same key with the same request gets the first "
+    "answer again "
+    "(`Idempotent-Replayed: true`), with another request 422, while the first is in work 409. Kept for 72 "
+    "hours.",
 )
 PAGE = (
     OpenApiParameter(
@@ -107,7 +110,7 @@ PAGE = (
 )
 
 
-def operation(  # noqa: PLR0917
+def operation(
     operation_id: str,
     summary: str,
     description: str,
@@ -130,9 +133,8 @@ def operation(  # noqa: PLR0917
     )
     if parameters:
         wanted.add(422)
-    answers: dict[Any, Any] = {
-        status: response if response is not None else OpenApiResponse(description="Done.")
-    }
+    done = response if response is not None else OpenApiResponse(description="Done.")
+    answers: dict[Any, Any] = dict(done) if isinstance(done, dict) else {status: done}
     answers |= {429: _ALWAYS[429], 401: _ALWAYS[401]} if public else _ALWAYS
     answers |= {code: _MORE[code] for code in sorted(wanted)}
     decorate: Callable[[Any], Any] = extend_schema(

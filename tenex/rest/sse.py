@@ -91,8 +91,8 @@ class Watch[Key: Hashable, State]:
 class Hub[Key: Hashable, State]:
     """Wakes the watches of one kind of stream on one event loop.
 
-    `channel` names a key's doorbell; `states` reads how far the streams are (one query, off the loop). A watch
-    is woken by a ring, and by the poll if its stream's state differs from the last one that the poll saw.
+    `channel` names a key's doorbell; `states` reads how far the streams are (one query, off the loop). A
+    watch is woken by a ring, and by the poll if the state differs from the last one that the poll saw.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Hub[Key: Hashable, State]:
                     task.cancel()
 
     async def _tell(self, verb: str, key: Key) -> None:
-        """Subscribe or unsubscribe; if Redis is away, the poll carries on and reconnecting subscribes anew."""
+        """Subscribe or unsubscribe; without Redis the poll carries on; reconnecting subscribes anew."""
         if self._pubsub is not None:
             with contextlib.suppress(RedisError, OSError):
                 await getattr(self._pubsub, verb)(self._name(key))

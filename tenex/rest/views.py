@@ -46,13 +46,12 @@ class ApiView(APIView):
         key = principal.rate_key if isinstance(principal, Principal) else throttling.address_key(request)
         self._quota = throttling.admit(key)
 
-    def finalize_response(
+    def finalize_response(  # type: ignore[override]
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         final: HttpResponseBase = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[arg-type]
-        if self._quota is not None:
-            for name, value in self._quota.headers().items():
-                final[name] = value
+        for name, value in self._quota.headers().items() if self._quota else ():
+            final[name] = value
         final["Cache-Control"] = "no-store"
         return final
 

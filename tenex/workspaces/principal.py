@@ -11,8 +11,8 @@ from tenex.workspaces.models import Workspace
 class Principal:
     """An authenticated credential: what every door hands to permissions, throttling and audit.
 
-    `actor` is `key:<prefix>` or `user:<email>`; `rate_key` names the bucket of the rate limit and the owner of
-    idempotency keys.
+    `actor` is `key:<prefix>` or `user:<email>`; `rate_key` names the bucket of the rate limit.
+
     """
 
     workspace: Workspace

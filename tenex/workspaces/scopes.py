@@ -38,7 +38,7 @@ ROLE_SCOPES: Final[dict[str, frozenset[str]]] = {
 
 
 def holds(held: Iterable[str], needed: str) -> bool:
-    """Whether somebody with the scopes `held` has `needed`. `x:write` includes `x:read`; `*` is everything."""
+    """Whether the scopes `held` cover `needed`. `x:write` includes `x:read`; `*` is everything."""
     have = set(held)
     if ALL in have or needed in have:
         return True

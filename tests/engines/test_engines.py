@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -38,18 +39,22 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
 
 
 def _holder(
-    data_dir: Path, seconds: float = 60, **options: object
+    data_dir: Path, seconds: float = 60, set_up: Callable[[], None] | None = None
 ) -> tuple[subprocess.Popen[str], list[str]]:
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(data_dir), str(seconds)],
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(PROJECT)},
-        **options,
+        preexec_fn=set_up,
     )
     assert process.stdout is not None
     with process.stdout:
         return process, json.loads(process.stdout.readline())
+
+
+def _is_gone(pid: int) -> bool:
+    return not is_alive(pid)
 
 
 def _keeper_pid(data_dir: Path, engine: str) -> int:
@@ -60,7 +65,7 @@ def _keeper_pid(data_dir: Path, engine: str) -> int:
 
 def _query(url: str, statement: str) -> object:
     with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(statement)  # type: ignore[arg-type]
+        cursor = connection.execute(statement)
         row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
 
@@ -103,8 +108,9 @@ def test_next_start_clears_up_after_a_killed_keeper(data_dir: Path) -> None:
     with redis.Redis.from_url(first.redis_url) as client:
         client.set("kept", "7")
         assert client.execute_command("WAITAOF", 1, 0, 5000)[0] == 1
-    for engine in ("postgres", "valkey"):
-        os.kill(_keeper_pid(data_dir, engine), signal.SIGKILL)
+    for keeper in [_keeper_pid(data_dir, engine) for engine in ("postgres", "valkey")]:
+        os.kill(keeper, signal.SIGKILL)
+        assert wait_until(partial(_is_gone, keeper), timeout_s=5)
     again = engines.ensure(data_dir)
     assert again.database_url == first.database_url
     assert _query(again.database_url, "SELECT n FROM kept") == 7
@@ -164,7 +170,9 @@ def test_two_data_folders_at_once(tmp_path: Path) -> None:
         engines.stop(tmp_path / "one")
         assert _query(two.database_url, "SELECT 1") == 1
     finally:
-        engines.stop()
+        # Never all that this process holds: the test run's own engines are among them.
+        engines.stop(tmp_path / "one")
+        engines.stop(tmp_path / "two")
 
 
 def test_last_user_ends_them_even_if_it_is_killed(data_dir: Path) -> None:
@@ -224,7 +232,7 @@ def test_as_an_ordinary_user(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     data_dir.mkdir()
     data_dir.chmod(0o777)
-    process, urls = _holder(data_dir, preexec_fn=_as_ordinary_user())
+    process, urls = _holder(data_dir, set_up=_as_ordinary_user())
     try:
         assert _query(urls[0], "SELECT 1") == 1
         assert (data_dir / "postgres" / "cluster").stat().st_uid == (

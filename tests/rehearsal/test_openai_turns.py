@@ -199,6 +199,8 @@ async def test_unexpected_responses_leave_the_script_alone() -> None:
         assert (
             await ask(metadata={"purpose": "say"}, instructions='Say exactly: "It is ten."') == "It is ten."
         )
+        exactly = "Say exactly the following, word for word, and nothing else: We open at nine."
+        assert await ask(metadata={"purpose": "say"}, instructions=exactly) == "We open at nine."
         assert "Goodbye" in await ask(metadata={"purpose": "goodbye"})
         stage.say_next()
         await client.speak()

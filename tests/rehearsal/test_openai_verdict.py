@@ -10,6 +10,7 @@ from openai import AsyncOpenAI
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tests.rehearsal.offline_model import KEY, Server, serving
+from voice.rehearsal import scenario
 from voice.rehearsal.model.faults import Armed, Fault
 
 
@@ -220,3 +221,19 @@ async def test_faults() -> None:
         with pytest.raises(openai.APITimeoutError):
             await ask(server, QUALIFIED, timeout=0.3)
         assert (await ask(server, QUALIFIED)).output_parsed is not None
+
+
+async def test_the_packaged_call_is_qualified_by_its_words() -> None:
+    lines: list[tuple[str, str]] = []
+    for step in scenario.load("inbound-qualified").script:
+        if isinstance(step, scenario.CallerStep):
+            lines.append(("caller", step.say or ""))
+        else:
+            lines += [("agent", action.say) for action in step.agent if isinstance(action, scenario.Say)]
+    async with serving() as server:
+        verdict = (await ask(server, case(*lines, meeting={"start": "2026-12-01T10:00:00Z"}))).output_parsed
+    assert verdict.qualification == "qualified"
+    assert all(entry.met for entry in verdict.criteria)
+    assert any(
+        "one hundred and twenty thousand dollars" in entry.evidence.quote for entry in verdict.criteria
+    )

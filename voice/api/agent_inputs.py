@@ -89,7 +89,7 @@ class NumberIn(Input):
     e164 = f.CharField(
         max_length=40, help_text="In international form, or national in the workspace's region."
     )
-    label = f.CharField(max_length=100, required=False, allow_blank=True)
+    label = f.CharField(max_length=100, required=False, allow_blank=True)  # type: ignore[assignment]
     provider_sid = f.RegexField(r"^PN[0-9a-f]{32}$", required=False, help_text="Twilio's `PN…` id.")
     agent_id = f.UUIDField(required=False, allow_null=True, help_text="Who answers calls to it.")
     fallback_number = f.CharField(max_length=40, required=False, allow_blank=True)
@@ -98,6 +98,6 @@ class NumberIn(Input):
 class NumberPatchIn(Input):
     """Routing of a number."""
 
-    label = f.CharField(max_length=100, required=False, allow_blank=True)
+    label = f.CharField(max_length=100, required=False, allow_blank=True)  # type: ignore[assignment]
     agent_id = f.UUIDField(required=False, allow_null=True)
     fallback_number = f.CharField(max_length=40, required=False, allow_blank=True)

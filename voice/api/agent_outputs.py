@@ -95,7 +95,7 @@ class NumberOut(Output):
     id = f.UUIDField()
     company_id = f.UUIDField(source="workspace_id")
     e164 = f.CharField()
-    label = f.CharField()
+    label = f.CharField()  # type: ignore[assignment]
     provider_sid = f.CharField()
     agent_id = f.UUIDField(allow_null=True)
     fallback_number = f.CharField(help_text="Where calls go when the agent or the model is not available.")

@@ -64,7 +64,8 @@ class BatchList(ApiView):
     @operation(
         "batches_create",
         "Start a batch",
-        "Calls up to 500 leads with one objective. Leads that may not be called are in `rejected`, with a reason. "
+        "Calls up to 500 leads with one objective. Leads that may not be called are in `rejected`, with a "
+        "reason. "
         "With a `client_reference` that was used before, the earlier batch is answered.",
         tag=TAG,
         request=BatchIn,

@@ -55,7 +55,8 @@ class CallSay(ApiView):
     @operation(
         "calls_say",
         "Say something",
-        "The agent says this line as soon as it may speak. 409 `call_not_answered` or `call_over` if nobody is there.",
+        "The agent says this line as soon as it may speak. 409 `call_not_answered` or `call_over` if "
+        "nobody is there.",
         tag=TAG,
         request=SayIn,
         response=CommandOut,

@@ -29,9 +29,12 @@ class SessionList(ApiView):
     @operation(
         "sessions_create",
         "Provision a session",
-        "`outbound` (the default) queues a call that is dialled at once: `lead_id` or `phone`; `id` is null until it "
-        "is answered. `browser` and `inbound` wait for a media socket: open `stream_url` within 60 seconds, speak "
-        "Twilio's Media Streams messages (mu-law, 8 kHz) and put `stream_parameters` into `start.customParameters`. "
+        "`outbound` (the default) queues a call that is dialled at once: `lead_id` or `phone`; `id` is "
+        "null until it "
+        "is answered. `browser` and `inbound` wait for a media socket: open `stream_url` within 60 "
+        "seconds, speak "
+        "Twilio's Media Streams messages (mu-law, 8 kHz) and put `stream_parameters` into "
+        "`start.customParameters`. "
         "A lead that may not be called answers 409 with the reason as `code`.",
         tag=TAG,
         request=SessionIn,

@@ -1,7 +1,7 @@
 """`GET /api/v1/voice/calls/{id}/stream`: the journal of a call as it is written.
 
 A plain async Django view: what came before, then what comes, each line exactly once and in order, resumable
-by `Last-Event-ID`. It ends after the call is finalized and read to its end; a client may stop at `call.ended`.
+by `Last-Event-ID`. It ends after the call is finalized and read to its end; clients may stop at `call.ended`.
 """
 
 import time

@@ -6,6 +6,8 @@ model answers come from the scenario.
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -14,7 +16,7 @@ from aiohttp import WSMsgType, web
 from tenex.lib.clock import Clock
 from voice.rehearsal import responses
 from voice.rehearsal.http_api import check_key, error_shape, json_response
-from voice.rehearsal.model import control
+from voice.rehearsal.model import control, small_talk
 from voice.rehearsal.model.agent_voice import AgentVoice
 from voice.rehearsal.model.faults import SCRIPTED, Armed, Fault, strike
 from voice.rehearsal.model.mind import Minds
@@ -24,7 +26,7 @@ from voice.rehearsal.model.session import RealtimeSession
 from voice.rehearsal.model.shapes import Json, Refusal
 from voice.rehearsal.model.state import MODEL, OfflineModel
 from voice.rehearsal.model.steps import Voice
-from voice.rehearsal.speech import Speech
+from voice.rehearsal.speech import AGENT, Speech
 from voice.rehearsal.stage import Stage
 
 log = structlog.get_logger(__name__)
@@ -59,8 +61,24 @@ def build_app(
     app.router.add_get("/v1/models/{model}", get_model)
     responses.add_routes(app, options=options, faults=model.faults, clock=model.clock)
     control.add_routes(app)
+    if isinstance(speech, Speech):
+        app.cleanup_ctx.append(_rendering_ahead(speech))
     app.on_shutdown.append(_close_sessions)
     return app
+
+
+def _rendering_ahead(speech: Speech) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Stock lines are rendered beside everything else, so that none of them waits for the synthesizer."""
+
+    async def context(_app: web.Application) -> AsyncIterator[None]:
+        lines = [(line, AGENT) for line in small_talk.lines()]
+        work = asyncio.get_running_loop().create_task(speech.prepare(lines))
+        yield
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+
+    return context
 
 
 async def realtime(request: web.Request) -> web.StreamResponse:

@@ -49,7 +49,7 @@ def judge(case: dict[str, Json]) -> dict[str, Json]:
     said = [turn for turn in turns if turn.caller]
     criteria = [_criterion(entry, turns) for entry in _objects(case.get("criteria"))]
     opt_out, unfit = _first(OPT_OUT, said), _first(NOT_A_FIT, said)
-    meeting = case.get("meeting") or _booked(case)
+    meeting = case["meeting"] if "meeting" in case else _booked(case)
     qualification, reasons = _qualify(criteria, said, opt_out, unfit, booked=bool(meeting))
     met = sum(entry["met"] is True for entry in criteria)
     known = sum(entry["met"] is not None for entry in criteria)

@@ -32,7 +32,7 @@ TOOL_NAMES: Final = (
 def create(workspace: Workspace, data: dict[str, Any], actor: str) -> Agent:
     """An agent with its first version.
 
-    `data`: name, slug (made of the name if absent), profile_id (the workspace's first if absent), calendar_id,
+    `data`: name, slug (made of the name if absent), profile_id (the first one if absent), calendar_id,
     and the versioned fields with an optional `note`.
 
     Raises:
@@ -69,9 +69,9 @@ def update(agent: Agent, data: dict[str, Any], actor: str) -> Agent:
         )
         _set_plain(agent, data)
         current = agent.current_version
-        wanted = {name: data[name] for name in VERSIONED if name in data}
+        wanted: dict[str, Any] = {name: data[name] for name in VERSIONED if name in data}
         if current is None or any(getattr(current, name) != value for name, value in wanted.items()):
-            before = {name: getattr(current, name) for name in VERSIONED} if current else {}
+            before: dict[str, Any] = {name: getattr(current, name) for name in VERSIONED} if current else {}
             _add_version(agent, {**before, **wanted}, data.get("note", ""), actor)
         audit.record(
             agent.workspace_id,

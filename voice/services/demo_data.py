@@ -133,7 +133,7 @@ def seed(*, webhook_url: str = "", password: str = "") -> Demo:
             if not Lead.objects.filter(workspace=workspace, phone=entry["phone"]).exists():
                 leads.create(workspace, actor="system:demo", time_zone=workspace.time_zone, **entry)
         for title, body in DOCUMENTS.items():
-            knowledge.index(knowledge.put(workspace, title, body))
+            knowledge.put(workspace, title, body)
         subscription = None
         if webhook_url:
             subscription = WebhookSubscription.objects.filter(workspace=workspace, url=webhook_url).first()

@@ -1,5 +1,8 @@
 """What a person may do to a live call: end it, make the agent say something, hand the caller over."""
 
+from django.db import transaction
+from django.utils import timezone
+
 from tenex.errors import Conflict
 from tenex.lib import phone
 from tenex.lib.wake import wake
@@ -11,18 +14,29 @@ from voice.services import calls, control
 def hang_up(call: Call) -> None:
     """End the call. One that was not dialled yet is canceled at once; a live one ends in a moment.
 
-    The intent is a row first (`end_hint`); the live session and the carrier are told after that.
+    The intent is a row first (`end_hint`, and the sweeper looks at the call now); the live session and the
+    carrier are told after that, so that nothing depends on their hearing it.
 
     Raises:
         Conflict: it is over.
     """
-    if call.status not in LIVE:
-        raise Conflict("the call is over", code="call_over")
-    if call.status == CallStatus.QUEUED and calls.end(call.pk, EndReason.CANCELED):
-        return
-    calls.hint_end(call.pk, EndReason.OPERATOR_HANGUP)
-    control.send(call.pk, "hangup", reason=EndReason.OPERATOR_HANGUP.value)
-    wake("voice.outbound.hang_up", str(call.pk))
+    with transaction.atomic():
+        now = Call.objects.select_for_update().get(pk=call.pk)
+        if now.status not in LIVE:
+            raise Conflict("the call is over", code="call_over")
+        if now.status == CallStatus.QUEUED or (now.status == CallStatus.RINGING and now.provider_sid is None):
+            calls.end(now.pk, EndReason.CANCELED)
+            return
+        calls.hint_end(now.pk, EndReason.OPERATOR_HANGUP)
+        if now.status == CallStatus.IN_PROGRESS and now.lease_until and now.lease_until > timezone.now():
+            transaction.on_commit(
+                lambda: control.send(now.pk, "hangup", reason=EndReason.OPERATOR_HANGUP.value)
+            )
+            return
+        Call.objects.filter(pk=now.pk).update(sweep_at=timezone.now())
+        if now.provider_sid:
+            wake("voice.outbound.drop", now.provider_sid)
+        wake("voice.sweep")
 
 
 def say(call: Call, text: str) -> None:

@@ -9,7 +9,7 @@ from voice.models import Recording, RecordingStatus
 
 
 def delete(recording: Recording, actor: str) -> bool:
-    """Mark it deleted and remove the file after commit; the carrier's copy goes in a task. False if it was."""
+    """Mark it deleted, remove the file after commit; the carrier's copy goes in a task. False if it was."""
     with transaction.atomic():
         row = Recording.objects.select_for_update().get(pk=recording.pk)
         if row.status == RecordingStatus.DELETED:

@@ -20,8 +20,9 @@ from voice.rehearsal.model.steps import Break, Cue, Mind, Say, Step, Think, UseT
 from voice.rehearsal.scenario import AgentAction, ScenarioError
 from voice.rehearsal.stage import AgentCursor, SpokenLine, Stage, StageCall
 
-_WHOLE = 0.7
-"""A line counts as heard when so much of its length was speech; the rest are pauses in it."""
+_WHOLE = 0.75
+_EDGES_MS = 800
+"""A line counts as heard when this part of its length was speech, less the silence at its two ends."""
 _LAG_S = 0.2
 """The sound of a line reaches the model a little later than the carrier has sent it."""
 
@@ -78,7 +79,7 @@ class ScriptedMind:
         pending = self._pending()
         if speech_ms is not None:
             self._heard_ms += speech_ms
-            expected_ms = _WHOLE * sum(line.duration_ms for line in pending)
+            expected_ms = sum(_WHOLE * line.duration_ms - _EDGES_MS for line in pending)
             if pending and (pending[-1].finished_at is None or self._heard_ms < expected_ms):
                 return None
         return self.hear_rest()

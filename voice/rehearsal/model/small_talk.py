@@ -31,6 +31,11 @@ BY_PURPOSE = {
 }
 
 
+def lines() -> list[str]:
+    """Every stock line once."""
+    return list(dict.fromkeys([*CONVERSATION, CLOSING, FAREWELL, GO_ON, PATIENCE, *BY_PURPOSE.values()]))
+
+
 def verbatim(cue: Cue) -> str:
     """What `purpose: say` asks for: `metadata.text`, else what is quoted or stands after the colon."""
     if text := cue.metadata.get("text"):

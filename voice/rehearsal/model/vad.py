@@ -34,7 +34,7 @@ class TurnDetector:
     def __init__(self, *, threshold: float, prefix_padding_ms: int, silence_duration_ms: int) -> None:
         """`threshold` 0…1 as in `server_vad`: higher wants louder, clearer speech."""
         self._vad = webrtcvad.Vad(max(0, min(3, round(threshold * 4))))
-        self._floor = 0.4 + 6.0 * threshold
+        self._floor = 0.4 + 2.0 * threshold
         self.prefix_ms = prefix_padding_ms
         self.silence_ms = silence_duration_ms
         self._recent: list[bool] = []
