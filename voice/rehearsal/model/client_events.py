@@ -30,7 +30,7 @@ _assistant_content = shapes.array(
     shapes.tagged({"output_text": shapes.record({"type": _text, "text": _text}, required=["text"])})
 )
 _common: dict[str, Check] = {
-    "id": shapes.string(min_length=1, max_length=64),
+    "id": shapes.string(min_length=1, max_length=32),
     "object": shapes.choice("realtime.item"),
     "status": shapes.choice("completed", "incomplete", "in_progress"),
     "type": _text,
