@@ -1,8 +1,8 @@
 """The model's end of the load: a Realtime-like server that speaks in turns and interrupts itself.
 
 A turn of five seconds: the caller begins to speak (`speech_started`, into the answer that still plays), then
-stops and gets an answer of four seconds in deltas of 200 ms at twice real time, with its transcript. Every fourth
-answer calls a tool first. The audio that comes in and goes out carries the instant at which it was sent.
+stops and gets an answer of four seconds in deltas of 200 ms at twice real time, with its transcript. Every
+fourth answer calls a tool first. The audio that comes in and goes out carries the instant at which it was sent.
 """
 
 import asyncio

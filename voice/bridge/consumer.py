@@ -20,7 +20,6 @@ from tenex.lib.clock import Clock
 from tenex.server import drain
 from voice.bridge import assembly, threads
 from voice.bridge.phone import Phone
-from voice.bridge.runner import Runner
 from voice.bridge.writer import CallWriter
 from voice.services import control, live
 from voice.services.live import CallContext, StreamRefused

@@ -151,7 +151,7 @@ class Effects:
         self._try_hang_up(reason, 1)
 
     def _try_hang_up(self, reason: str, attempt: int) -> None:
-        def done(result: None | BaseException) -> None:
+        def done(result: BaseException | None) -> None:
             if not isinstance(result, BaseException):
                 return
             retryable = isinstance(result, TenexError) and result.retryable
@@ -168,7 +168,7 @@ class Effects:
             self._loop.call_soon(self._transfer_failed, "no_number")
             return
 
-        def done(result: None | BaseException) -> None:
+        def done(result: BaseException | None) -> None:
             if isinstance(result, BaseException):
                 log.warning("transfer failed", error=_code(result), **self._fields())
                 self._transfer_failed(_code(result))
@@ -180,7 +180,7 @@ class Effects:
             self._feed(TransferFailed(code))
 
     def _in_thread(
-        self, name: str, work: Callable[[], None], done: Callable[[None | BaseException], None]
+        self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]
     ) -> None:
         try:
             threads.run(self._loop, name, work, done)

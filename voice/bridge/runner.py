@@ -167,7 +167,7 @@ class Runner:
                 case _:
                     self._carry_out_rare(command)
 
-    def _carry_out_rare(
+    def _carry_out_rare(  # noqa: PLR0912 - one branch a command
         self,
         command: cmd.OpenModel
         | cmd.UseModel

@@ -70,7 +70,7 @@ class ModelConnection(Protocol):
         """Send one command. Without a live socket it does nothing: the loss is reported by itself."""
 
     def close(self, reason: str) -> None:
-        """End it for good; nothing is delivered afterwards. May be called at any time, any number of times."""
+        """End it for good; nothing is delivered afterwards. At any time, any number of times."""
 
 
 OnEvent = Callable[[ModelConnection, ServerEvent], None]

@@ -74,19 +74,21 @@ WITH call AS (
     sweep_at = CASE WHEN %(renew)s AND lease_owner = %(owner)s AND status = ANY(%(live)s)
                THEN %(until)s ELSE sweep_at END
   WHERE id = %(call)s
-  RETURNING id, workspace_id, journal_seq, created_at, lease_owner = %(owner)s AND status = ANY(%(live)s) AS held
+  RETURNING id, workspace_id, journal_seq, created_at,
+            lease_owner = %(owner)s AND status = ANY(%(live)s) AS held
 ), line AS (
   INSERT INTO voice_callevent (call_id, seq, at_ms, type, data)
   SELECT call.id, call.journal_seq - %(count)s + new.n, (new.at - extract(epoch FROM call.created_at)) * 1000,
          new.type, new.data
   FROM call, jsonb_to_recordset(%(lines)s::jsonb) AS new(n int, at double precision, type text, data jsonb)
 ), turn AS (
-  INSERT INTO voice_turn (id, created_at, workspace_id, call_id, item_id, previous_item_id, position, speaker, text,
-                          heard_text, start_ms, end_ms, interrupted, status, revision)
-  SELECT new.id, now(), call.workspace_id, call.id, new.item_id, new.previous, new.position, new.speaker, new.text,
-         new.heard, new.start_ms, new.end_ms, new.interrupted, new.status, new.revision
+  INSERT INTO voice_turn (id, created_at, workspace_id, call_id, item_id, previous_item_id, position, speaker,
+                          text, heard_text, start_ms, end_ms, interrupted, status, revision)
+  SELECT new.id, now(), call.workspace_id, call.id, new.item_id, new.previous, new.position, new.speaker,
+         new.text, new.heard, new.start_ms, new.end_ms, new.interrupted, new.status, new.revision
   FROM call, jsonb_to_recordset(%(turns)s::jsonb) AS new(id uuid, item_id text, previous text,
-    position int, speaker text, text text, heard text, start_ms int, end_ms int, interrupted bool, status text, revision int)
+    position int, speaker text, text text, heard text, start_ms int, end_ms int, interrupted bool, status text,
+    revision int)
   ON CONFLICT (call_id, item_id) DO UPDATE SET
     previous_item_id = EXCLUDED.previous_item_id, position = EXCLUDED.position, text = EXCLUDED.text,
     heard_text = EXCLUDED.heard_text, start_ms = EXCLUDED.start_ms, end_ms = EXCLUDED.end_ms,
