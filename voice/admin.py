@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from tenex.adminsite import Evidence, EvidenceInline, FormBase, Page, in_words
 from voice.models import (
@@ -61,10 +62,10 @@ class AgentForm(FormBase):
     """The agent together with the text of its current version: saving a change makes a new version."""
 
     system_prompt = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 24, "class": "vLargeTextField font-mono w-full"}),
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 24}),
         help_text="May use {{lead.first_name}}, {{lead.last_name}}, {{lead.company}}, {{lead.title}}, {{objective}}.",
     )
-    objective = forms.CharField(widget=forms.Textarea(attrs={"rows": 3, "class": "w-full"}), required=False)
+    objective = forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), required=False)
     criteria = forms.JSONField(
         required=False,
         initial=list,
