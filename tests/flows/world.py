@@ -47,10 +47,11 @@ class World:
         """Let a person call us; the id of our call."""
         known = {call["id"] for call in self.calls()}
         sid = self.carrier("POST", "calls", {"scenario": scenario})["sid"]
-        return self.until(
-            lambda: next((c["id"] for c in self.calls(direction="inbound") if c["id"] not in known), None),
-            f"no call of {sid} appeared",
-        )
+
+        def appeared() -> str | None:
+            return next((str(c["id"]) for c in self.calls(direction="inbound") if c["id"] not in known), None)
+
+        return self.until(appeared, f"no call of {sid} appeared")
 
     def dials_to(self, number: str) -> int:
         return int(self.carrier("GET", "dials").get(number, 0))

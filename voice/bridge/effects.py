@@ -25,10 +25,14 @@ _HANG_UP_TRIES = 3
 class ToolResult(Protocol):
     """What a tool run answers (`voice.tools.registry.ToolResult`)."""
 
-    output_json: str
-    ok: bool
-    effect: Literal["none", "end_call", "transfer", "opt_out"]
-    effect_data: dict[str, Any]
+    @property
+    def output_json(self) -> str: ...
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def effect(self) -> Literal["none", "end_call", "transfer", "opt_out"]: ...
+    @property
+    def effect_data(self) -> dict[str, Any]: ...
 
 
 class ToolBox(Protocol):
