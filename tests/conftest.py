@@ -7,9 +7,14 @@ this file.
 import os
 
 import django
+import pytest
+from django.conf import settings
 
 from tenex.engines.bootstrap import ensure_environment
 
-ensure_environment(throwaway=True)
+if ensure_environment(throwaway=True) is not None and settings.configured:
+    raise pytest.UsageError(
+        "The settings were read before the engines had addresses: unset DJANGO_SETTINGS_MODULE."
+    )
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
 django.setup()

@@ -109,7 +109,10 @@ def end(call: Call, reason: EndReason = EndReason.CALLER_HANGUP, *, ago_s: float
     """End a call, long enough ago that nobody waits for late writes."""
     assert calls.end(call.pk, reason)
     at = timezone.now() - timedelta(seconds=ago_s)
-    Call.objects.filter(pk=call.pk).update(ended_at=at, answered_at=None if call.answered_at is None else at)
+    past = {"ended_at": at, "placed_at": at - timedelta(seconds=35)}
+    if call.answered_at is not None:
+        past["answered_at"] = at - timedelta(seconds=30)
+    Call.objects.filter(pk=call.pk).update(**past)
     call.refresh_from_db()
     return call
 

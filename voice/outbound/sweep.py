@@ -55,6 +55,8 @@ def _take(call: Call) -> bool:
 
 def _look_at(call: Call, asker: Carrier | None, times: Timing) -> bool:
     if call.provider_sid is None:
+        if call.status == CallStatus.RINGING:  # provisioned (voice.services.sessions), and no socket came
+            return calls.end(call.pk, EndReason(call.end_hint or EndReason.MEDIA_LOST))
         return _without_sid(call)
     if asker is None:
         return _give_up(call)

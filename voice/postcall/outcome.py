@@ -21,18 +21,22 @@ class Facts:
     qualification: str = ""
 
 
-def by_machine(answered_by: str) -> bool:
-    """Whether Twilio's `AnsweredBy` means an answering machine (twilio.md 12); unknown counts as a person."""
-    return answered_by.startswith("machine")
+def machine(facts: Facts) -> bool:
+    """An answering machine was on the line (Twilio's `AnsweredBy`, twilio.md 12); unknown is a person."""
+    return facts.end_reason == EndReason.MACHINE or facts.answered_by.startswith("machine")
+
+
+def fax(facts: Facts) -> bool:
+    return facts.end_reason == EndReason.FAX or facts.answered_by == "fax"
 
 
 def outcome_of(facts: Facts) -> Outcome:
     """The first that holds: opted out, never connected, machine, verdict and what was arranged, failure."""
     if facts.opted_out or facts.end_reason == EndReason.OPTED_OUT:
         return Outcome.OPTED_OUT
-    if facts.end_reason == EndReason.FAX or facts.answered_by == "fax":
+    if fax(facts):
         return Outcome.FAILED
-    if facts.end_reason == EndReason.MACHINE or by_machine(facts.answered_by):
+    if machine(facts):
         return Outcome.VOICEMAIL
     if not facts.answered:
         return _never_connected(facts)

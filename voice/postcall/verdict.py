@@ -45,10 +45,9 @@ def _no_verdict(call: Call) -> str:
         return "never connected"
     if known.opted_out:
         return "opted out"
-    result = outcome.outcome_of(known)
-    if result == Outcome.VOICEMAIL or known.answered_by == "fax":
+    if outcome.machine(known) or outcome.fax(known):
         return "machine"
-    if result == Outcome.FAILED and not known.talked:
+    if outcome.outcome_of(known) == Outcome.FAILED and not known.talked:
         return "failed"
     return ""
 

@@ -41,7 +41,8 @@ def read_header(file: BinaryIO, size_bytes: int) -> WavInfo:
         name, length = struct.unpack("<4sI", header)
         position += 8
         if name == b"fmt ":
-            layout = _layout(file.read(length))
+            layout = _layout(file.read(min(length, 16)))
+            file.seek(max(0, length - 16), 1)
         elif name == b"data":
             return _info(layout, length, size_bytes - position)
         else:
