@@ -14,7 +14,7 @@ from tests.prove.fake_carrier import FakeCarrier, Faults
 
 
 def prove(full: bool) -> dict[str, Any]:
-    leads, kills = (2000, 300) if full else (200, 30)
+    leads, kills = (2000, 300) if full else (150, 30)
     faults = Faults(refused_500=0.03, taken_500=0.03, callback_copies=2, callback_spread_s=0.3)
     draw = random.Random()
     with rig(FakeCarrier(faults=faults, outcome=outcome, seed=draw.randrange(2**32))) as world:
@@ -27,7 +27,7 @@ def prove(full: bool) -> dict[str, Any]:
             victim = draw.randrange(2)
             world.processes.kill(workers[victim])
             workers[victim] = world.processes.spawn()
-        world.wait_completed(batch, 600 if full else 60)
+        world.wait_completed(batch)
         broken = world.audit(batch)
         return {
             "trials": leads,

@@ -1,4 +1,4 @@
-"""A2: die at each statement boundary of dial, callback and finalisation: the same as A1, boundary by boundary.
+"""A2: die at each statement boundary of dial, callback and finalization: A1, boundary by boundary.
 
 One process at a time carries an armed failpoint and kills itself there; the next one finds what it left. The
 carrier loses answers and callbacks meanwhile, so that the repairs' own boundaries are passed too.
@@ -71,7 +71,7 @@ def prove(full: bool) -> dict[str, Any]:
         reached[LAST] += _died(world, last, within_s=90)
         world.processes.spawn()
         for batch in batches:
-            world.wait_completed(batch, 120)
+            world.wait_completed(batch)
         broken = sum((world.audit(batch) for batch in batches), Counter())
         # Every batch of this world is in one carrier: what is an orphan to one belongs to another.
         broken["orphans"] = _orphans(world)

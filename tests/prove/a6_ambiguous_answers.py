@@ -6,6 +6,7 @@
 
 import random
 from collections import Counter, defaultdict
+from itertools import pairwise
 from typing import Any
 
 from tests.prove.a1_dialed_once import outcome
@@ -16,7 +17,7 @@ AMBIGUOUS = frozenset({"refused_500", "taken_500", "lost_before", "lost_after", 
 
 
 def prove(full: bool) -> dict[str, Any]:
-    leads = 2000 if full else 150
+    leads = 2000 if full else 120
     faults = Faults(
         throttled=0.20,
         refused_500=0.025,
@@ -32,7 +33,7 @@ def prove(full: bool) -> dict[str, Any]:
         batch = world.batch(leads, calls_per_second=30, lines=60)
         for _ in range(2):
             world.processes.spawn()
-        world.wait_completed(batch, 900 if full else 90)
+        world.wait_completed(batch)
         broken = world.audit(batch, dialable=lambda phone: not invalid(phone))
         broken += _requests(world) + _refused(batch.pk)
         return {
@@ -55,7 +56,7 @@ def _requests(world: Rig) -> Counter[str]:
     for at_s, to, what in world.carrier.log:
         asked[to].append((at_s, what))
     for requests in asked.values():
-        for (before_s, before), (after_s, _) in zip(requests, requests[1:], strict=False):
+        for (before_s, before), (after_s, _) in pairwise(requests):
             gap_s = after_s - before_s
             broken["asked_again_before_the_grace"] += before in AMBIGUOUS and gap_s < GRACE_S / SCALE
             broken["asked_again_at_once"] += before == "throttled" and gap_s < 0.5 / SCALE

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 SCALE = 10.0
 GRACE_S = 20.0
 """Of the rehearsal's clock: two real seconds."""
+STUCK_S = 30.0
+"""Real seconds without a dial or a finalized call: many times what any repair takes."""
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -166,14 +168,19 @@ class Rig:
         )
         return [lead.pk for lead in made]
 
-    def wait_completed(self, batch: "Batch", timeout_s: float) -> bool:
-        """Until the batch is completed and the carrier has nothing left; False after `timeout_s`."""
-        deadline_s = time.monotonic() + timeout_s
-        while time.monotonic() < deadline_s:
+    def wait_completed(self, batch: "Batch") -> bool:
+        """Until the batch is completed and the carrier has nothing left; False if nothing moves any more."""
+        from voice.models import Call
+
+        seen, since_s = (-1, -1), time.monotonic()
+        while time.monotonic() - since_s < STUCK_S:
             batch.refresh_from_db()
             if batch.status == "completed" and not self.carrier.live():
                 return True
-            time.sleep(0.1)
+            now = (len(self.carrier.log), Call.objects.filter(batch=batch, status="finalized").count())
+            if now != seen:
+                seen, since_s = now, time.monotonic()
+            time.sleep(0.2)
         return False
 
     def audit(self, batch: "Batch", *, dialable: Callable[[str], bool] = lambda _: True) -> Counter[str]:
