@@ -1,8 +1,53 @@
-"""Composition root of ASGI: HTTP to Django, sockets to the live call."""
+"""Composition root of ASGI: HTTP to Django, the media socket to the bridge.
 
+Loads under uvicorn (media role, `make run`) and under daphne (`runserver`, web role).
+"""
+
+import asyncio
 import os
 
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
-application = get_asgi_application()
+django_application = get_asgi_application()  # before anything that imports models
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.urls import path, re_path  # noqa: E402
+
+from voice.bridge import clips, threads  # noqa: E402
+from voice.bridge.consumer import MediaConsumer  # noqa: E402
+
+
+async def _lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """Start-up and end of the server. Django has no answer to it."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                clips.load()
+            except OSError as exc:
+                await send({"type": "lifespan.startup.failed", "message": f"spoken lines are missing: {exc}"})
+                return
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await asyncio.to_thread(threads.shut_down)
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """Any other websocket address: refused with 403, without a traceback in the log."""
+    await receive()
+    await send({"type": "websocket.close", "code": 1008, "reason": None})
+
+
+application = ProtocolTypeRouter(
+    {
+        "lifespan": _lifespan,
+        "http": django_application,
+        "websocket": URLRouter(
+            [path("twilio/media", MediaConsumer.as_asgi()), re_path("", _no_socket)]  # type: ignore[arg-type]
+        ),
+    }
+)

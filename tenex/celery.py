@@ -1,10 +1,55 @@
 """Celery carries ids and only wakes; a sweep finds what it lost (promises.md R1)."""
 
 import os
+from importlib import import_module
+from typing import Any
 
 from celery import Celery
+from celery.signals import beat_init
 
+from tenex.engines.bootstrap import ensure_environment
+
+# Celery has its own command line: it finds, and holds, the embedded engines as manage.py does.
+ensure_environment()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
 app = Celery("tenex")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["tenex.webhooks", "crm", "voice.outbound", "voice.postcall"])
+
+TASK_APPS = ["tenex.webhooks", "crm", "voice.outbound", "voice.postcall"]
+app.autodiscover_tasks(TASK_APPS)
+
+
+def schedule(time_scale: float) -> dict[str, dict[str, Any]]:
+    """The `SCHEDULE` of every app's tasks, with periods and expiries divided by `time_scale`.
+
+    Raises:
+        ValueError: two apps name an entry alike.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    for name in TASK_APPS:
+        entries: dict[str, dict[str, Any]] = getattr(_tasks(name), "SCHEDULE", {})
+        for key, entry in entries.items():
+            if key in merged:
+                raise ValueError(f"beat entry {key} is declared twice")
+            options = dict(entry.get("options", {}))
+            if "expires" in options:
+                options["expires"] = max(1.0, options["expires"] / time_scale)
+            merged[key] = {**entry, "schedule": float(entry["schedule"]) / time_scale, "options": options}
+    return merged
+
+
+def _tasks(app_name: str) -> object:
+    try:
+        return import_module(f"{app_name}.tasks")
+    except ModuleNotFoundError as exc:
+        if exc.name in {f"{app_name}.tasks", app_name}:
+            return None
+        raise
+
+
+@beat_init.connect
+def _set_schedule(**_: object) -> None:
+    """Only the scheduler needs it, and only then is everything importable."""
+    from django.conf import settings
+
+    app.conf.beat_schedule = schedule(settings.TIME_SCALE)

@@ -1,6 +1,7 @@
 """All settings, everything from the environment. `docs/` holds the table that a test keeps complete."""
 
 import hashlib
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ DATA_DIR = Path(env.text("TENEX_DATA_DIR", str(BASE_DIR / "var"))).absolute()
 # --- what runs -----------------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG", default=not env.text("SECRET_KEY"))
 REHEARSAL = env.flag("TENEX_REHEARSAL")
+HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, low=1, high=65535)
 ROLE = env.choice("TENEX_ROLE", "all", ("all", "web", "media", "worker", "beat"))
 TIME_SCALE = env.number("TENEX_TIME_SCALE", 1.0)
@@ -59,7 +61,11 @@ def derived_key(purpose: str) -> bytes:
 API_KEY_PEPPER = env.text("API_KEY_PEPPER").encode() or derived_key("api-key")
 STREAM_TOKEN_KEY = derived_key("stream-token")
 PHONE_HASH_KEY = derived_key("phone-hash")
+SLOT_ID_KEY = derived_key("slot-id")
 JWT_KEY = derived_key("jwt")
+CURSOR_KEY = derived_key("cursor")
+SIGNED_URL_KEY = derived_key("signed-url")
+ANSWER_KEY = derived_key("idempotent-answer")
 JWT_TTL_S = env.integer("JWT_TTL_S", 3600, low=60)
 
 # --- where we are reached ------------------------------------------------------------------------
@@ -81,7 +87,8 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- Django --------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "daphne",
+    # Only its `runserver` is wanted of it; Twisted and Autobahn cost every other process a second and 25 MB.
+    *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -135,6 +142,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+LOGIN_REDIRECT_URL = "/admin/"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -199,6 +207,12 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "tenex"
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    # A dead broker must cost the sender of a wake-up a moment, not its request.
+    {"socket_connect_timeout": 1.0, "max_retries": 1, "interval_start": 0, "interval_max": 0.1}
+    if CELERY_BROKER_URL.startswith(("redis", "unix", "rediss"))
+    else {}
+)
 CELERY_TIMEZONE = "UTC"
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 4, low=1, high=64)
 
@@ -235,6 +249,8 @@ DIAL_GRACE_S = env.number("DIAL_GRACE_S", 60.0)
 """How long an ambiguous dial stays unknown before the carrier's call list decides (promises.md R3)."""
 CALL_LEASE_S = env.number("CALL_LEASE_S", 15.0)
 """A media process renews the lease of its live calls; a call without one is swept."""
+FINALIZE_LEASE_S = env.number("FINALIZE_LEASE_S", 15.0)
+"""A worker that finalizes a call renews this lease; without it another worker goes on with the call."""
 WEBHOOK_ALLOWED_PRIVATE_CIDRS = env.items(
     "WEBHOOK_ALLOWED_PRIVATE_CIDRS", "127.0.0.0/8,::1/128" if DEBUG or REHEARSAL else ""
 )
@@ -245,22 +261,26 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenex.rest.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["tenex.rest.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["tenex.rest.renderers.OrjsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["tenex.rest.renderers.OrjsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "tenex.rest.schema.Schema",
     "DEFAULT_FILTER_BACKENDS": [],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tenex.rest.renderers.AlwaysJson",
+    "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "tenex.rest.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tenex voice",
-    "DESCRIPTION": "AI phone agents that qualify leads.",
+    "DESCRIPTION": "AI phone agents that call and answer leads, qualify them and write what they learned "
+    "to the CRM.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": True,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": False,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SERVERS": [{"url": PUBLIC_BASE_URL}],
+    "POSTPROCESSING_HOOKS": ["tenex.api.openapi.finish"],
 }
 RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", 1000, low=1)
 
@@ -302,7 +322,9 @@ LOGGING = {
     "loggers": {
         "uvicorn.access": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        "picows": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},  # a client's mistake is no news
         "twilio": {"level": "WARNING"},
         "celery": {"level": "WARNING"},
         "kombu": {"level": "WARNING"},

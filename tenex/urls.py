@@ -1,6 +1,24 @@
 """Composition root of HTTP."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 
-urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
+from tenex.api import docs
+from tenex.rest import errors
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(url="/docs")),
+    path("docs", docs.docs),
+    path("openapi.json", docs.openapi),
+    path("api/v1/voice/", include("voice.api.urls")),
+    path("api/v1/crm/", include("crm.api.urls")),
+    path("api/v1/", include("tenex.api.urls")),
+    path("api/<path:rest>", errors.django_not_found),
+    path("admin/", admin.site.urls),
+    path("healthz/", include("tenex.server.urls")),
+    path("twilio/", include("voice.ingress.urls")),
+]
+handler400 = errors.django_bad_request
+handler404 = errors.django_not_found
+handler500 = errors.django_failed

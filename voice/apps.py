@@ -4,3 +4,10 @@ from django.apps import AppConfig
 class VoiceConfig(AppConfig):
     name = "voice"
     verbose_name = "Voice"
+
+    def ready(self) -> None:
+        from django.conf import settings
+
+        from tenex.lib import failpoint
+
+        failpoint.arm(settings.FAILPOINT)

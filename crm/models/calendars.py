@@ -78,6 +78,11 @@ class Meeting(Row):
                 ],
                 condition=models.Q(status="booked"),
             ),
+            models.UniqueConstraint(
+                fields=("call_id",),
+                condition=models.Q(status="booked", call_id__isnull=False),
+                name="one_booking_a_call",
+            ),
             models.CheckConstraint(
                 condition=models.Q(ends_at__gt=models.F("starts_at")), name="meeting_takes_time"
             ),

@@ -1,5 +1,6 @@
 """Waking a Celery task by name after commit. Losing the wake-up costs at most one sweep, never a promise."""
 
+import time
 from typing import Any
 
 import structlog
@@ -7,15 +8,22 @@ from celery import current_app
 from django.db import transaction
 
 log = structlog.get_logger(__name__)
+QUIET_S = 2.0
+"""After a failure nothing is sent for so long: a dead broker must not slow every request."""
+_quiet_until = 0.0
 
 
 def wake(task: str, *args: Any) -> None:
     """Send `task` (its registered name) with plain arguments once the running transaction commits."""
 
     def send() -> None:
+        global _quiet_until  # noqa: PLW0603 - one broker, one breaker a process
+        if time.monotonic() < _quiet_until:
+            return
         try:
             current_app.send_task(task, args=args, retry=False, ignore_result=True)
         except Exception as exc:  # the broker may be down; the sweep finds the row
+            _quiet_until = time.monotonic() + QUIET_S
             log.warning("wake-up not sent", task=task, error=type(exc).__name__)
 
     transaction.on_commit(send, robust=True)

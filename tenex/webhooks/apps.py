@@ -4,3 +4,9 @@ from django.apps import AppConfig
 class WebhooksConfig(AppConfig):
     name = "tenex.webhooks"
     label = "webhooks"
+
+    def ready(self) -> None:
+        from tenex.events import services as events
+        from tenex.lib.wake import wake
+
+        events.on_recorded(lambda: wake("tenex.webhooks.relay"))

@@ -1,5 +1,13 @@
 from voice.models.agents import Agent, AgentVersion, PhoneNumber, VoiceProfile
-from voice.models.batches import Batch, BatchStatus, DialAttempt, DialState, Recipient, RecipientStatus
+from voice.models.batches import (
+    Batch,
+    BatchStatus,
+    DialAttempt,
+    DialState,
+    Pacer,
+    Recipient,
+    RecipientStatus,
+)
 from voice.models.calls import (
     Call,
     CallEvent,
@@ -39,6 +47,7 @@ __all__ = [
     "Finalization",
     "FinalizationStep",
     "Outcome",
+    "Pacer",
     "PhoneNumber",
     "Recipient",
     "RecipientStatus",

@@ -159,3 +159,14 @@ class DialAttempt(Row):
                 name="attempt_open",
             ),
         ]
+
+
+class Pacer(models.Model):
+    """Token bucket of a dialling workspace (tenex.lib.token_bucket): a row, so it holds over processes.
+
+    Taken and given back in the transaction that claims a call.
+    """
+
+    workspace = models.OneToOneField(Workspace, on_delete=models.CASCADE, primary_key=True)
+    tokens = models.FloatField(default=1.0)
+    at_s = models.FloatField(default=0.0, help_text="Unix seconds of the database's clock.")

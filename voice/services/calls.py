@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from tenex.events import services as events
 from tenex.lib.wake import wake
 from voice.models import Call, CallStatus, EndReason
-from voice.services import journal
+from voice.services import journal, runs
 
 MOVES: dict[CallStatus, tuple[CallStatus, ...]] = {
     CallStatus.QUEUED: (CallStatus.DIALING,),  # 429: not taken by the carrier, asked again later
@@ -43,11 +45,14 @@ def ring(call_id: uuid.UUID) -> bool:
 
 
 def answer(call_id: uuid.UUID, *, at: datetime | None = None) -> bool:
-    """The call was picked up."""
+    """The call was picked up: the agent's run starts."""
     with transaction.atomic():
-        if not move(call_id, CallStatus.IN_PROGRESS, answered_at=at or timezone.now()):
+        # Clocks of several machines differ: an answer is never before the dial.
+        answered_at = Greatest(Value(at or timezone.now()), F("placed_at"))
+        if not move(call_id, CallStatus.IN_PROGRESS, answered_at=answered_at):
             return False
         _announce(call_id, "call.answered")
+        runs.started(call_id)
     return True
 
 

@@ -19,12 +19,23 @@ class OpenModel:
     after_s: float = 0.0
     """Back-off before connecting, in seconds of the machine's clock."""
     standby: bool = False
-    """True for a planned rotation: open beside the old session, which is closed after ModelReady."""
+    """True for a planned rotation: open beside the session in use, which stays in use until `UseModel`."""
+
+
+@dataclass(slots=True)
+class UseModel:
+    """The standby connection `attempt` is the one in use from here on; `CloseModel` of the old follows."""
+
+    attempt: int
 
 
 @dataclass(slots=True)
 class CloseModel:
+    """Close one connection (or give up connecting); nothing more of it may reach the machine."""
+
     reason: str
+    attempt: int = 0
+    """0 stands for every connection of the call."""
 
 
 @dataclass(slots=True)
@@ -33,10 +44,21 @@ class AppendAudio:
 
 
 @dataclass(slots=True)
+class CommitAudio:
+    """End the caller's turn by hand (`input_audio_buffer.commit`): they hung up in the middle of it."""
+
+    event_id: str
+
+
+@dataclass(slots=True)
 class CreateResponse:
-    purpose: Literal["greeting", "tool", "reprompt", "whisper", "say", "goodbye", "resume", "dtmf"]
+    """`event_id` also travels in the response's metadata: that is how `ResponseCreated` is matched."""
+
+    purpose: Literal["greeting", "tool", "reprompt", "whisper", "say", "goodbye", "resume", "dtmf", "answer"]
     event_id: str
     instructions: str | None = None
+    """Replaces the session's instructions for this one response."""
+    tool_choice: Literal["auto", "none"] | None = None
 
 
 @dataclass(slots=True)
@@ -159,8 +181,10 @@ class Finish:
 
 Command = (
     OpenModel
+    | UseModel
     | CloseModel
     | AppendAudio
+    | CommitAudio
     | CreateResponse
     | CancelResponse
     | TruncateItem

@@ -59,6 +59,13 @@ class ModelReady:
     session_id: str
     expires_at: float | None = None
     """Unix seconds at which the provider ends the session, if it said so."""
+    attempt: int = 0
+    """Which connection: `OpenModel.attempt`. 0 stands for the one that was asked for last."""
+    expires_in_s: float | None = None
+    """`expires_at` minus the wall clock, filled in by the runner: the machine knows no wall clock."""
+    input_format: str = ""
+    output_format: str = ""
+    """Audio formats of the effective configuration (`audio/pcmu`, …), empty if the server did not say."""
 
 
 @dataclass(slots=True)
@@ -68,6 +75,8 @@ class ModelLost:
     code: str
     retryable: bool
     detail: str = ""
+    attempt: int = 0
+    """Which connection: `OpenModel.attempt`. 0 stands for the one in use. One that we closed is not lost."""
 
 
 @dataclass(slots=True)
@@ -118,6 +127,15 @@ class AudioDelta:
 
 
 @dataclass(slots=True)
+class AudioDone:
+    """No more audio of this content part will come (`response.output_audio.done`)."""
+
+    response_id: str
+    item_id: str
+    content_index: int
+
+
+@dataclass(slots=True)
 class AgentTextDelta:
     response_id: str
     item_id: str
@@ -152,6 +170,8 @@ class ResponseDone:
     error_code: str | None = None
     usage: dict[str, Any] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    tool_calls: list[ToolCalled] = field(default_factory=list)
+    """Completed function calls in `output`: the safety net for a missed `output_item.done`."""
 
 
 @dataclass(slots=True)
@@ -189,6 +209,16 @@ class UnknownEvent:
 
     source: Literal["carrier", "model"]
     type: str
+
+
+@dataclass(slots=True)
+class BadMessage:
+    """A message that cannot be read or may not come now. Counted; `fatal` asks to close that socket."""
+
+    source: Literal["carrier", "model"]
+    reason: str
+    """A short fixed word, never content of the message."""
+    fatal: bool = False
 
 
 # --- ours ---------------------------------------------------------------------------------------
@@ -233,6 +263,18 @@ class OperatorTransfer:
     target: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class TransferFailed:
+    """The carrier refused the transfer: the call is still with us."""
+
+    code: str = ""
+
+
+@dataclass(slots=True)
+class Drain:
+    """This process goes away: give the call back to the carrier, whose TwiML resumes it elsewhere."""
+
+
 CarrierEvent = StreamStarted | CallerAudio | MarkReturned | DtmfPressed | StreamStopped | AnsweredBy
 ModelEvent = (
     ModelReady
@@ -244,6 +286,7 @@ ModelEvent = (
     | ItemAdded
     | ResponseCreated
     | AudioDelta
+    | AudioDone
     | AgentTextDelta
     | AgentTextDone
     | ToolCalled
@@ -253,5 +296,7 @@ ModelEvent = (
     | CallerTextFailed
     | ModelError
 )
-OwnEvent = ToolFinished | OperatorSay | OperatorWhisper | OperatorHangUp | OperatorTransfer
-SessionEvent = CarrierEvent | ModelEvent | OwnEvent | UnknownEvent
+OwnEvent = (
+    ToolFinished | OperatorSay | OperatorWhisper | OperatorHangUp | OperatorTransfer | TransferFailed | Drain
+)
+SessionEvent = CarrierEvent | ModelEvent | OwnEvent | UnknownEvent | BadMessage

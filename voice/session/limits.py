@@ -4,6 +4,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """Microdollars per 1,000 tokens (so USD per million tokens x 1,000). Zero = not counted."""
+
+    text_in: int = 0
+    text_cached: int = 0
+    text_out: int = 0
+    audio_in: int = 0
+    audio_cached: int = 0
+    audio_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     greeting_first: bool = True
     """The agent speaks first, once the stream, the model and (outbound) a person are there."""
@@ -36,3 +48,25 @@ class Limits:
     """Caller audio kept while the model is not ready yet; older audio is dropped."""
     server_interrupts: bool = True
     """The model cancels its own response when the caller speaks (turn_detection.interrupt_response)."""
+    server_responds: bool = True
+    """The model answers a committed turn by itself (turn_detection.create_response)."""
+    stall_filler_s: float = 2.5
+    """The model owes speech and sends none: a filler line is played."""
+    stall_lost_s: float = 6.0
+    """The model owes speech and sends nothing at all: the connection counts as lost."""
+    reconnects_per_call: int = 10
+    response_wait_s: float = 4.0
+    """From `response.create` to `response.created`; beyond it the response is asked for once more."""
+    hangup_wait_s: float = 5.0
+    """From a hang-up or transfer to the end of the media stream; then the socket is closed by us."""
+    no_media_s: float = 15.0
+    """The carrier sends a frame every 20 ms, silence included; none for so long is a dead stream."""
+    dtmf_gap_s: float = 1.0
+    """Digits closer together than this are one entry. A lone 9 is an opt-out."""
+    max_backlog_ms: int = 120_000
+    """Agent audio sent but not yet played; what comes on top of it is dropped."""
+    max_turns: int = 2000
+    max_turn_chars: int = 16_000
+    max_spend_microusd: int = 0
+    """Cost of the model at which the call is wrapped up; 0 = no bound."""
+    prices: Prices = Prices()

@@ -1,0 +1,129 @@
+"""API keys: mint, list, revoke."""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.db.models import Q
+from rest_framework import serializers as f
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tenex.errors import Forbidden, NotFound
+from tenex.rest.idempotency import idempotent
+from tenex.rest.pagination import PAGE_PARAMETERS, page
+from tenex.rest.schema import PAGE, operation, page_of
+from tenex.rest.serializers import Input, Output
+from tenex.rest.views import ApiView, created, no_content
+from tenex.workspaces.models import ApiKey, User
+from tenex.workspaces.scopes import ALL, SCOPES
+from tenex.workspaces.services import keys
+
+TAG = "Users and keys"
+
+
+class ApiKeyIn(Input):
+    """A key to mint."""
+
+    name = f.CharField(max_length=100)
+    scopes = f.ListField(
+        child=f.ChoiceField(choices=[ALL, *SCOPES]),
+        min_length=1,
+        max_length=50,
+        required=False,
+        help_text='What the key may do; `["*"]` if absent.',
+    )
+    expires_at = f.DateTimeField(required=False, allow_null=True)
+
+
+class ApiKeyOut(Output):
+    """A key, without its secret."""
+
+    id = f.UUIDField()
+    prefix = f.CharField()
+    name = f.CharField()
+    scopes = f.ListField(child=f.CharField())
+    created_at = f.DateTimeField()
+    expires_at = f.DateTimeField(allow_null=True)
+    last_used_at = f.DateTimeField(allow_null=True, help_text="To the minute.")
+    revoked_at = f.DateTimeField(allow_null=True)
+
+
+class MintedKeyOut(ApiKeyOut):
+    """The new key. `secret` is shown this once."""
+
+    secret = f.SerializerMethodField(help_text="The whole key: send it as `Authorization: Bearer <secret>`.")
+
+    def get_secret(self, key: ApiKey) -> str:
+        return str(self.context["secret"])
+
+
+class ApiKeyList(ApiView):
+    scopes: ClassVar = {"GET": "keys:admin", "POST": "keys:admin"}
+
+    @operation(
+        "api_keys_list",
+        "List keys",
+        "Keys of the workspace, revoked ones too, the newest first.",
+        tag=TAG,
+        response=page_of(ApiKeyOut),
+        parameters=PAGE,
+    )
+    def get(self, request: Request) -> Response:
+        self.known_query(PAGE_PARAMETERS)
+        rows = ApiKey.objects.filter(workspace=self.workspace)
+        found = page(rows, self.query, bound_to=f"api-keys:{self.workspace.pk}")
+        return Response({"items": ApiKeyOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+
+    @operation(
+        "api_keys_create",
+        "Mint a key",
+        "The secret is shown once and kept nowhere. A key cannot have a scope that its maker lacks.",
+        tag=TAG,
+        request=ApiKeyIn,
+        response=MintedKeyOut,
+        status=201,
+        idempotent=True,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        data = self.body(ApiKeyIn)
+        wanted: list[str] = data.get("scopes", [ALL])
+        lacking = [scope for scope in wanted if not self.principal.allows(scope)]
+        if lacking:
+            raise Forbidden(f"you lack the scope {lacking[0]} yourself", code="forbidden_scope")
+        maker = User.objects.filter(pk=self.principal.user_id).first() if self.principal.user_id else None
+        key, secret = keys.create(
+            self.workspace,
+            data["name"],
+            wanted,
+            self.principal.actor,
+            data.get("expires_at"),
+            created_by=maker,
+        )
+        return created(MintedKeyOut(key, context={"secret": secret}).data)
+
+
+class ApiKeyDetail(ApiView):
+    scopes: ClassVar = {"DELETE": "keys:admin"}
+
+    @operation(
+        "api_keys_revoke",
+        "Revoke a key",
+        "By id or by prefix. The very next request with it is refused. Revoking it again changes nothing.",
+        tag=TAG,
+        status=204,
+        errors=(404,),
+    )
+    def delete(self, request: Request, key: str) -> Response:
+        row = ApiKey.objects.filter(_which(key), workspace=self.workspace).first()
+        if row is None:
+            raise NotFound("there is no such thing here")
+        keys.revoke(row, self.principal.actor)
+        return no_content()
+
+
+def _which(key: str) -> Any:
+    try:
+        return Q(pk=uuid.UUID(key))
+    except ValueError:
+        return Q(prefix=key)

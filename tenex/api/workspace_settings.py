@@ -1,0 +1,83 @@
+"""The workspace's settings."""
+
+from typing import ClassVar
+from zoneinfo import available_timezones
+
+from rest_framework import serializers as f
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tenex.rest.schema import operation
+from tenex.rest.serializers import Input, Output
+from tenex.rest.views import ApiView
+from tenex.workspaces.models import RecordingConsent
+from tenex.workspaces.services import workspaces
+
+TAG = "Settings"
+MAX_RETENTION_DAYS = 3650
+
+
+class SettingsIn(Input):
+    """Changes of the settings."""
+
+    name = f.CharField(max_length=200, required=False)
+    time_zone = f.CharField(
+        max_length=64, required=False, help_text="IANA name, for instance `Europe/Berlin`."
+    )
+    default_region = f.RegexField(
+        r"^[A-Z]{2}$", required=False, help_text="ISO country code that national phone numbers are read in."
+    )
+    recording_consent = f.ChoiceField(choices=RecordingConsent.choices, required=False)
+    recording_retention_days = f.IntegerField(min_value=1, max_value=MAX_RETENTION_DAYS, required=False)
+    transcript_retention_days = f.IntegerField(min_value=1, max_value=MAX_RETENTION_DAYS, required=False)
+    calling_window_start = f.TimeField(required=False, help_text="In the lead's time zone.")
+    calling_window_end = f.TimeField(required=False)
+    max_concurrent_calls = f.IntegerField(min_value=0, max_value=1000, required=False)
+    calls_per_second = f.FloatField(min_value=0.01, max_value=50, required=False)
+    calling_paused = f.BooleanField(required=False, help_text="Kill switch: while true, nobody is dialled.")
+    transfer_number = f.CharField(max_length=40, required=False, allow_blank=True)
+
+    def validate_time_zone(self, value: str) -> str:
+        if value not in available_timezones():
+            raise f.ValidationError("not an IANA time zone name", code="time_zone")
+        return value
+
+
+class SettingsOut(Output):
+    """The workspace and its settings."""
+
+    company_id = f.UUIDField(source="id")
+    name = f.CharField()
+    slug = f.CharField()
+    time_zone = f.CharField()
+    default_region = f.CharField()
+    recording_consent = f.ChoiceField(choices=RecordingConsent.choices)
+    recording_retention_days = f.IntegerField()
+    transcript_retention_days = f.IntegerField()
+    calling_window_start = f.TimeField(format="%H:%M")
+    calling_window_end = f.TimeField(format="%H:%M")
+    max_concurrent_calls = f.IntegerField()
+    calls_per_second = f.FloatField()
+    calling_paused_at = f.DateTimeField(allow_null=True)
+    transfer_number = f.CharField()
+
+
+class Settings(ApiView):
+    scopes: ClassVar = {"GET": "settings:read", "PATCH": "settings:write"}
+
+    @operation("settings_get", "Get the settings", "The workspace's settings.", tag=TAG, response=SettingsOut)
+    def get(self, request: Request) -> Response:
+        self.known_query()
+        return Response(SettingsOut(self.workspace).data)
+
+    @operation(
+        "settings_update",
+        "Change the settings",
+        "Holds at once: a dialer in the middle of a batch obeys from its next dial on.",
+        tag=TAG,
+        request=SettingsIn,
+        response=SettingsOut,
+    )
+    def patch(self, request: Request) -> Response:
+        changed = workspaces.update(self.workspace, self.body(SettingsIn), self.principal.actor)
+        return Response(SettingsOut(changed).data)

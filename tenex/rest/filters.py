@@ -1,0 +1,35 @@
+"""django-filter, strict: an unknown or malformed filter is an error, not a silent no-op."""
+
+from typing import Any
+
+import django_filters
+from django.db.models import Model, QuerySet
+from django.http import QueryDict
+
+from tenex.errors import InvalidInput
+from tenex.rest.errors import QueryInvalid
+from tenex.rest.pagination import PAGE_PARAMETERS
+
+
+def apply[T: Model](
+    filters: type[django_filters.FilterSet], query: QueryDict, rows: QuerySet[T]
+) -> QuerySet[T]:
+    """`rows` narrowed by the filters in `query`.
+
+    Raises:
+        InvalidInput: a parameter that the list does not have, or has twice.
+        QueryInvalid: values that make no sense.
+    """
+    known = set(filters.base_filters) | PAGE_PARAMETERS
+    for name in query:
+        if name not in known:
+            raise InvalidInput("unknown filter", loc=("query", name), type_="extra_forbidden")
+        if len(query.getlist(name)) > 1:
+            raise InvalidInput("given more than once", loc=("query", name), type_="duplicate")
+        if name not in PAGE_PARAMETERS and not query[name]:
+            raise InvalidInput("is empty", loc=("query", name), type_="too_short")
+    bound = filters(data=query, queryset=rows)
+    if not bound.form.is_valid():
+        raise QueryInvalid({name: [str(text) for text in texts] for name, texts in bound.form.errors.items()})
+    narrowed: Any = bound.qs
+    return narrowed  # type: ignore[no-any-return]

@@ -1,0 +1,185 @@
+"""OpenAPI 3.1: how an operation is described, and what every operation has."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import django_filters
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+
+from tenex.rest.serializers import Input, Output
+
+
+class ErrorLocation(Output):
+    """One field that is wrong."""
+
+    loc = serializers.ListField(
+        child=serializers.CharField(), help_text='Path of the field, for instance `["body", "phone"]`.'
+    )
+    msg = serializers.CharField()
+    type = serializers.CharField()
+
+
+class ValidationErrors(Output):
+    """What is wrong with the request, field by field."""
+
+    detail = ErrorLocation(many=True)
+
+
+class ApplicationError(Output):
+    """Why the request was refused. Branch on `code`, show `detail`."""
+
+    detail = serializers.CharField()
+    code = serializers.CharField()
+
+
+class RateLimitError(Output):
+    """Too many requests. `Retry-After` says when to come back."""
+
+    error = serializers.CharField()
+    message = serializers.CharField()
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "tenex.rest.authentication.BearerAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key (`tnx_…`) or a token of `POST /api/v1/users/login`. A token of "
+            "somebody "
+            "who is in several workspaces also needs the header `X-Workspace` (id or slug).",
+        }
+
+
+class Schema(AutoSchema):
+    """Adds each operation's scope to its description and its security requirement."""
+
+    def _scope(self) -> str | None:
+        scopes: dict[str, str] = getattr(self.view, "scopes", {})
+        return scopes.get(self.method)
+
+    def get_auth(self) -> list[dict[str, list[str]]]:
+        scope = self._scope()
+        return [{"bearer": [scope]}] if scope else []
+
+    def get_description(self) -> str:  # type: ignore[override]
+        text: str = super().get_description()
+        scope = self._scope()
+        return f"{text}\n\nScope: `{scope}`." if scope else text
+
+
+_ALWAYS = {
+    401: OpenApiResponse(ApplicationError, "No credential, or one that is not valid (`unauthorized`)."),
+    403: OpenApiResponse(ApplicationError, "The credential lacks the scope (`forbidden_scope`)."),
+    429: OpenApiResponse(RateLimitError, "More than 1000 requests a minute."),
+}
+_MORE = {
+    400: OpenApiResponse(ApplicationError, "The body is not JSON (`invalid_json`)."),
+    404: OpenApiResponse(ApplicationError, "There is no such thing in your workspace (`not_found`)."),
+    409: OpenApiResponse(ApplicationError, "It cannot be done in the present state; see `code`."),
+    410: OpenApiResponse(ApplicationError, "It was here and is gone; see `code`."),
+    413: OpenApiResponse(ApplicationError, "The body is too large (`body_too_large`)."),
+    415: OpenApiResponse(ApplicationError, "The body is not `application/json` (`unsupported_media_type`)."),
+    416: OpenApiResponse(ApplicationError, "The range lies outside the file (`range_not_satisfiable`)."),
+    422: OpenApiResponse(ValidationErrors, "A field or parameter is wrong."),
+    503: OpenApiResponse(
+        ApplicationError, "Something that this needs does not answer; try again (`unavailable`)."
+    ),
+}
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Any text of up to 255 characters. The same key with the same request gets the first "
+    "answer again "
+    "(`Idempotent-Replayed: true`), with another request 422, while the first is in work 409. Kept for 72 "
+    "hours.",
+)
+PAGE = (
+    OpenApiParameter(
+        "limit", int, description="Items a page: 1 to 200, 50 if absent. Above 200 counts as 200."
+    ),
+    OpenApiParameter("cursor", str, description="`next_cursor` of the page before, with the same filters."),
+)
+
+
+def operation(
+    operation_id: str,
+    summary: str,
+    description: str,
+    *,
+    tag: str,
+    request: type[Input] | None = None,
+    response: Any = None,
+    status: int = 200,
+    parameters: Sequence[OpenApiParameter] = (),
+    errors: Iterable[int] = (),
+    idempotent: bool = False,
+    public: bool = False,
+) -> Callable[[Any], Any]:
+    """`extend_schema` with all that our operations have in common.
+
+    `errors` are added to those that follow from the shape: a body can be unreadable, too large or wrong.
+    """
+    wanted = (
+        set(errors) | ({400, 413, 415, 422} if request else set()) | ({409, 422} if idempotent else set())
+    )
+    if parameters:
+        wanted.add(422)
+    done = response if response is not None else OpenApiResponse(description="Done.")
+    answers: dict[Any, Any] = dict(done) if isinstance(done, dict) else {status: done}
+    answers |= {429: _ALWAYS[429], 401: _ALWAYS[401]} if public else _ALWAYS
+    answers |= {code: _MORE[code] for code in sorted(wanted)}
+    decorate: Callable[[Any], Any] = extend_schema(
+        operation_id=operation_id,
+        summary=summary,
+        description=description,
+        tags=[tag],
+        request=request,
+        responses=answers,
+        parameters=[*parameters, *([IDEMPOTENCY_KEY] if idempotent else [])],
+    )
+    return decorate
+
+
+def filter_parameters(filters: type[django_filters.FilterSet]) -> list[OpenApiParameter]:
+    """The parameters of a filtered list, of the very filters that run."""
+    return [*map(_parameter, filters.base_filters.items()), *PAGE]
+
+
+def _parameter(item: tuple[str, Any]) -> OpenApiParameter:
+    name, one = item
+    text = str(one.extra.get("help_text", "") or one.label or "")
+    match one:
+        case django_filters.ChoiceFilter():
+            return OpenApiParameter(
+                name, str, description=text, enum=[value for value, _ in one.extra["choices"]]
+            )
+        case django_filters.UUIDFilter():
+            return OpenApiParameter(name, OpenApiTypes.UUID, description=text)
+        case django_filters.IsoDateTimeFilter():
+            return OpenApiParameter(name, OpenApiTypes.DATETIME, description=text)
+        case django_filters.BooleanFilter():
+            return OpenApiParameter(name, bool, description=text)
+        case _:
+            return OpenApiParameter(name, str, description=text)
+
+
+def page_of(item: type[Output]) -> type[Output]:
+    """The class of one page of `item`: `<Item>Page`."""
+    return type(
+        f"{item.__name__}Page",
+        (Output,),
+        {
+            "__doc__": "One page. `next_cursor` is null on the last one.",
+            "items": item(many=True),
+            "next_cursor": serializers.CharField(allow_null=True),
+        },
+    )

@@ -1,0 +1,78 @@
+"""Bases of what comes in and what goes out. The two are never the same class."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+_FORBIDDEN_TEXT = re.compile("[\x00\ud800-\udfff]")
+MAX_JSON_BYTES = 64 * 1024
+
+
+class Input(serializers.Serializer[Any]):
+    """A request body: an object with these fields and no others. Read-only names are unknown names."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            extra = [name for name in data if name not in self.fields]
+            if extra:
+                raise serializers.ValidationError(
+                    {
+                        str(name): [serializers.ErrorDetail("unknown field", code="extra_forbidden")]
+                        for name in extra
+                    }
+                )
+        return super().to_internal_value(data)
+
+
+class Output(serializers.Serializer[Any]):
+    """A representation. Only ever rendered."""
+
+
+class FreeObject(serializers.JSONField):
+    """A JSON object of the caller's own making: no NUL (PostgreSQL refuses it), bounded size and depth."""
+
+    default_error_messages = {
+        "not_an_object": "must be an object",
+        "text": "holds a character that cannot be stored",
+        "too_large": "is too large or too deep",
+    }
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, dict):
+            self.fail("not_an_object")
+        try:
+            size = _measure(data, depth=0)
+        except ValueError:
+            self.fail("text")
+        except RecursionError:
+            self.fail("too_large")
+        if size > MAX_JSON_BYTES:
+            self.fail("too_large")
+        return data
+
+
+def _measure(value: Any, *, depth: int) -> int:
+    """Rough size of a JSON value in characters.
+
+    Raises:
+        ValueError: a text with NUL or a lone surrogate.
+        RecursionError: deeper than 32.
+    """
+    if depth > 32:
+        raise RecursionError
+    match value:
+        case str():
+            if _FORBIDDEN_TEXT.search(value):
+                raise ValueError
+            return len(value) + 2
+        case dict():
+            return sum(
+                _measure(name, depth=depth + 1) + _measure(item, depth=depth + 1)
+                for name, item in value.items()
+            )
+        case list():
+            return sum(_measure(item, depth=depth + 1) + 1 for item in value)
+        case _:
+            return 8

@@ -1,0 +1,51 @@
+"""What a credential may do. Pure: the closed list of scopes, what implies what, what a role holds."""
+
+from collections.abc import Iterable
+from typing import Final
+
+ALL: Final = "*"
+
+SCOPES: Final[dict[str, str]] = {
+    "agents:read": "See agents, their versions and voice profiles",
+    "agents:write": "Change agents and voice profiles",
+    "batches:read": "See batches and their results",
+    "batches:write": "Start and control batches",
+    "calls:read": "See calls, transcripts, verdicts and live events",
+    "calls:write": "Place calls and steer live ones",
+    "keys:admin": "Mint, list and revoke API keys",
+    "leads:read": "See leads, their timeline and the do-not-call list",
+    "leads:write": "Change leads and the do-not-call list",
+    "numbers:read": "See phone numbers",
+    "numbers:write": "Import, route and release phone numbers",
+    "recordings:read": "Listen to recordings",
+    "recordings:write": "Delete recordings",
+    "settings:read": "See the workspace's settings",
+    "settings:write": "Change the workspace's settings",
+    "webhooks:read": "See webhook subscriptions and deliveries",
+    "webhooks:write": "Change webhook subscriptions, replay deliveries",
+}
+
+_READS = frozenset(scope for scope in SCOPES if scope.endswith(":read"))
+
+ROLE_SCOPES: Final[dict[str, frozenset[str]]] = {
+    "owner": frozenset({ALL}),
+    "admin": frozenset({ALL}),
+    "operator": _READS
+    | {"agents:write", "batches:write", "calls:write", "leads:write", "numbers:write", "webhooks:write"},
+    "viewer": _READS,
+}
+"""Keys are the values of `workspaces.Role`."""
+
+
+def holds(held: Iterable[str], needed: str) -> bool:
+    """Whether the scopes `held` cover `needed`. `x:write` includes `x:read`; `*` is everything."""
+    have = set(held)
+    if ALL in have or needed in have:
+        return True
+    resource, _, verb = needed.partition(":")
+    return verb == "read" and f"{resource}:write" in have
+
+
+def unknown(scopes: Iterable[str]) -> list[str]:
+    """The members of `scopes` that do not exist."""
+    return sorted(scope for scope in set(scopes) if scope != ALL and scope not in SCOPES)

@@ -1,0 +1,47 @@
+"""Writing a workspace's settings."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from tenex.errors import InvalidInput
+from tenex.lib import phone
+from tenex.workspaces.models import Workspace
+from tenex.workspaces.services import audit
+
+
+def update(workspace: Workspace, data: dict[str, Any], actor: str) -> Workspace:
+    """Change settings; `calling_paused` true or false sets or lifts the kill switch.
+
+    Raises:
+        InvalidInput: the calling window is empty, or the transfer number is not a phone number.
+    """
+    fields = dict(data)
+    if "calling_paused" in fields:
+        paused = fields.pop("calling_paused")
+        fields["calling_paused_at"] = (workspace.calling_paused_at or timezone.now()) if paused else None
+    if fields.get("transfer_number"):
+        fields["transfer_number"] = phone.normalize(
+            fields["transfer_number"],
+            region=fields.get("default_region", workspace.default_region),
+            loc=("body", "transfer_number"),
+        )
+    start = fields.get("calling_window_start", workspace.calling_window_start)
+    end = fields.get("calling_window_end", workspace.calling_window_end)
+    if start >= end:
+        raise InvalidInput("the calling window must end after it starts", loc=("body", "calling_window_end"))
+    for name, value in fields.items():
+        setattr(workspace, name, value)
+    with transaction.atomic():
+        if fields:
+            workspace.save(update_fields=list(fields))
+        audit.record(
+            workspace.id,
+            actor,
+            "workspace.updated",
+            object_type="workspace",
+            object_id=workspace.id,
+            data={"fields": sorted(data)},
+        )
+    return workspace

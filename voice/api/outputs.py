@@ -1,0 +1,362 @@
+"""What integrators get to see of calls and batches (contract.md 5)."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers as f
+
+from tenex.rest.serializers import Output
+from voice.models import (
+    BatchStatus,
+    Call,
+    CallStatus,
+    Direction,
+    EndReason,
+    Outcome,
+    RecipientStatus,
+    RecordingStatus,
+    SessionStatus,
+    Speaker,
+    ToolStatus,
+    TurnStatus,
+)
+
+
+class EvidenceOut(Output):
+    """Words of the transcript that carry a conclusion."""
+
+    quote = f.CharField()
+    item_id = f.CharField(help_text="`item_id` of the transcript item that holds the quote.")
+
+
+class CriterionOut(Output):
+    """One qualification criterion and what the call showed about it."""
+
+    name = f.CharField()
+    met = f.BooleanField(allow_null=True, help_text="null: the call did not tell.")
+    evidence = EvidenceOut(allow_null=True)
+
+
+class BookedMeetingOut(Output):
+    """The meeting that was booked in the call."""
+
+    start = f.DateTimeField()
+    end = f.DateTimeField()
+    timezone = f.CharField()
+    connector_id = f.CharField(allow_null=True)
+    event_id = f.CharField(allow_null=True)
+    join_url = f.CharField(allow_null=True)
+
+
+class NeededFollowUpOut(Output):
+    """What still has to be done by a person."""
+
+    needed = f.BooleanField()
+    reasons = f.ListField(child=f.CharField())
+    callback_at = f.DateTimeField(allow_null=True)
+
+
+class VerdictOut(Output):
+    """What the call concluded about the lead, with quoted evidence."""
+
+    qualification = f.ChoiceField(choices=["qualified", "unqualified", "undetermined"])
+    confidence = f.FloatField(min_value=0, max_value=1)
+    reasons = f.ListField(child=f.CharField())
+    criteria = CriterionOut(many=True)
+    meeting = BookedMeetingOut(allow_null=True)
+    follow_up = NeededFollowUpOut()
+    summary = f.CharField()
+    undetermined_because = f.CharField(help_text="Why there is no conclusion; empty if there is one.")
+    needs_review = f.BooleanField()
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        """Stored as checked JSON by post-call: shown as it is, absent keys as null."""
+        follow_up = instance.follow_up or {}
+        return {
+            "qualification": instance.qualification,
+            "confidence": instance.confidence,
+            "reasons": instance.reasons,
+            "criteria": [
+                {"name": c.get("name", ""), "met": c.get("met"), "evidence": c.get("evidence")}
+                for c in instance.criteria
+            ],
+            "meeting": instance.meeting,
+            "follow_up": {
+                "needed": bool(follow_up.get("needed")),
+                "reasons": follow_up.get("reasons", []),
+                "callback_at": follow_up.get("callback_at"),
+            },
+            "summary": instance.summary,
+            "undetermined_because": instance.undetermined_because,
+            "needs_review": instance.needs_review,
+        }
+
+
+class CallOut(Output):
+    """A phone call, as in lists."""
+
+    id = f.UUIDField()
+    company_id = f.UUIDField(source="workspace_id", help_text="Your workspace.")
+    direction = f.ChoiceField(choices=Direction.choices)
+    status = f.ChoiceField(choices=CallStatus.choices)
+    outcome = f.ChoiceField(
+        choices=Outcome.choices, allow_null=True, help_text="Set when `status` is `finalized`."
+    )
+    end_reason = f.ChoiceField(choices=EndReason.choices, allow_null=True)
+    locals()["from"] = f.CharField(source="from_number", help_text="E.164; may be withheld or a SIP address.")
+    to = f.CharField(source="to_number")
+    lead_id = f.UUIDField(allow_null=True)
+    lead_name = f.SerializerMethodField()
+    agent_id = f.SerializerMethodField()
+    agent_version = f.SerializerMethodField(help_text="Number of the agent's version that ran.")
+    batch_id = f.UUIDField(allow_null=True)
+    number_id = f.UUIDField(allow_null=True)
+    objective = f.CharField()
+    answered_by = f.CharField(help_text="`human`, `machine_…`, `fax`, `unknown`, or empty.")
+    qualification = f.SerializerMethodField()
+    created_at = f.DateTimeField()
+    placed_at = f.DateTimeField(allow_null=True)
+    answered_at = f.DateTimeField(allow_null=True)
+    ended_at = f.DateTimeField(allow_null=True)
+    finalized_at = f.DateTimeField(allow_null=True)
+    duration_ms = f.IntegerField(allow_null=True, help_text="From answer to end.")
+    latency = f.DictField(help_text="Milliseconds by name, as measured in the call.")
+    usage = f.DictField(help_text="Model tokens by kind.")
+
+    def get_lead_name(self, call: Call) -> str | None:
+        return call.lead.name or None if call.lead else None
+
+    def get_agent_id(self, call: Call) -> str | None:
+        return str(call.agent_version.agent_id) if call.agent_version else None
+
+    def get_agent_version(self, call: Call) -> int | None:
+        return call.agent_version.number if call.agent_version else None
+
+    def get_qualification(self, call: Call) -> str | None:
+        verdict = getattr(call, "verdict", None)
+        return verdict.qualification if verdict else None
+
+
+class SessionOut(Output):
+    """One realtime model session of a call; a reconnect makes another."""
+
+    id = f.UUIDField()
+    call_id = f.UUIDField()
+    number = f.IntegerField()
+    channel = f.ChoiceField(choices=["phone", "browser"])
+    status = f.ChoiceField(choices=SessionStatus.choices)
+    model = f.CharField()
+    created_at = f.DateTimeField()
+    opened_at = f.DateTimeField(allow_null=True)
+    closed_at = f.DateTimeField(allow_null=True)
+    close_reason = f.CharField()
+
+
+class ProvisionedSessionOut(Output):
+    """A session and its call. `id` is null while an outbound call waits for its first session."""
+
+    id = f.UUIDField(allow_null=True)
+    session_id = f.UUIDField(allow_null=True)
+    call_id = f.UUIDField()
+    direction = f.ChoiceField(choices=["inbound", "outbound", "browser"])
+    status = f.ChoiceField(choices=["queued", *SessionStatus.values])
+    call_status = f.ChoiceField(choices=CallStatus.choices)
+    agent_id = f.UUIDField(allow_null=True)
+    stream_url = f.CharField(allow_null=True, help_text="Where the media socket is opened, once.")
+    stream_parameters = f.DictField(
+        child=f.CharField(), allow_null=True, help_text="For `start.customParameters`: `token` and `call`."
+    )
+    created_at = f.DateTimeField()
+
+
+class RecordingOut(Output):
+    """A recording: caller on the first channel, agent on the second."""
+
+    id = f.UUIDField()
+    call_id = f.UUIDField()
+    status = f.ChoiceField(choices=RecordingStatus.choices)
+    channels = f.IntegerField(allow_null=True)
+    duration_ms = f.IntegerField(allow_null=True)
+    size_bytes = f.IntegerField(allow_null=True)
+    sha256 = f.CharField()
+    started_at = f.DateTimeField(allow_null=True)
+    purge_after = f.DateTimeField(allow_null=True, help_text="When it will be deleted.")
+    url = f.SerializerMethodField(help_text="Plays the file, with range requests; null until it is stored.")
+    url_expires_at = f.SerializerMethodField()
+
+    def get_url(self, recording: Any) -> str | None:
+        link = self.context.get("link")
+        return link[0] if link else None
+
+    def get_url_expires_at(self, recording: Any) -> str | None:
+        link = self.context.get("link")
+        return link[1].isoformat().replace("+00:00", "Z") if link else None
+
+
+class RecordingBriefOut(Output):
+    """That there is a recording; its address is at `/calls/{id}/recording`."""
+
+    id = f.UUIDField()
+    status = f.ChoiceField(choices=RecordingStatus.choices)
+    duration_ms = f.IntegerField(allow_null=True)
+
+
+class CallDetailOut(CallOut):
+    """A phone call with all that is known about it."""
+
+    verdict = VerdictOut(allow_null=True)
+    sessions = SessionOut(many=True)
+    recordings = RecordingBriefOut(many=True)
+    variables = f.DictField()
+    transfer_to = f.CharField()
+    transfer_state = f.CharField()
+
+
+class TranscriptItemOut(Output):
+    """Something said (`speech`) or done (`tool`), in order."""
+
+    type = f.ChoiceField(choices=["speech", "tool"])
+    start_ms = f.IntegerField(help_text="Milliseconds since the call was created.")
+    end_ms = f.IntegerField(allow_null=True)
+    item_id = f.CharField(allow_null=True)
+    speaker = f.ChoiceField(choices=Speaker.choices, allow_null=True)
+    text = f.CharField(allow_null=True, help_text="As generated (agent) or transcribed (caller).")
+    heard_text = f.CharField(allow_null=True, help_text="What the caller heard of it before interrupting.")
+    interrupted = f.BooleanField(allow_null=True)
+    tool_call_id = f.CharField(allow_null=True)
+    name = f.CharField(allow_null=True, help_text="Name of the tool.")
+    arguments = f.DictField(allow_null=True)
+    output = f.JSONField(allow_null=True)
+    status = f.ChoiceField(choices=sorted({*TurnStatus.values, *ToolStatus.values}))
+
+
+class TranscriptOut(Output):
+    """The conversation."""
+
+    call_id = f.UUIDField()
+    status = f.ChoiceField(choices=CallStatus.choices, help_text="Until `finalized`, texts may still change.")
+    items = TranscriptItemOut(many=True)
+
+
+class CommandOut(Output):
+    """The command is on its way to the live call."""
+
+    call_id = f.UUIDField()
+    accepted = f.BooleanField()
+    to = f.CharField(allow_null=True, help_text="Transfers: the number that is called.")
+
+
+class StreamTokenOut(Output):
+    """Opens the event stream of one call in a browser: `new EventSource(url)`."""
+
+    token = f.CharField()
+    url = f.CharField()
+    expires_at = f.DateTimeField()
+
+
+class CountersOut(Output):
+    """How far a batch is. The five states add up to `total`."""
+
+    total = f.IntegerField()
+    pending = f.IntegerField()
+    calling = f.IntegerField()
+    done = f.IntegerField()
+    refused = f.IntegerField()
+    canceled = f.IntegerField()
+    outcomes = f.DictField(child=f.IntegerField(), help_text="Finished leads by outcome.")
+
+
+class BatchOut(Output):
+    """An outbound batch."""
+
+    id = f.UUIDField()
+    company_id = f.UUIDField(source="workspace_id")
+    name = f.CharField()
+    objective = f.CharField()
+    status = f.ChoiceField(choices=BatchStatus.choices)
+    status_reason = f.CharField()
+    agent_id = f.UUIDField()
+    agent_version = f.SerializerMethodField(help_text="The pinned version; null uses the current one.")
+    number_id = f.UUIDField()
+    calendar_connector_id = f.UUIDField(source="calendar_id", allow_null=True)
+    concurrency = f.IntegerField()
+    max_attempts = f.IntegerField()
+    retry_after_s = f.IntegerField()
+    machine_detection = f.BooleanField()
+    client_reference = f.CharField(allow_null=True)
+    starts_at = f.DateTimeField(allow_null=True)
+    created_at = f.DateTimeField()
+    completed_at = f.DateTimeField(allow_null=True)
+    totals = f.SerializerMethodField()
+
+    def get_agent_version(self, batch: Any) -> int | None:
+        return batch.agent_version.number if batch.agent_version else None
+
+    @extend_schema_field(CountersOut)
+    def get_totals(self, batch: Any) -> Any:
+        return CountersOut(self.context["counters"][batch.id]).data
+
+
+class RejectedLeadOut(Output):
+    """A lead that the batch does not take."""
+
+    lead_id = f.UUIDField()
+    code = f.CharField()
+    detail = f.CharField()
+
+
+class CreatedBatchOut(BatchOut):
+    """The new batch, and what became of each lead."""
+
+    call_batch_id = f.UUIDField(source="id", help_text="The same as `id`.")
+    accepted = f.SerializerMethodField(help_text="How many leads were taken.")
+    rejected = f.SerializerMethodField()
+
+    def get_accepted(self, batch: Any) -> int:
+        return int(self.context["accepted"])
+
+    @extend_schema_field(RejectedLeadOut(many=True))
+    def get_rejected(self, batch: Any) -> Any:
+        return self.context["rejected"]
+
+
+class AppendedOut(Output):
+    """What became of each appended lead."""
+
+    call_batch_id = f.UUIDField()
+    accepted = f.IntegerField()
+    rejected = RejectedLeadOut(many=True)
+
+
+class BatchResultOut(Output):
+    """One lead of a batch and what came of it."""
+
+    lead_id = f.UUIDField()
+    lead_name = f.CharField(source="lead.name")
+    position = f.IntegerField()
+    status = f.ChoiceField(choices=RecipientStatus.choices)
+    outcome = f.SerializerMethodField()
+    refusal = f.SerializerMethodField(help_text="Why the lead was not called.")
+    calls_made = f.IntegerField()
+    next_at = f.DateTimeField(allow_null=True)
+    call_id = f.SerializerMethodField(help_text="The last call to this lead in this batch.")
+    verdict = f.SerializerMethodField()
+
+    def get_outcome(self, row: Any) -> str | None:
+        return row.outcome or None
+
+    @extend_schema_field(RejectedLeadOut(allow_null=True))
+    def get_refusal(self, row: Any) -> dict[str, str] | None:
+        if not row.refusal_code:
+            return None
+        return {"lead_id": str(row.lead_id), "code": row.refusal_code, "detail": row.refusal_detail}
+
+    def get_call_id(self, row: Any) -> str | None:
+        call = next(iter(row.calls.all()), None)
+        return str(call.id) if call else None
+
+    @extend_schema_field(VerdictOut(allow_null=True))
+    def get_verdict(self, row: Any) -> Any:
+        call = next(iter(row.calls.all()), None)
+        verdict = getattr(call, "verdict", None) if call else None
+        return VerdictOut(verdict).data if verdict else None

@@ -1,0 +1,99 @@
+"""Sessions: provisioning a call, in any direction."""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.conf import settings
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crm.models import Calendar
+from crm.selectors import leads as read_leads
+from tenex.rest.idempotency import idempotent
+from tenex.rest.schema import operation
+from tenex.rest.views import ApiView, created
+from voice.api.batches import named
+from voice.api.inputs import SessionIn
+from voice.api.outputs import ProvisionedSessionOut
+from voice.models import Call, VoiceSession
+from voice.selectors import agents as read_agents
+from voice.selectors import sessions as read
+from voice.services import dialing, sessions
+
+TAG = "Sessions"
+
+
+class SessionList(ApiView):
+    scopes: ClassVar = {"POST": "calls:write"}
+
+    @operation(
+        "sessions_create",
+        "Provision a session",
+        "`outbound` (the default) queues a call that is dialled at once: `lead_id` or `phone`; `id` is "
+        "null until it "
+        "is answered. `browser` and `inbound` wait for a media socket: open `stream_url` within 60 "
+        "seconds, speak "
+        "Twilio's Media Streams messages (mu-law, 8 kHz) and put `stream_parameters` into "
+        "`start.customParameters`. "
+        "A lead that may not be called answers 409 with the reason as `code`.",
+        tag=TAG,
+        request=SessionIn,
+        response=ProvisionedSessionOut,
+        status=201,
+        idempotent=True,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        data = self.body(SessionIn)
+        direction, phone = data["direction"], data.get("phone", "")
+        agent = named(read_agents.agents(self.workspace), data["agent_id"], "agent_id")
+        calendars = Calendar.objects.filter(workspace=self.workspace)
+        common: dict[str, Any] = {
+            "agent": agent,
+            "phone": phone,
+            "lead": named(read_leads.all_of(self.workspace.pk), data.get("lead_id"), "lead_id"),
+            "number": named(read_agents.numbers(self.workspace), data.get("number_id"), "number_id"),
+            "calendar": named(calendars, data.get("calendar_connector_id"), "calendar_connector_id"),
+            "objective": data.get("objective", ""),
+            "variables": data.get("variables"),
+        }
+        if direction == "outbound":
+            return created(_shown(dialing.place(self.workspace, **common), None, "outbound"))
+        channel = "browser" if direction == "browser" else "phone"
+        made = sessions.provision(self.workspace, channel=channel, **common)
+        return created(_shown(made.session.call, made.session, direction, token=made.token))
+
+
+class SessionDetail(ApiView):
+    scopes: ClassVar = {"GET": "calls:read"}
+
+    @operation(
+        "sessions_get",
+        "Get a session",
+        "One realtime session and the state of its call.",
+        tag=TAG,
+        response=ProvisionedSessionOut,
+        errors=(404,),
+    )
+    def get(self, request: Request, session_id: uuid.UUID) -> Response:
+        self.known_query()
+        session = read.one(self.workspace, session_id)
+        direction = "browser" if session.channel == "browser" else session.call.direction
+        return Response(_shown(session.call, session, direction))
+
+
+def _shown(call: Call, session: VoiceSession | None, direction: str, *, token: str = "") -> Any:
+    return ProvisionedSessionOut(
+        {
+            "id": session.pk if session else None,
+            "session_id": session.pk if session else None,
+            "call_id": call.pk,
+            "direction": direction,
+            "status": session.status if session else "queued",
+            "call_status": call.status,
+            "agent_id": call.agent_version.agent_id if call.agent_version else None,
+            "stream_url": f"{settings.MEDIA_BASE_URL}/twilio/media" if token else None,
+            "stream_parameters": {"token": token, "call": str(call.pk)} if token else None,
+            "created_at": session.created_at if session else call.created_at,
+        }
+    ).data

@@ -1,0 +1,125 @@
+"""Puts a live call together: limits and session configuration out of its context, then all its parts."""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from django.conf import settings
+
+from tenex.lib.clock import Clock
+from voice.bridge import clips, threads
+from voice.bridge.effects import CallControl, RegistryTools, ToolBox, TwilioControl
+from voice.bridge.phone import Phone
+from voice.bridge.runner import Runner
+from voice.bridge.writer import CallWriter
+from voice.realtime.openai import Endpoint, OpenAIRealtime
+from voice.realtime.port import ModelProvider
+from voice.services.live import CallContext
+from voice.session.limits import Limits
+from voice.session.machine import CallSession
+from voice.wire.openai_commands import SessionConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a call of this process is connected to. Tests and benches put others in their place."""
+
+    tools: ToolBox = field(default_factory=RegistryTools)
+    control: CallControl = field(default_factory=TwilioControl)
+    provider: Callable[[CallContext, SessionConfig], ModelProvider] | None = None
+
+
+ports = Ports()
+
+
+async def build(
+    context: CallContext,
+    clock: Clock,
+    *,
+    phone: Phone,
+    writer: CallWriter,
+    close_stream: Callable[[str], None],
+) -> Runner:
+    """A runner for this call, not started yet."""
+    chosen = ports
+    schemas = await asyncio.get_running_loop().run_in_executor(
+        threads.openers(), lambda: threads.with_connection(lambda: chosen.tools.definitions(context.tools))
+    )
+    config = session_config(context, schemas)
+    provider: ModelProvider = (chosen.provider or openai)(context, config)
+    limits = limits_of(context, provider)
+    transfer = {"number": context.transfer_number} if context.transfer_number else None
+    machine = CallSession(
+        limits,
+        clock.now(),
+        direction=context.direction,
+        amd_expected=context.amd_expected,
+        greeting=context.greeting,
+        history=list(context.history),
+        fallback_transfer=transfer,
+        clip_ms={name: float(clip.ms) for name, clip in clips.load().items()},
+    )
+    return Runner(
+        machine,
+        context,
+        clock,
+        phone=phone,
+        provider=provider,
+        writer=writer,
+        tools=chosen.tools,
+        control=chosen.control,
+        close_stream=close_stream,
+    )
+
+
+def limits_of(context: CallContext, provider: ModelProvider) -> Limits:
+    """The profile's limits. A resumed call goes on with the time that is left of it."""
+    able, voice = provider.capabilities, context.voice
+    spent_s = context.spent_s * settings.TIME_SCALE if context.resumed else 0.0
+    standard = Limits()
+    rotate_s = able.max_session_s - 300 if able.max_session_s else 1e9
+    return Limits(
+        silence_reprompt_s=float(voice.silence_reprompt_s),
+        silence_hangup_s=float(voice.silence_reprompt_s),
+        max_duration_s=max(standard.wrap_up_s + 5, voice.max_duration_s - spent_s),
+        rotate_after_s=min(standard.rotate_after_s, rotate_s),
+        server_interrupts=able.interrupts,
+        server_responds=able.responds,
+    )
+
+
+def session_config(context: CallContext, schemas: list[dict[str, Any]]) -> SessionConfig:
+    """What the model is told about itself, its voice and its tools."""
+    voice = context.voice
+    return SessionConfig(
+        model=voice.model or settings.REALTIME_MODEL,
+        instructions=context.instructions,
+        audio_format="audio/pcm" if settings.REALTIME_AUDIO == "pcm24k" else "audio/pcmu",
+        voice=voice.voice,
+        speed=voice.speed,
+        transcription_model=settings.TRANSCRIPTION_MODEL,
+        language=voice.language,
+        keywords=voice.keywords,
+        turn_detection=cast(Literal["server_vad", "semantic_vad"], voice.turn_detection),
+        vad_threshold=voice.vad_threshold,
+        prefix_padding_ms=voice.prefix_padding_ms,
+        silence_duration_ms=voice.silence_duration_ms,
+        eagerness=cast(Literal["low", "medium", "high", "auto"], voice.eagerness),
+        noise_reduction=cast(Literal["", "near_field", "far_field"], voice.noise_reduction),
+        tools=tuple(schemas),
+    )
+
+
+def openai(context: CallContext, config: SessionConfig) -> OpenAIRealtime:
+    """The configured server, with an identifier of the other party that tells nothing about them."""
+    digest = hmac.new(settings.PHONE_HASH_KEY, f"safety:{context.remote_number}".encode(), hashlib.sha256)
+    endpoint = Endpoint(
+        base_url=settings.OPENAI_BASE_URL,
+        api_key=settings.OPENAI_API_KEY,
+        connect_timeout_s=settings.REALTIME_CONNECT_TIMEOUT_S,
+        safety_identifier=digest.hexdigest()[:64],
+    )
+    return OpenAIRealtime(endpoint, config)

@@ -1,0 +1,320 @@
+"""The media socket of a call: `wss://…/twilio/media`.
+
+A Channels consumer that does not use Channels' dispatch: that costs a thread hop a frame, in the one thread
+that all `sync_to_async` work shares. Frames are read in a loop of its own, messages of the channel layer are
+received in a task beside it, and no row is touched on this path.
+"""
+
+import asyncio
+import os
+import socket
+from typing import Any, Final
+
+import structlog
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, WebSocketScope
+from channels.consumer import AsyncConsumer
+from channels.layers import get_channel_layer
+from django.conf import settings
+
+from tenex.lib.clock import Clock
+from tenex.server import drain
+from voice.bridge import assembly, threads
+from voice.bridge.phone import Phone
+from voice.bridge.writer import CallWriter
+from voice.services import control, live
+from voice.services.live import CallContext, StreamRefused
+from voice.session.events import (
+    AnsweredBy,
+    BadMessage,
+    CallerAudio,
+    Drain,
+    OperatorHangUp,
+    OperatorSay,
+    OperatorTransfer,
+    OperatorWhisper,
+    SessionEvent,
+    StreamStopped,
+    UnknownEvent,
+)
+from voice.wire.twilio_media import Connected, StreamStart, TwilioStream
+
+log = structlog.get_logger(__name__)
+
+START_WAIT_S: Final = 5.0
+"""From the open socket to a `start` with a good token (promises.md B6)."""
+MAX_UNPROVEN: Final = 1000
+"""Sockets of this process that have not shown a token yet."""
+MAX_FRAMES_PER_S: Final = 150
+FRAME_BURST: Final = 600
+"""A carrier sends 50 frames a second, and what a network held up in one go. More is not a carrier."""
+_CLOSE_WAIT_S: Final = 2.0
+_LAYER_RETRY_S: Final = 2.0
+POLICY_VIOLATION: Final = 1008
+
+_unproven = 0
+
+
+class MediaConsumer(AsyncConsumer):  # type: ignore[misc]  # channels is not typed
+    """One socket: handshake, token, the live call, the end."""
+
+    async def __call__(
+        self, scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        if (await receive())["type"] != "websocket.connect":
+            return
+        refusal = _refusal(scope)
+        if refusal is not None:
+            log.warning("media socket refused", reason=refusal)
+            await send(_close(POLICY_VIOLATION))  # before accept: HTTP 403, the TwiML goes on
+            return
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        stream = TwilioStream()
+        context = await _prove(stream, receive)
+        if context is None:
+            await send(_close(POLICY_VIOLATION))
+            return
+        with drain.live_calls.held():
+            await _LiveCall(context, stream, receive, send).run()
+
+
+def _close(code: int) -> Any:
+    return {"type": "websocket.close", "code": code, "reason": None}
+
+
+def _refusal(scope: WebSocketScope) -> str | None:
+    """Why this socket is not even accepted, or None."""
+    if settings.TWILIO_AUTH_TOKEN and not _is_signed(scope):
+        return "signature"
+    if drain.is_draining():
+        return "draining"
+    if drain.live_calls.count >= settings.MAX_CALLS_PER_PROCESS:
+        return "full"
+    if _unproven >= MAX_UNPROVEN:
+        return "too many unproven"
+    return None
+
+
+def _is_signed(scope: WebSocketScope) -> bool:
+    from voice.telephony import signature
+
+    for name, value in scope["headers"]:
+        if name.lower() == b"x-twilio-signature":
+            return signature.genuine_socket(scope["path"], value.decode("latin-1"))
+    return False
+
+
+async def _prove(stream: TwilioStream, receive: ASGIReceiveCallable) -> CallContext | None:
+    """Read `connected` and `start`, take the call; None if this socket has no right to one."""
+    global _unproven  # noqa: PLW0603 - a count of this process
+    _unproven += 1
+    try:
+        async with asyncio.timeout(START_WAIT_S):
+            start = await _read_start(stream, receive)
+        if start is None:
+            return None
+        owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{start.stream_sid}"
+        return await asyncio.get_running_loop().run_in_executor(threads.openers(), _open_stream, start, owner)
+    except TimeoutError:
+        log.warning("media socket refused", reason="no start")
+    except StreamRefused as exc:
+        log.warning("media socket refused", reason=exc.extra.get("reason"))
+    except Exception:
+        log.exception("media stream could not be opened")
+    finally:
+        _unproven -= 1
+    return None
+
+
+async def _read_start(stream: TwilioStream, receive: ASGIReceiveCallable) -> StreamStart | None:
+    for _ in range(16):
+        message = await receive()
+        if message["type"] != "websocket.receive":
+            return None
+        text = message.get("text")
+        event = stream.feed(text) if text is not None else stream.feed_binary()
+        if isinstance(event, StreamStart):
+            return event
+        if not isinstance(event, Connected | UnknownEvent):
+            log.warning("media socket refused", reason=getattr(event, "reason", "order"))
+            return None
+    return None
+
+
+def _open_stream(start: StreamStart, owner: str) -> CallContext:
+    token = start.parameters.get("token", "")
+    return threads.with_connection(lambda: live.open_stream(token, start.call_sid, start.stream_sid, owner))
+
+
+class _LiveCall:
+    """A socket that has proven its call."""
+
+    def __init__(
+        self,
+        context: CallContext,
+        stream: TwilioStream,
+        receive: ASGIReceiveCallable,
+        send: ASGISendCallable,
+    ) -> None:
+        self._context = context
+        self._stream = stream
+        self._receive = receive
+        self._send = send
+        self._clock = Clock(settings.TIME_SCALE)
+        self._closed = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Until the machine has finished and everything is written. Nothing of the call is left behind."""
+        context = self._context
+        log.info("live call begins", **self._fields(), resumed=context.resumed)
+        phone = Phone(self._send, context.stream_sid, self._on_broken)
+        writer = CallWriter(context, self._clock, self._on_lost_call)
+        reason = "media-lost"
+        try:
+            self._runner = await assembly.build(
+                context, self._clock, phone=phone, writer=writer, close_stream=self.close
+            )
+            reading = self._start(self._read())
+            commands = self._start(self._read_commands())
+            self._runner.start()
+            reason = await self._runner.finished  # also after the socket is gone: the last words may come
+            self.close(reason)
+            await asyncio.wait({reading}, timeout=_CLOSE_WAIT_S)
+            reading.cancel()
+            commands.cancel()
+        except Exception:
+            log.exception("live call failed", **self._fields())
+        finally:
+            if hasattr(self, "_runner"):
+                self._runner.abandon()
+            phone.stop()
+            for task in self._tasks:
+                task.cancel()
+            written = await asyncio.shield(writer.finish(reason))
+            log.info("live call over", **self._fields(), reason=reason, written=written)
+
+    def _start(self, work: Any) -> "asyncio.Task[None]":
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # --- frames of the carrier -----------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        receive, parse, feed = self._receive, self._stream.feed, self._runner.feed
+        now = asyncio.get_running_loop().time
+        rate = MAX_FRAMES_PER_S * settings.TIME_SCALE
+        allowed, last = float(FRAME_BURST), now()
+        while True:
+            message = await receive()
+            if message["type"] != "websocket.receive":
+                feed(Drain() if drain.is_draining() else StreamStopped(clean=False))
+                return
+            text = message.get("text")
+            event = parse(text) if text is not None else self._stream.feed_binary()
+            if type(event) is CallerAudio:
+                allowed -= 1
+                if allowed < 0:
+                    allowed = min(FRAME_BURST, allowed + (now() - last) * rate + 1)
+                    last = now()
+                    if allowed < 1:
+                        continue  # a flood: dropped, the model hears real time
+                feed(event)
+            elif isinstance(event, Connected | StreamStart):
+                continue
+            else:
+                feed(event)
+                if isinstance(event, BadMessage) and event.fatal:
+                    log.warning("media socket closed", reason=event.reason, **self._fields())
+                    self.close("bad messages", POLICY_VIOLATION)
+                    feed(StreamStopped(clean=False))
+                    return
+
+    def close(self, reason: str, code: int = 1000) -> None:
+        """Close the media socket; the carrier goes on with the TwiML behind it."""
+        if not self._closed:
+            self._closed = True
+            self._start(self._close(code))
+
+    async def _close(self, code: int) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_WAIT_S):
+                await self._send(_close(code))
+        except Exception as exc:  # the peer was faster, or does not read
+            log.debug("media socket was closed already", error=type(exc).__name__)
+            _abort(self._send)
+
+    def _on_broken(self, why: str) -> None:
+        """The peer does not read or is gone."""
+        log.warning("media socket broken", reason=why, **self._fields())
+        self.close(why)
+        self._runner.feed(StreamStopped(clean=False))
+
+    def _on_lost_call(self) -> None:
+        """The database says that the call is over, or that another process has it."""
+        log.warning("live call is not ours any more", **self._fields())
+        self._runner.feed(StreamStopped(clean=True))
+
+    # --- commands from other processes ---------------------------------------------------------------
+
+    async def _read_commands(self) -> None:
+        """Over the channel layer, at most once by contract; without it the call goes on."""
+        layer: Any = get_channel_layer()
+        while layer is not None:
+            name, group = "", control.group(self._context.call_id)
+            try:
+                name = await layer.new_channel()
+                await layer.group_add(group, name)
+                while True:
+                    event = _operator_event(await layer.receive(name))
+                    if event is not None:
+                        self._runner.feed(event)
+            except asyncio.CancelledError:
+                await _leave(layer, group, name)
+                raise
+            except Exception as exc:
+                log.warning("channel layer away", error=type(exc).__name__, **self._fields())
+                await asyncio.sleep(_LAYER_RETRY_S)
+
+    def _fields(self) -> dict[str, str]:
+        return {"call_id": str(self._context.call_id), "workspace_id": str(self._context.workspace_id)}
+
+
+async def _leave(layer: Any, group: str, name: str) -> None:
+    try:
+        async with asyncio.timeout(_LAYER_RETRY_S):
+            await layer.group_discard(group, name)
+    except Exception as exc:
+        log.debug("channel layer away", error=type(exc).__name__)
+
+
+def _operator_event(message: dict[str, Any]) -> SessionEvent | None:
+    """What `voice.services.control.send` sent; None for what we do not know."""
+    data = message.get("data")
+    data = data if isinstance(data, dict) else {}
+    match message.get("command"):
+        case "say":
+            return OperatorSay(str(data.get("text", "")))
+        case "whisper":
+            return OperatorWhisper(str(data.get("text", "")))
+        case "hangup":
+            return OperatorHangUp(str(data.get("reason") or "operator-hangup"))
+        case "transfer":
+            return OperatorTransfer({str(key): value for key, value in data.items()})
+        case "answered_by":
+            return AnsweredBy(str(data.get("value", "")))
+        case "ended":
+            return StreamStopped(clean=True)
+        case _:
+            return None
+
+
+def _abort(send: ASGISendCallable) -> None:
+    """Drop the connection of a peer that reads nothing: a polite close would wait for it for ever.
+
+    ASGI has no word for it; uvicorn's `send` is a method of the protocol that owns the transport.
+    """
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if isinstance(transport, asyncio.Transport):
+        transport.abort()

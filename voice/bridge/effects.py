@@ -1,0 +1,209 @@
+"""What a live call does to the world besides sound: tools, hang-up, transfer. Always in threads."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+import structlog
+from django.conf import settings
+
+from tenex.errors import TenexError
+from tenex.lib.clock import Clock
+from tenex.lib.phone import normalize_or_none
+from voice.bridge import threads
+from voice.services import live_store
+from voice.services.live import CallContext
+from voice.session.commands import RunTool
+from voice.session.events import OwnEvent, ToolFinished, TransferFailed
+
+log = structlog.get_logger(__name__)
+
+_HANG_UP_TRIES = 3
+
+
+class ToolResult(Protocol):
+    """What a tool run answers (`voice.tools.registry.ToolResult`)."""
+
+    @property
+    def output_json(self) -> str: ...
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def effect(self) -> Literal["none", "end_call", "transfer", "opt_out"]: ...
+    @property
+    def effect_data(self) -> dict[str, Any]: ...
+
+
+class ToolBox(Protocol):
+    """The tools an agent may use in a call (`voice.tools.registry`). Both are called in threads."""
+
+    def definitions(self, names: tuple[str, ...]) -> list[dict[str, Any]]: ...
+    def run(self, call_id: Any, tool_call_id: str, name: str, arguments_json: str) -> ToolResult: ...
+
+
+class CallControl(Protocol):
+    """What the carrier does to a call when we ask it to. Both block; both raise `TenexError`."""
+
+    def hang_up(self, context: CallContext, reason: str) -> None: ...
+    def transfer(self, context: CallContext, number: str) -> None: ...
+
+
+class RegistryTools:
+    """The real tools. Imported late: they bring the CRM with them."""
+
+    def definitions(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
+        from voice.tools import registry
+
+        return list(registry.definitions(names))
+
+    def run(self, call_id: Any, tool_call_id: str, name: str, arguments_json: str) -> ToolResult:
+        from voice.tools import registry
+
+        return registry.run(call_id, tool_call_id, name, arguments_json)
+
+
+class TwilioControl:
+    """Through Twilio's REST API."""
+
+    def hang_up(self, context: CallContext, reason: str) -> None:
+        from voice.telephony.client import Carrier
+
+        live_store.hint_end(context, reason)
+        Carrier().hang_up(context.call_sid)
+
+    def transfer(self, context: CallContext, number: str) -> None:
+        from voice.telephony import twiml
+        from voice.telephony.client import Carrier
+
+        live_store.note_transfer(context, number)
+        target = twiml.DialTarget(
+            number=number,
+            action_url=f"{settings.PUBLIC_BASE_URL}/twilio/dial/{context.call_id}",
+            caller_id=context.number,
+        )
+        try:
+            Carrier().update_twiml(context.call_sid, twiml.transfer(target))
+        except TenexError:
+            live_store.transfer_failed(context)
+            raise
+
+
+class Effects:
+    """Of one call. Results come back as events on the loop; after :meth:`stop` none do."""
+
+    def __init__(
+        self,
+        context: CallContext,
+        clock: Clock,
+        feed: Callable[[OwnEvent], None],
+        *,
+        tools: ToolBox,
+        control: CallControl,
+    ) -> None:
+        self._context = context
+        self._clock = clock
+        self._feed = feed
+        self._tools = tools
+        self._control = control
+        self._loop = asyncio.get_running_loop()
+        self._deadlines: dict[str, asyncio.TimerHandle] = {}
+        """Tool runs that nobody has answered yet."""
+        self._stopped = False
+        self.late_results = 0
+
+    def run_tool(self, command: RunTool) -> None:
+        """Run it in a thread. Whatever happens, one `ToolFinished` follows: the result, or its deadline."""
+        context, call_id = self._context, command.call_id
+
+        def work() -> ToolResult:
+            return self._tools.run(context.call_id, call_id, command.name, command.arguments)
+
+        self._deadlines[call_id] = self._loop.call_later(
+            self._clock.real_s(command.deadline_s), self._on_deadline, command
+        )
+        try:
+            threads.run(
+                self._loop, f"tool-{command.name[:20]}", work, lambda done: self._on_tool(command, done)
+            )
+        except threads.TooBusy as exc:
+            self._on_tool(command, exc)
+
+    def _on_tool(self, command: RunTool, done: ToolResult | BaseException) -> None:
+        deadline = self._deadlines.pop(command.call_id, None)
+        if deadline is None or self._stopped:
+            self.late_results += 1
+            return
+        deadline.cancel()
+        if isinstance(done, BaseException):
+            log.error("tool raised", tool=command.name, error=type(done).__name__, **self._fields())
+            self._feed(ToolFinished(command.call_id, _error("internal_error", "The tool failed."), ok=False))
+            return
+        self._feed(
+            ToolFinished(command.call_id, done.output_json, done.ok, done.effect, dict(done.effect_data))
+        )
+
+    def _on_deadline(self, command: RunTool) -> None:
+        if self._deadlines.pop(command.call_id, None) is None or self._stopped:
+            return
+        log.warning("tool ran out of time", tool=command.name, **self._fields())
+        output = _error("timeout", "The tool took too long. Go on without it, do not claim that it worked.")
+        self._feed(ToolFinished(command.call_id, output, ok=False))
+
+    def hang_up(self, reason: str) -> None:
+        """Ask the carrier to end the call. If that fails for good, the machine closes the stream instead."""
+        self._try_hang_up(reason, 1)
+
+    def _try_hang_up(self, reason: str, attempt: int) -> None:
+        def done(result: BaseException | None) -> None:
+            if not isinstance(result, BaseException):
+                return
+            retryable = isinstance(result, TenexError) and result.retryable
+            log.warning("hang-up failed", error=_code(result), attempt=attempt, **self._fields())
+            if retryable and attempt < _HANG_UP_TRIES and not self._stopped:
+                self._loop.call_later(0.5 * attempt, self._try_hang_up, reason, attempt + 1)
+
+        self._in_thread("hang-up", lambda: self._control.hang_up(self._context, reason), done)
+
+    def transfer(self, target: dict[str, Any]) -> None:
+        """Ask the carrier to connect the caller to a person: the number given, or the workspace's own."""
+        number = normalize_or_none(str(target.get("number") or self._context.transfer_number))
+        if number is None:
+            self._loop.call_soon(self._transfer_failed, "no_number")
+            return
+
+        def done(result: BaseException | None) -> None:
+            if isinstance(result, BaseException):
+                log.warning("transfer failed", error=_code(result), **self._fields())
+                self._transfer_failed(_code(result))
+
+        self._in_thread("transfer", lambda: self._control.transfer(self._context, number), done)
+
+    def _transfer_failed(self, code: str) -> None:
+        if not self._stopped:
+            self._feed(TransferFailed(code))
+
+    def _in_thread(
+        self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]
+    ) -> None:
+        try:
+            threads.run(self._loop, name, work, done)
+        except threads.TooBusy as exc:
+            self._loop.call_soon(done, exc)
+
+    def _fields(self) -> dict[str, str]:
+        return {"call_id": str(self._context.call_id), "workspace_id": str(self._context.workspace_id)}
+
+    def stop(self) -> None:
+        """The live part is over: results that come now are only counted."""
+        self._stopped = True
+        for deadline in self._deadlines.values():
+            deadline.cancel()
+
+
+def _code(error: BaseException) -> str:
+    return error.code if isinstance(error, TenexError) else type(error).__name__
+
+
+def _error(code: str, message: str) -> str:
+    return json.dumps({"error": {"code": code, "message": message}})

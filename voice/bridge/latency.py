@@ -1,0 +1,50 @@
+"""How long the caller waited: measured where the sound passes, kept with the call. Pure."""
+
+from typing import Any, Final
+
+_MAX_TURNS: Final = 1000
+
+
+class LatencyLog:
+    """Instants are seconds of the wall's monotonic clock, results are milliseconds."""
+
+    __slots__ = ("_asked_at", "_first_ms", "_ready_at", "_turns_ms")
+
+    def __init__(self) -> None:
+        self._ready_at: float | None = None
+        self._first_ms: int | None = None
+        self._asked_at: float | None = None
+        self._turns_ms: list[int] = []
+
+    def on_ready(self, now: float) -> None:
+        """The session is configured; only the first one of a call counts."""
+        if self._ready_at is None:
+            self._ready_at = now
+
+    def on_caller_done(self, now: float) -> None:
+        """The model heard the end of the caller's speech."""
+        self._asked_at = now
+
+    def on_agent_audio(self, now: float) -> None:
+        """A piece of the agent's speech is on its way to the phone."""
+        if self._asked_at is not None:
+            if len(self._turns_ms) < _MAX_TURNS:
+                self._turns_ms.append(round((now - self._asked_at) * 1000))
+            self._asked_at = None
+        if self._first_ms is None and self._ready_at is not None:
+            self._first_ms = round((now - self._ready_at) * 1000)
+
+    def summary(self) -> dict[str, Any]:
+        """`first_audio_ms`: from `session.updated`; `turn_ms`: end of speech to the answer's sound."""
+        found: dict[str, Any] = {}
+        if self._first_ms is not None:
+            found["first_audio_ms"] = self._first_ms
+        if self._turns_ms:
+            ordered = sorted(self._turns_ms)
+            found["turn_ms"] = {
+                "count": len(ordered),
+                "p50": ordered[len(ordered) // 2],
+                "p95": ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))],
+                "max": ordered[-1],
+            }
+        return found

@@ -1,0 +1,297 @@
+"""Taking the next call of a workspace: gate, call row and attempt in one transaction (promises.md R3).
+
+One at a time a workspace, under an advisory lock, so that caps and pace hold whatever the number of workers.
+Locks in order: the advisory lock, recipient, pacer, call, attempt, event counter.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import Count, F, Q, QuerySet
+from django.utils import timezone
+
+from crm.models import Lead
+from crm.services import suppressions
+from tenex.lib import failpoint
+from tenex.lib.token_bucket import Bucket, take
+from tenex.workspaces.models import Workspace
+from voice.models import (
+    Batch,
+    BatchStatus,
+    Call,
+    CallStatus,
+    Direction,
+    EndReason,
+    Pacer,
+    PhoneNumber,
+    Recipient,
+    RecipientStatus,
+)
+from voice.models.agents import AgentVersion
+from voice.outbound.contactability import Allow, Facts, Refuse, Window, decide
+from voice.services import attempts, calls, journal, readiness
+from voice.services.timing import scaled
+
+_REFUSALS_A_CLAIM = 25
+"""Recipients that one claim may pass over before it lets others have the lock."""
+
+_PACE = 0.97
+"""Of the allowed rate: requests jitter on their way, and the carrier counts what arrives in a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Committed: the attempt may be dialled, before its fence falls."""
+
+    attempt_id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The pace allows the next call in so many (real) seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Something was refused for good, and is committed; ask again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No line free, or nobody due."""
+
+
+def claim(workspace_id: uuid.UUID) -> Claimed | Wait | Again | Nothing:
+    """Take the next due call of the workspace, if its caps and its pace allow one."""
+    with transaction.atomic():
+        _lock(workspace_id)
+        workspace = Workspace.objects.get(pk=workspace_id)
+        if workspace.calling_paused_at is not None:
+            return Nothing()
+        if readiness.lines_in_use(workspace_id) >= workspace.max_concurrent_calls:
+            return Nothing()
+        now = timezone.now()
+        wait_s = _pace_wait_s(workspace)
+        if wait_s > 0:
+            return Wait(wait_s) if _anything_due(workspace, now) else Nothing()
+        call_id = _due_call(workspace, now)
+        if isinstance(call_id, Again):
+            return call_id
+        call_id = call_id or _due_recipient(workspace, now)
+        if call_id is None:
+            return Nothing()
+        _take_token(workspace)
+        attempt = attempts.prepare(call_id)
+        failpoint.hit("dial.claimed")
+    failpoint.hit("dial.prepared")
+    return Claimed(attempt.pk) if attempt is not None else Nothing()
+
+
+def workspaces_with_work() -> list[uuid.UUID]:
+    """Workspaces that have a queued call or a running batch."""
+    now = timezone.now()
+    queued = Call.objects.filter(status=CallStatus.QUEUED).filter(Q(sweep_at=None) | Q(sweep_at__lte=now))
+    running = Batch.objects.filter(status=BatchStatus.RUNNING)
+    found = set(queued.values_list("workspace_id", flat=True).distinct())
+    found |= set(running.values_list("workspace_id", flat=True).distinct())
+    return sorted(found)
+
+
+# --- who is next ---------------------------------------------------------------------------------
+
+
+def _due_call(workspace: Workspace, now: datetime) -> uuid.UUID | Again | None:
+    """A call that waits for its (next) attempt: a single call, or one that the carrier did not take.
+
+    A refusal for good ends a call and so takes the event counter, the last of all locks: nothing else may
+    follow in that transaction.
+    """
+    waiting = (
+        _queued(workspace, now)
+        .select_related("lead", "number", "batch", "agent_version__agent", "recipient")
+        .order_by("created_at")[:_REFUSALS_A_CLAIM]
+    )
+    for call in waiting:
+        if call.batch is not None and _live_calls(call.batch) >= call.batch.concurrency:
+            continue
+        match decide(
+            _facts(workspace, call.lead, call.to_number, call.number, call.agent_version, call.batch), now
+        ):
+            case Allow():
+                return call.pk
+            case Refuse(until=None) as refusal:
+                _refuse_call(call, refusal)
+                return Again()
+            case Refuse() as refusal:
+                Call.objects.filter(pk=call.pk, status=CallStatus.QUEUED).update(sweep_at=refusal.until)
+    return None
+
+
+def _due_recipient(workspace: Workspace, now: datetime) -> uuid.UUID | None:
+    """The next recipient, of the batch with the fewest calls under way, as a queued call."""
+    passed = 0
+    for batch in _batches_with_room(workspace):
+        version = batch.agent_version or batch.agent.current_version
+        usable = version if batch.agent.archived_at is None else None
+        for recipient in _waiting(batch, now)[:_REFUSALS_A_CLAIM]:
+            passed += 1
+            lead = recipient.lead
+            facts = _facts(workspace, lead, lead.phone or "", batch.number, usable, batch)
+            match decide(facts, now):
+                case Allow():
+                    return _call_for(recipient, batch, usable)
+                case Refuse(until=None) as refusal:
+                    _refuse_recipient(recipient, refusal)
+                case Refuse() as refusal:
+                    Recipient.objects.filter(pk=recipient.pk).update(next_at=refusal.until)
+            if passed >= _REFUSALS_A_CLAIM:
+                return None
+    return None
+
+
+def _queued(workspace: Workspace, now: datetime) -> QuerySet[Call]:
+    return Call.objects.filter(
+        workspace=workspace, status=CallStatus.QUEUED, direction=Direction.OUTBOUND
+    ).filter(Q(sweep_at=None) | Q(sweep_at__lte=now))
+
+
+def _batches_with_room(workspace: Workspace) -> QuerySet[Batch]:
+    live = Count(
+        "calls",
+        filter=Q(calls__status__in=(CallStatus.DIALING, CallStatus.RINGING, CallStatus.IN_PROGRESS)),
+    )
+    return (
+        Batch.objects.filter(workspace=workspace, status=BatchStatus.RUNNING)
+        .annotate(live=live)
+        .filter(live__lt=F("concurrency"))
+        .select_related("agent__current_version__agent", "agent_version__agent", "number")
+        .order_by("live", "created_at")
+    )
+
+
+def _waiting(batch: Batch, now: datetime) -> QuerySet[Recipient]:
+    return (
+        Recipient.objects.select_for_update(of=("self",), skip_locked=True)
+        .select_related("lead")
+        .filter(batch=batch, status=RecipientStatus.PENDING)
+        .filter(Q(next_at=None) | Q(next_at__lte=now))
+        .order_by("position")
+    )
+
+
+def _live_calls(batch: Batch) -> int:
+    return batch.calls.filter(
+        status__in=(CallStatus.DIALING, CallStatus.RINGING, CallStatus.IN_PROGRESS)
+    ).count()
+
+
+def _anything_due(workspace: Workspace, now: datetime) -> bool:
+    if _queued(workspace, now).exists():
+        return True
+    due = Recipient.objects.filter(
+        batch__in=_batches_with_room(workspace), status=RecipientStatus.PENDING
+    ).filter(Q(next_at=None) | Q(next_at__lte=now))
+    return due.exists()
+
+
+# --- what happens to them ------------------------------------------------------------------------
+
+
+def _facts(
+    workspace: Workspace,
+    lead: Lead | None,
+    phone: str,
+    number: PhoneNumber | None,
+    version: AgentVersion | None,
+    batch: Batch | None,
+) -> Facts:
+    return Facts(
+        phone=phone,
+        window=Window(workspace.calling_window_start, workspace.calling_window_end),
+        workspace_zone=workspace.time_zone,
+        lead_zone=lead.time_zone if lead else "",
+        archived=bool(lead and lead.archived_at),
+        opted_out=bool(lead and lead.opted_out_at),
+        suppressed=bool(phone) and suppressions.is_suppressed(workspace.pk, phone),
+        workspace_paused=workspace.calling_paused_at is not None,
+        batch_open=batch is None or batch.status == BatchStatus.RUNNING,
+        number_usable=number is not None and number.released_at is None,
+        has_agent=version is not None and version.agent.archived_at is None,
+        model_configured=readiness.model_configured(),
+        on_the_phone=bool(phone) and readiness.on_the_phone(workspace.pk, phone),
+    )
+
+
+def _call_for(recipient: Recipient, batch: Batch, version: AgentVersion | None) -> uuid.UUID:
+    call = Call.objects.create(
+        workspace_id=batch.workspace_id,
+        direction=Direction.OUTBOUND,
+        from_number=batch.number.e164,
+        to_number=recipient.lead.phone or "",
+        number=batch.number,
+        agent_version=version,
+        lead=recipient.lead,
+        calendar_id=batch.calendar_id,
+        batch=batch,
+        recipient=recipient,
+        objective=batch.objective,
+    )
+    Recipient.objects.filter(pk=recipient.pk).update(
+        status=RecipientStatus.CALLING, calls_made=F("calls_made") + 1, next_at=None
+    )
+    return call.pk
+
+
+def _refuse_recipient(recipient: Recipient, refusal: Refuse) -> None:
+    Recipient.objects.filter(pk=recipient.pk).update(
+        status=RecipientStatus.REFUSED,
+        refusal_code=refusal.code,
+        refusal_detail=refusal.detail,
+        next_at=None,
+    )
+
+
+def _refuse_call(call: Call, refusal: Refuse) -> None:
+    """A queued call that must not be made after all ends; its recipient is settled with the reason."""
+    if not Call.objects.select_for_update().filter(pk=call.pk, status=CallStatus.QUEUED).exists():
+        return
+    data = {"code": refusal.code, "detail": refusal.detail}
+    journal.append(call.pk, [journal.Line("dial.refused", data)])
+    if call.recipient_id is not None:
+        Recipient.objects.filter(pk=call.recipient_id).update(
+            refusal_code=refusal.code, refusal_detail=refusal.detail
+        )
+    calls.end(call.pk, EndReason.CANCELED)
+
+
+# --- locks and pace ------------------------------------------------------------------------------
+
+
+def _lock(workspace_id: uuid.UUID) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"dial:{workspace_id}"])
+
+
+def _bucket(workspace: Workspace) -> tuple[Bucket, float, float]:
+    """The workspace's bucket, its rate a real second, and the database's clock."""
+    pacer, _ = Pacer.objects.get_or_create(workspace=workspace)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
+        now_s = float(cursor.fetchone()[0])
+    rate = workspace.calls_per_second * _PACE / scaled(1.0).total_seconds()
+    return Bucket(pacer.tokens, pacer.at_s), rate, now_s
+
+
+def _pace_wait_s(workspace: Workspace) -> float:
+    bucket, rate, now_s = _bucket(workspace)
+    return take(bucket, rate=rate, burst=1.0, now_s=now_s)[1]
+
+
+def _take_token(workspace: Workspace) -> None:
+    bucket, rate, now_s = _bucket(workspace)
+    left, _ = take(bucket, rate=rate, burst=1.0, now_s=now_s)
+    Pacer.objects.filter(workspace=workspace).update(tokens=left.tokens, at_s=left.at_s)

@@ -1,0 +1,47 @@
+"""Celery doors of the outbound side. They carry nothing: each looks for what is due (promises.md R1)."""
+
+from typing import Any
+
+from celery import shared_task
+
+from voice.outbound import dialer
+from voice.outbound import reconcile as reconciler
+from voice.outbound import sweep as sweeper
+from voice.telephony.client import carrier, configured
+from voice.telephony.errors import CarrierGone
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    "voice.outbound.tick": {"task": "voice.outbound.tick", "schedule": 1.0, "options": {"expires": 3.0}},
+    "voice.outbound.reconcile": {
+        "task": "voice.outbound.reconcile",
+        "schedule": 5.0,
+        "options": {"expires": 15.0},
+    },
+    "voice.sweep": {"task": "voice.sweep", "schedule": 5.0, "options": {"expires": 15.0}},
+}
+"""Entries for Celery's beat; periods and expiries in seconds of the rehearsal's clock."""
+
+
+@shared_task(name="voice.outbound.tick")
+def tick() -> None:
+    dialer.tick()
+
+
+@shared_task(name="voice.outbound.reconcile")
+def reconcile() -> None:
+    reconciler.reconcile()
+
+
+@shared_task(name="voice.sweep")
+def sweep() -> None:
+    sweeper.sweep()
+
+
+@shared_task(name="voice.outbound.drop")
+def drop(sid: str) -> None:
+    """End a call that a superseded attempt left at the carrier. If this is lost, its answer URL does it."""
+    if configured():
+        try:
+            carrier().hang_up(sid)
+        except CarrierGone:
+            return

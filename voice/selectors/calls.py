@@ -1,0 +1,101 @@
+"""Reads about calls. The workspace comes first, so that a read without one cannot be written."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.db.models import Prefetch, QuerySet
+
+from tenex.errors import Gone, NotFound
+from tenex.workspaces.models import Workspace
+from voice.models import (
+    Call,
+    CallEvent,
+    Recording,
+    RecordingStatus,
+    ToolCall,
+    Turn,
+    VoiceSession,
+)
+
+_KEPT = (RecordingStatus.PENDING, RecordingStatus.STORED)
+
+
+def all_of(workspace: Workspace) -> QuerySet[Call]:
+    """Calls with what a list shows of them."""
+    return Call.objects.filter(workspace=workspace).select_related("agent_version", "lead", "verdict")
+
+
+def one(workspace: Workspace, call_id: uuid.UUID) -> Call:
+    """A call with what its own page shows.
+
+    Raises:
+        NotFound: none such in this workspace.
+    """
+    call = (
+        all_of(workspace)
+        .prefetch_related(Prefetch("sessions", VoiceSession.objects.order_by("number")), "recordings")
+        .filter(pk=call_id)
+        .first()
+    )
+    if call is None:
+        raise NotFound("there is no such thing here")
+    return call
+
+
+def bare(workspace: Workspace, call_id: uuid.UUID) -> Call:
+    """Only the row.
+
+    Raises:
+        NotFound: none such in this workspace.
+    """
+    call = Call.objects.filter(workspace=workspace, pk=call_id).first()
+    if call is None:
+        raise NotFound("there is no such thing here")
+    return call
+
+
+def conversation(call: Call) -> list[Turn | ToolCall]:
+    """What was said and done, in order: turns as the model ordered them, tool calls where they fell."""
+    tools = list(ToolCall.objects.filter(call=call).order_by("at_ms", "id"))
+    told: list[Turn | ToolCall] = []
+    for turn in Turn.objects.filter(call=call).order_by("position"):
+        while tools and tools[0].at_ms <= turn.start_ms:
+            told.append(tools.pop(0))
+        told.append(turn)
+    return [*told, *tools]
+
+
+def recording(workspace: Workspace, call_id: uuid.UUID) -> Recording:
+    """The recording of a call.
+
+    Raises:
+        NotFound: no such call, or it has none.
+        Gone: it was deleted, by hand or after its retention.
+    """
+    call = bare(workspace, call_id)
+    rows = list(Recording.objects.filter(call=call).order_by("created_at"))
+    for row in rows:
+        if row.status in _KEPT:
+            return row
+    if any(row.status == RecordingStatus.DELETED for row in rows):
+        raise Gone("the recording was deleted or its retention is over", code="recording_expired")
+    raise NotFound("this call has no recording", code="no_recording")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far the journal of a call is, and how far the call."""
+
+    journal_seq: int
+    status: str
+
+
+def positions(call_ids: set[uuid.UUID]) -> dict[uuid.UUID, Position]:
+    """For the streams of one process: all calls that somebody watches, in one query."""
+    rows = Call.objects.filter(pk__in=call_ids).values_list("pk", "journal_seq", "status")
+    return {pk: Position(seq, status) for pk, seq, status in rows}
+
+
+def journal_after(call_id: uuid.UUID, seq: int, limit: int) -> list[CallEvent]:
+    """The next lines of a call's journal."""
+    return list(CallEvent.objects.filter(call_id=call_id, seq__gt=seq).order_by("seq")[:limit])

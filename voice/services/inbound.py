@@ -1,0 +1,99 @@
+"""An incoming call: one row a CallSid, however often the carrier tells us of it."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from tenex.lib.phone import mask, normalize_or_none
+from voice.models import Call, CallStatus, Direction, EndReason, PhoneNumber
+from voice.services import caller_lead, calls, readiness
+from voice.services.timing import timing
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """What the carrier says of an incoming call. `from_` may be withheld, sip: or client: (twilio.md 7)."""
+
+    call_sid: str
+    from_: str
+    to: str
+
+
+def receive(ringing: Ringing) -> Call | None:
+    """The call's row, made at the first telling; None if the number is nobody's.
+
+    A call that no agent can take has its reason in `end_hint`, and ends with it when the carrier says so.
+    """
+    known = _known(ringing.call_sid)
+    if known is not None:
+        return known
+    number = _number(ringing.to)
+    if number is None:
+        log.warning("call to a number that is nobody's", to=mask(ringing.to))
+        return None
+    try:
+        with transaction.atomic():
+            call_id = _create(number, ringing)
+    except IntegrityError:
+        return _known(ringing.call_sid)
+    return _known(ringing.call_sid) if call_id else None
+
+
+def _known(call_sid: str) -> Call | None:
+    return (
+        Call.objects.select_related("workspace", "number", "agent_version__agent__profile")
+        .filter(provider_sid=call_sid)
+        .first()
+    )
+
+
+def _number(to: str) -> PhoneNumber | None:
+    e164 = normalize_or_none(to) or to
+    return (
+        PhoneNumber.objects.select_related("workspace", "agent__current_version")
+        .filter(e164=e164, released_at=None)
+        .first()
+    )
+
+
+def _create(number: PhoneNumber, ringing: Ringing) -> uuid.UUID:
+    agent = number.agent if number.agent and number.agent.archived_at is None else None
+    version = agent.current_version if agent else None
+    problem = _problem(number, has_agent=version is not None)
+    from_number = normalize_or_none(ringing.from_)
+    call = Call.objects.create(
+        workspace=number.workspace,
+        direction=Direction.INBOUND,
+        status=CallStatus.DIALING,
+        from_number=from_number or ringing.from_[:80],
+        to_number=number.e164,
+        number=number,
+        agent_version=version,
+        calendar_id=agent.calendar_id if agent else None,
+        objective=version.objective if version else "",
+        provider_sid=ringing.call_sid,
+        provider_status="ringing",
+        placed_at=timezone.now(),
+        end_hint=problem or "",
+        sweep_at=timezone.now() + timedelta(seconds=timing().ring_s + timing().grace_s),
+    )
+    calls.ring(call.pk)
+    if from_number is not None:
+        caller_lead.ensure(call.pk)
+    return call.pk
+
+
+def _problem(number: PhoneNumber, *, has_agent: bool) -> EndReason | None:
+    if not has_agent:
+        return EndReason.NO_AGENT
+    if not readiness.model_configured():
+        return EndReason.MODEL_UNAVAILABLE
+    if readiness.lines_in_use(number.workspace_id) >= number.workspace.max_concurrent_calls:
+        return EndReason.NO_CAPACITY
+    return None

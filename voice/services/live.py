@@ -1,0 +1,301 @@
+"""Opening the media stream of a call: who may, and all that the live call needs to know, read once.
+
+Synchronous, run in threads by the bridge. What happens in the call afterwards: `voice.services.live_store`.
+"""
+
+import secrets
+import uuid
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from tenex.errors import Forbidden
+from tenex.workspaces.models import RecordingConsent
+from voice.models import Call, Direction, SessionStatus, StreamToken, Turn, VoiceSession
+from voice.models.calls import LIVE
+from voice.services import calls, prompt
+from voice.wire import stream_token
+
+log = structlog.get_logger(__name__)
+
+_KEY_ID = "1"
+_HISTORY_TURNS = 60
+
+
+class StreamRefused(Forbidden):
+    """This socket may not have this call. The peer is told nothing more than that."""
+
+    code = "stream_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How the agent sounds and takes turns: the profile's values as plain data."""
+
+    model: str = ""
+    voice: str = "marin"
+    speed: float = 1.0
+    language: str = "en"
+    turn_detection: str = "server_vad"
+    vad_threshold: float = 0.5
+    prefix_padding_ms: int = 300
+    silence_duration_ms: int = 500
+    eagerness: str = "auto"
+    noise_reduction: str = ""
+    keywords: tuple[str, ...] = ()
+    greeting: str = ""
+    silence_reprompt_s: int = 12
+    max_duration_s: int = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """All that a live call needs to know, read once. No rows, so it is safe on any thread."""
+
+    call_id: uuid.UUID
+    workspace_id: uuid.UUID
+    session_id: uuid.UUID
+    session_number: int
+    owner: str
+    direction: Literal["inbound", "outbound"]
+    call_sid: str
+    stream_sid: str
+    remote_number: str
+    instructions: str
+    greeting: str = ""
+    tools: tuple[str, ...] = ()
+    voice: Voice = field(default_factory=Voice)
+    history: tuple[tuple[Literal["caller", "agent"], str], ...] = ()
+    resumed: bool = False
+    next_position: int = 0
+    next_session_number: int = 2
+    """Number of the row that a reconnect makes."""
+    spent_s: float = 0.0
+    """Seconds since the call was answered: a resumed call does not start its clock again."""
+    amd_expected: bool = False
+    answered_by: str = ""
+    lead_name: str = ""
+    transfer_number: str = ""
+    """Who takes a transferred call; empty means nobody."""
+    number: str = ""
+    """Our own number of this call."""
+    usage: dict[str, Any] = field(default_factory=dict)
+    """Summed usage of earlier sessions of this call."""
+
+
+def issue_token(call: Call) -> str:
+    """A single-use token for one media stream of `call`, good for `stream_token.TTL_S` seconds."""
+    expires_at = timezone.now() + timedelta(seconds=stream_token.TTL_S)
+    nonce = secrets.token_hex(16)
+    StreamToken.objects.create(nonce=nonce, call=call, expires_at=expires_at)
+    claims = stream_token.StreamClaims(
+        workspace=call.workspace_id.hex, call=call.pk.hex, nonce=nonce, expires_at=int(expires_at.timestamp())
+    )
+    return stream_token.issue(claims, key_id=_KEY_ID, key=settings.STREAM_TOKEN_KEY)
+
+
+def open_stream(token: str, call_sid: str, stream_sid: str, owner: str) -> CallContext:
+    """Take the call for this process: token burnt, lease set, session row, everything read.
+
+    Raises:
+        StreamRefused: the token is bad, used or of another call, or the call is over. `code` of the
+            cause is in `extra["reason"]`, for logs only.
+    """
+    claims = stream_token.verify(token, keys={_KEY_ID: settings.STREAM_TOKEN_KEY}, now=_unix())
+    if isinstance(claims, stream_token.TokenFault):
+        raise StreamRefused(extra={"reason": claims.reason})
+    _burn(claims, stream_sid)
+    try:
+        with transaction.atomic():
+            call = _claim(claims, call_sid, owner)
+            session, number = _session(call)
+            context = _context(call, session, number, stream_sid, owner)
+            calls.answer(call.pk)
+    except IntegrityError as exc:
+        raise StreamRefused(extra={"reason": "sid-taken"}) from exc
+    return context
+
+
+def _unix() -> float:
+    return timezone.now().timestamp()
+
+
+def _burn(claims: stream_token.StreamClaims, stream_sid: str) -> None:
+    """Use up the nonce, in a transaction of its own: also if the call then does not fit.
+
+    So a stolen token is good for one try, and that try spoils it.
+    """
+    now = timezone.now()
+    burnt = StreamToken.objects.filter(
+        nonce=claims.nonce, call_id=uuid.UUID(claims.call), used_at=None, expires_at__gt=now
+    ).update(used_at=now, stream_sid=stream_sid[:64])
+    if not burnt:
+        raise StreamRefused(extra={"reason": "token-used"})
+
+
+def _claim(claims: stream_token.StreamClaims, call_sid: str, owner: str) -> Call:
+    """Check that the token's call is live and has this sid (or none yet), and set the lease."""
+    now = timezone.now()
+    call = (
+        Call.objects.select_for_update(of=("self",))
+        .select_related("workspace", "agent_version__agent__profile", "lead__company", "batch", "number")
+        .filter(pk=uuid.UUID(claims.call))
+        .first()
+    )
+    if call is None or call.status not in LIVE or call.agent_version is None:
+        raise StreamRefused(extra={"reason": "call-over"})
+    if call.provider_sid is None:
+        call.provider_sid = call_sid
+    elif call.provider_sid != call_sid:
+        raise StreamRefused(extra={"reason": "other-call"})
+    call.lease_owner = owner[:80]
+    call.lease_until = now + timedelta(seconds=settings.CALL_LEASE_S)
+    call.sweep_at = call.lease_until
+    call.save(update_fields=["provider_sid", "lease_owner", "lease_until", "sweep_at"])
+    return call
+
+
+def _session(call: Call) -> tuple[VoiceSession, int]:
+    """The session row of this stream (a provisioned one if there is), and the next free number."""
+    last = call.sessions.aggregate(last=Max("number"))["last"] or 0
+    session = call.sessions.filter(status=SessionStatus.PROVISIONED).order_by("number").first()
+    if session is None:
+        last += 1
+        session = VoiceSession.objects.create(
+            workspace_id=call.workspace_id, call=call, number=last, model=_model(call)
+        )
+    return session, last + 1
+
+
+def _model(call: Call) -> str:
+    version = call.agent_version
+    return (version.agent.profile.model if version else "") or settings.REALTIME_MODEL
+
+
+def _context(call: Call, session: VoiceSession, number: int, stream_sid: str, owner: str) -> CallContext:
+    version = call.agent_version
+    assert version is not None  # _claim refused it  # noqa: S101
+    profile = version.agent.profile
+    history = _history(call)
+    resumed = bool(history) or call.resumes > 0
+    tools = tuple(str(name) for name in version.tools)
+    voice = Voice(
+        model=_model(call),
+        **{
+            name: getattr(profile, name)
+            for name in Voice.__dataclass_fields__
+            if name not in {"model", "keywords"}
+        },
+        keywords=tuple(str(word) for word in profile.keywords),
+    )
+    last_position = call.turns.aggregate(last=Max("position"))["last"]
+    return CallContext(
+        call_id=call.pk,
+        workspace_id=call.workspace_id,
+        session_id=session.pk,
+        session_number=session.number,
+        owner=owner[:80],
+        direction="inbound" if call.direction == Direction.INBOUND else "outbound",
+        call_sid=call.provider_sid or "",
+        stream_sid=stream_sid,
+        remote_number=call.remote_number,
+        instructions=_instructions(call, tools, resumed=resumed),
+        greeting=prompt.fill(profile.greeting, _values(call)),
+        tools=tools,
+        voice=voice,
+        history=history,
+        resumed=resumed,
+        next_position=0 if last_position is None else last_position + 1,
+        next_session_number=number,
+        spent_s=(timezone.now() - call.answered_at).total_seconds() if call.answered_at else 0.0,
+        amd_expected=bool(
+            call.direction == Direction.OUTBOUND
+            and call.batch
+            and call.batch.machine_detection
+            and not call.answered_by
+        ),
+        answered_by=call.answered_by,
+        lead_name=call.lead.name if call.lead else "",
+        transfer_number=call.workspace.transfer_number
+        or (call.number.fallback_number if call.number else ""),
+        number=call.number.e164 if call.number else "",
+        usage=dict(call.usage),
+    )
+
+
+def _history(call: Call) -> tuple[tuple[Literal["caller", "agent"], str], ...]:
+    """What was heard so far, oldest first: the model of a resumed call starts from it."""
+    turns = Turn.objects.filter(call=call).order_by("-position")[:_HISTORY_TURNS]
+    said: list[tuple[Literal["caller", "agent"], str]] = []
+    for turn in reversed(turns):
+        text = turn.text if turn.speaker == "caller" else turn.heard_text
+        if text:
+            said.append(("caller" if turn.speaker == "caller" else "agent", text))
+    return tuple(said)
+
+
+def _values(call: Call) -> dict[str, object]:
+    """What `{{…}}` may name."""
+    lead, version = call.lead, call.agent_version
+    return {
+        **{str(key): value for key, value in call.variables.items()},
+        "objective": call.objective or (version.objective if version else ""),
+        "agent": {"name": version.agent.name if version else ""},
+        "workspace": {"name": call.workspace.name},
+        "call": {"direction": call.direction, "number": call.remote_number},
+        "lead": {
+            "first_name": lead.first_name,
+            "last_name": lead.last_name,
+            "name": lead.name,
+            "title": lead.title,
+            "company": lead.company.name if lead.company else "",
+            "email": lead.email or "",
+            "phone": lead.phone or "",
+            "time_zone": lead.time_zone,
+            **{str(key): value for key, value in lead.custom.items()},
+        }
+        if lead
+        else {},
+    }
+
+
+def _instructions(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str:
+    version, lead, workspace = call.agent_version, call.lead, call.workspace
+    assert version is not None  # noqa: S101
+    facts = prompt.Facts(
+        now=timezone.now(),
+        remote_number=call.remote_number,
+        direction=call.direction,
+        zone=(lead.time_zone if lead else "") or workspace.time_zone,
+        zone_assumed=not (lead and lead.time_zone),
+        agent_name=version.agent.name,
+        company_name=workspace.name,
+        language=version.agent.profile.language,
+        objective=prompt.fill(call.objective or version.objective, _values(call)),
+        lead={
+            "name": lead.name,
+            "title": lead.title,
+            "company": lead.company.name if lead.company else "",
+            "stage": lead.stage,
+            "qualification": lead.qualification,
+            "last_outcome": lead.last_outcome,
+            "notes": lead.notes,
+        }
+        if lead
+        else {},
+        criteria=tuple(
+            (str(item.get("name", "")), str(item.get("description", "")))
+            for item in version.criteria
+            if isinstance(item, dict)
+        ),
+        tools=tools,
+        recorded=workspace.recording_consent != RecordingConsent.OFF,
+        resumed=resumed,
+    )
+    return prompt.render(version.system_prompt, _values(call), facts)

@@ -1,0 +1,75 @@
+"""What a person may do to a live call: end it, make the agent say something, hand the caller over."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from tenex.errors import Conflict
+from tenex.lib import phone
+from tenex.lib.wake import wake
+from voice.models import Call, CallStatus, EndReason
+from voice.models.calls import LIVE
+from voice.services import calls, control
+
+
+def hang_up(call: Call) -> None:
+    """End the call. One that was not dialled yet is canceled at once; a live one ends in a moment.
+
+    The intent is a row first (`end_hint`, and the sweeper looks at the call now); the live session and the
+    carrier are told after that, so that nothing depends on their hearing it.
+
+    Raises:
+        Conflict: it is over.
+    """
+    with transaction.atomic():
+        now = Call.objects.select_for_update().get(pk=call.pk)
+        if now.status not in LIVE:
+            raise Conflict("the call is over", code="call_over")
+        if now.status == CallStatus.QUEUED or (now.status == CallStatus.RINGING and now.provider_sid is None):
+            calls.end(now.pk, EndReason.CANCELED)
+            return
+        calls.hint_end(now.pk, EndReason.OPERATOR_HANGUP)
+        if now.status == CallStatus.IN_PROGRESS and now.lease_until and now.lease_until > timezone.now():
+            transaction.on_commit(
+                lambda: control.send(now.pk, "hangup", reason=EndReason.OPERATOR_HANGUP.value)
+            )
+            return
+        Call.objects.filter(pk=now.pk).update(sweep_at=timezone.now())
+        if now.provider_sid:
+            wake("voice.outbound.drop", now.provider_sid)
+        wake("voice.sweep")
+
+
+def say(call: Call, text: str) -> None:
+    """Let the agent say `text` as soon as it may speak.
+
+    Raises:
+        Conflict: nobody is on the line.
+    """
+    _must_be_live(call)
+    control.send(call.pk, "say", text=text)
+
+
+def transfer(call: Call, to: str, *, reason: str = "") -> str:
+    """Hand the caller over to a person at `to` (empty: the workspace's transfer number); returns the number.
+
+    Raises:
+        Conflict: nobody is on the line, or there is no number to transfer to.
+        InvalidInput: `to` is not a phone number.
+    """
+    _must_be_live(call)
+    workspace = call.workspace
+    target = (
+        phone.normalize(to, region=workspace.default_region, loc=("body", "to"))
+        if to
+        else workspace.transfer_number
+    )
+    if not target:
+        raise Conflict("the workspace has no transfer number", code="no_transfer_number")
+    control.send(call.pk, "transfer", to=target, reason=reason)
+    return target
+
+
+def _must_be_live(call: Call) -> None:
+    if call.status != CallStatus.IN_PROGRESS:
+        code = "call_over" if call.status not in LIVE else "call_not_answered"
+        raise Conflict("nobody is on the line", code=code)

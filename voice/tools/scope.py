@@ -1,0 +1,77 @@
+"""What a tool may know and touch: this call, its lead, its workspace. Never taken from arguments."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+
+from crm.models import Calendar, Lead
+from crm.selectors import calendars
+from tenex.lib import zones
+from voice.models import Call
+from voice.services import caller_lead
+
+Effect = Literal["none", "end_call", "transfer", "opt_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tool says to the model."""
+
+    output: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Scope:
+    """The call that a tool runs in. `now` is an aware instant."""
+
+    call: Call
+    now: datetime
+
+    @property
+    def actor(self) -> str:
+        return f"call:{self.call.pk}"
+
+    @property
+    def lead(self) -> Lead | None:
+        return self.call.lead
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The lead's clock; the calendar's or workspace's if the lead's is not known."""
+        calendar = self.calendar
+        return zones.first_zone(
+            self.lead.time_zone if self.lead else "",
+            calendar.time_zone if calendar else "",
+            self.call.workspace.time_zone,
+        )
+
+    @property
+    def calendar(self) -> Calendar | None:
+        """The one calendar of this call: its own, its agent's, else the workspace's default."""
+        if self.call.calendar:
+            return self.call.calendar
+        version = self.call.agent_version
+        if version and version.agent.calendar:
+            return version.agent.calendar
+        return calendars.default(self.call.workspace_id)
+
+    def ensure_lead(self) -> Lead:
+        """The call's lead; a caller whom we did not know becomes one."""
+        if self.call.lead is None:
+            self.call.lead = caller_lead.ensure(self.call.pk)
+        return self.call.lead
+
+
+def of(call_id: uuid.UUID) -> Scope:
+    """
+    Raises:
+        Call.DoesNotExist
+    """
+    call = Call.objects.select_related(
+        "workspace", "lead__company", "number", "calendar", "agent_version__agent__calendar"
+    ).get(pk=call_id)
+    return Scope(call=call, now=timezone.now())
