@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -19,7 +20,9 @@ from voice.session.events import OwnEvent, ToolFinished, TransferFailed
 
 log = structlog.get_logger(__name__)
 
-_HANG_UP_TRIES = 3
+_HANG_UP_TRIES: Final = 3
+_GIVE_UP_S: Final = 1.0
+"""How long the row of a tool call may take to be given up; then the model is answered without it."""
 
 
 class ToolResult(Protocol):
@@ -36,10 +39,12 @@ class ToolResult(Protocol):
 
 
 class ToolBox(Protocol):
-    """The tools an agent may use in a call (`voice.tools.registry`). Both are called in threads."""
+    """The tools an agent may use in a call (`voice.tools.registry`). All are called in threads."""
 
     def definitions(self, names: tuple[str, ...]) -> list[dict[str, Any]]: ...
-    def run(self, call_id: Any, tool_call_id: str, name: str, arguments_json: str) -> ToolResult: ...
+    def run(self, call_id: UUID, tool_call_id: str, name: str, arguments_json: str) -> ToolResult: ...
+    def time_out(self, call_id: UUID, tool_call_id: str) -> ToolResult:
+        """Give a run up for good; its answer, if it came just in time."""
 
 
 class CallControl(Protocol):
@@ -57,10 +62,15 @@ class RegistryTools:
 
         return list(registry.definitions(names))
 
-    def run(self, call_id: Any, tool_call_id: str, name: str, arguments_json: str) -> ToolResult:
+    def run(self, call_id: UUID, tool_call_id: str, name: str, arguments_json: str) -> ToolResult:
         from voice.tools import registry
 
         return registry.run(call_id, tool_call_id, name, arguments_json)
+
+    def time_out(self, call_id: UUID, tool_call_id: str) -> ToolResult:
+        from voice.tools import registry
+
+        return registry.time_out(call_id, tool_call_id)
 
 
 class TwilioControl:
@@ -144,9 +154,24 @@ class Effects:
         )
 
     def _on_deadline(self, command: RunTool) -> None:
-        if self._deadlines.pop(command.call_id, None) is None or self._stopped:
+        """Its row is given up first: a tool that ends now undoes what it did, or was just in time."""
+        if self._stopped or command.call_id not in self._deadlines:
             return
         log.warning("tool ran out of time", tool=command.name, **self._fields())
+        self._deadlines[command.call_id] = self._loop.call_later(_GIVE_UP_S, self._on_no_answer, command)
+        context = self._context
+
+        def give_up() -> ToolResult:
+            return self._tools.time_out(context.call_id, command.call_id)
+
+        try:
+            threads.run(self._loop, "tool-time-out", give_up, lambda done: self._on_tool(command, done))
+        except threads.TooBusy as exc:
+            self._on_tool(command, exc)
+
+    def _on_no_answer(self, command: RunTool) -> None:
+        if self._deadlines.pop(command.call_id, None) is None or self._stopped:
+            return
         output = _error("timeout", "The tool took too long. Go on without it, do not claim that it worked.")
         self._feed(ToolFinished(command.call_id, output, ok=False))
 
@@ -167,7 +192,9 @@ class Effects:
 
     def transfer(self, target: dict[str, Any]) -> None:
         """Ask the carrier to connect the caller to a person: the number given, or the workspace's own."""
-        number = normalize_or_none(str(target.get("number") or self._context.transfer_number))
+        number = normalize_or_none(
+            str(target.get("number") or target.get("to") or self._context.transfer_number)
+        )
         if number is None:
             self._loop.call_soon(self._transfer_failed, "no_number")
             return
