@@ -66,6 +66,9 @@ class _StandIn:
         Call.objects.select_related("lead").get(pk=call_id)
         return _Result()
 
+    def time_out(self, call_id: Any, tool_call_id: str) -> Any:
+        return _Result()
+
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
