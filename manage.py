@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Command line of the project. Starts the embedded engines first if a command needs them and no address is set."""
+"""Command line of the project. Starts the embedded engines if a command needs them and no address is set."""
 
 import os
 import sys

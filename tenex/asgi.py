@@ -3,6 +3,7 @@
 Loads under uvicorn (media role, `make run`) and under daphne (`runserver`, web role).
 """
 
+import asyncio
 import os
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
@@ -14,7 +15,7 @@ django_application = get_asgi_application()  # before anything that imports mode
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
-from voice.bridge import clips  # noqa: E402
+from voice.bridge import clips, threads  # noqa: E402
 from voice.bridge.consumer import MediaConsumer  # noqa: E402
 
 
@@ -30,6 +31,7 @@ async def _lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCa
                 return
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
+            await asyncio.to_thread(threads.shut_down)
             await send({"type": "lifespan.shutdown.complete"})
             return
 
@@ -44,6 +46,8 @@ application = ProtocolTypeRouter(
     {
         "lifespan": _lifespan,
         "http": django_application,
-        "websocket": URLRouter([path("twilio/media", MediaConsumer.as_asgi()), re_path("", _no_socket)]),
+        "websocket": URLRouter(
+            [path("twilio/media", MediaConsumer.as_asgi()), re_path("", _no_socket)]  # type: ignore[arg-type]
+        ),
     }
 )

@@ -7,6 +7,10 @@ from typing import Any
 from celery import Celery
 from celery.signals import beat_init
 
+from tenex.engines.bootstrap import ensure_environment
+
+# Celery has its own command line: it finds, and holds, the embedded engines as manage.py does.
+ensure_environment()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
 app = Celery("tenex")
 app.config_from_object("django.conf:settings", namespace="CELERY")

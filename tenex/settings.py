@@ -1,6 +1,7 @@
 """All settings, everything from the environment. `docs/` holds the table that a test keeps complete."""
 
 import hashlib
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -86,7 +87,8 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- Django --------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "daphne",
+    # Only its `runserver` is wanted of it; Twisted and Autobahn cost every other process a second and 25 MB.
+    *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -140,6 +142,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+LOGIN_REDIRECT_URL = "/admin/"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -246,6 +249,8 @@ DIAL_GRACE_S = env.number("DIAL_GRACE_S", 60.0)
 """How long an ambiguous dial stays unknown before the carrier's call list decides (promises.md R3)."""
 CALL_LEASE_S = env.number("CALL_LEASE_S", 15.0)
 """A media process renews the lease of its live calls; a call without one is swept."""
+FINALIZE_LEASE_S = env.number("FINALIZE_LEASE_S", 15.0)
+"""A worker that finalizes a call renews this lease; without it another worker goes on with the call."""
 WEBHOOK_ALLOWED_PRIVATE_CIDRS = env.items(
     "WEBHOOK_ALLOWED_PRIVATE_CIDRS", "127.0.0.0/8,::1/128" if DEBUG or REHEARSAL else ""
 )
@@ -317,6 +322,7 @@ LOGGING = {
     "loggers": {
         "uvicorn.access": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        "picows": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},  # a client's mistake is no news
         "twilio": {"level": "WARNING"},

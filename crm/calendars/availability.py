@@ -90,7 +90,9 @@ def instant(day: date, wall: str, zone: ZoneInfo, *, later: bool) -> datetime:
     early_offset, late_offset = early.utcoffset(), late.utcoffset()
     if early_offset is None or late_offset is None or early_offset == late_offset:
         return local.astimezone(UTC)
-    if early_offset < late_offset:  # the gap: fold=0 reads with the offset before it, fold=1 with the one after
+    if (
+        early_offset < late_offset
+    ):  # the gap: fold=0 reads with the offset before it, fold=1 with the one after
         return _transition(late.astimezone(UTC), early.astimezone(UTC), zone)
     return (late if later else early).astimezone(UTC)
 

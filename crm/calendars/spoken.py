@@ -21,7 +21,7 @@ _MONTHS = (
 
 
 def spoken(at: datetime, zone: ZoneInfo) -> str:
-    """ "Tuesday, December 1 at 2:30 PM", on the clock of `zone`. Not by locale: strftime's depends on the host."""
+    """Such as Tuesday, December 1 at 2:30 PM, on the clock of `zone`; strftime's words depend on the host."""
     local = at.astimezone(zone)
     hour = local.hour % 12 or 12
     minutes = f":{local.minute:02}" if local.minute else ""

@@ -52,7 +52,9 @@ def slot_of(calendar: Calendar, text: str, scope: str) -> Period | None:
 def meeting_of_call(call_id: uuid.UUID) -> Meeting | None:
     """The meeting that a call booked, if it still stands."""
     return (
-        Meeting.objects.select_related("calendar").filter(call_id=call_id, status=MeetingStatus.BOOKED).first()
+        Meeting.objects.select_related("calendar")
+        .filter(call_id=call_id, status=MeetingStatus.BOOKED)
+        .first()
     )
 
 

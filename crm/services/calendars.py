@@ -107,7 +107,9 @@ def _standing(call_id: uuid.UUID | None) -> Meeting | None:
     if call_id is None:
         return None
     return (
-        Meeting.objects.select_related("calendar").filter(call_id=call_id, status=MeetingStatus.BOOKED).first()
+        Meeting.objects.select_related("calendar")
+        .filter(call_id=call_id, status=MeetingStatus.BOOKED)
+        .first()
     )
 
 

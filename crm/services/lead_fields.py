@@ -116,4 +116,3 @@ def _custom(value: Any, loc: tuple[str, ...]) -> dict[str, Any]:
     if len(str(cleaned).encode()) > _CUSTOM_BYTES:
         raise InvalidInput(f"at most {_CUSTOM_BYTES} bytes", loc=loc, type_="too_long")
     return cleaned
-

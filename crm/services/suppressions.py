@@ -54,7 +54,9 @@ def add(
                 call_id=call_id,
                 data={"source": source, "reason": reason, "actor": actor},
             )
-        told = [str(lead.id) for lead in leads] or ([None] if listed and not lead_id else [])
+        told: list[str | None] = [str(lead.id) for lead in leads]
+        if listed and not told:
+            told = [str(lead_id) if lead_id else None]
         for told_lead in told:
             events.record(
                 workspace_id=workspace_id,

@@ -1,4 +1,4 @@
-"""PostgreSQL and Valkey for an installation that names none: started out of Python packages, in the data folder.
+"""PostgreSQL and Valkey for an installation that names none: out of Python packages, in the data folder.
 
     engines = ensure(data_dir)     # starts them, or finds the running ones of the same folder
     engines.database_url, engines.redis_url

@@ -1,10 +1,10 @@
 """Which operating-system account PostgreSQL runs under, and how a child becomes it.
 
 PostgreSQL refuses to run as root. For an ordinary user nothing has to be done. For root a child gives up its
-rights before it executes the server: it becomes an unprivileged account, and where that account could not walk
-down to the data folder or to the server's program (a checkout under /root, a private temporary folder) it keeps
-the single right to pass through directories, as an ambient capability. No account is made, and no mode
-of a folder that is not ours is changed.
+rights before it executes the server: it becomes an unprivileged account, and where that account could not
+walk down to the data folder or to the server's program (a checkout under /root, a private temporary folder)
+it keeps the single right to pass through directories, as an ambient capability. No account is made, and no
+mode of a folder that is not ours is changed.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def server_account(data_folder: Path) -> Account | None:
             return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
     raise EngineError(
         "PostgreSQL does not run as root, and this machine has no unprivileged account for it "
-        f"(tried {wished or ', '.join(_CANDIDATES)}). Name one in {ACCOUNT_VARIABLE}, run as an ordinary user, "
-        "or set DATABASE_URL."
+        f"(tried {wished or ', '.join(_CANDIDATES)}). Name one in {ACCOUNT_VARIABLE}, run as an "
+        "ordinary user, or set DATABASE_URL."
     )
 
 
@@ -141,7 +141,8 @@ def _capability_to_walk(account: Account, path: Path) -> int:
             return capability
     raise EngineError(
         f"PostgreSQL does not run as root, and the account {account.name!r} may not reach {path}. "
-        "Use a checkout and a TENEX_DATA_DIR that others may enter, run as an ordinary user, or set DATABASE_URL."
+        "Use a checkout and a TENEX_DATA_DIR that others may enter, run as an ordinary user, or set "
+        "DATABASE_URL."
     )
 
 

@@ -6,22 +6,25 @@ DATABASE_URL and REDIS_URL. Whoever sets both keeps the embedded engines out alt
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tenex.engines.lease import Engines, ensure
+from tenex.engines.lease import Engines, ensure, stop
 
 DATA_DIR_VARIABLE = "TENEX_DATA_DIR"
-# Set by us for our children, "postgres+valkey:FOLDER": which addresses in the environment are those of engines in
-# this folder.
-ENGINES_VARIABLE = "TENEX_ENGINES_DIR"
+# Set by us for our children, "postgres+valkey:FOLDER": which addresses in the environment are those of
+# engines in this folder.
+ENGINES_VARIABLE = "TENEX_ENGINES"
 _VARIABLES = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
 _PROJECT = Path(__file__).resolve().parents[2]
 
-# Commands that touch neither database nor broker. Django's system checks do: they ask the server for its version.
+# Commands that touch neither database nor broker. Django's system checks do: they ask the server for its
+# version.
 _WITHOUT_ENGINES = frozenset(
     {
         "collectstatic",
@@ -43,7 +46,7 @@ def data_dir() -> Path:
 
 
 def ensure_environment(*, throwaway: bool = False, tcp: bool = False) -> Engines | None:
-    """Put DATABASE_URL and REDIS_URL into the environment, starting the embedded engine for each that is missing.
+    """Have DATABASE_URL and REDIS_URL in the environment: an embedded engine for each that is missing.
 
     Args:
         throwaway: engines of this process alone, in a temporary folder that goes away with them.
@@ -63,8 +66,10 @@ def ensure_environment(*, throwaway: bool = False, tcp: bool = False) -> Engines
     elif not needed:
         return None
     else:
-        root = Path(tempfile.mkdtemp(prefix="tenex-")) if throwaway else data_dir()
-    engines = ensure(root, postgres="postgres" in needed, valkey="valkey" in needed, tcp=tcp, throwaway=throwaway)
+        root = _throwaway_data_dir() if throwaway else data_dir()
+    engines = ensure(
+        root, postgres="postgres" in needed, valkey="valkey" in needed, tcp=tcp, throwaway=throwaway
+    )
     # An address that is set stays: it may name another database of the same server.
     if engines.database_url:
         os.environ["DATABASE_URL"] = os.environ.get("DATABASE_URL") or engines.database_url
@@ -72,6 +77,19 @@ def ensure_environment(*, throwaway: bool = False, tcp: bool = False) -> Engines
         os.environ["REDIS_URL"] = os.environ.get("REDIS_URL") or engines.redis_url
     os.environ[ENGINES_VARIABLE] = f"{'+'.join(sorted(needed))}:{engines.data_dir}"
     return engines
+
+
+def _throwaway_data_dir() -> Path:
+    """A data folder that goes away with this process, for everything in it: tests leave no files."""
+    root = Path(tempfile.mkdtemp(prefix="tenex-"))
+    os.environ[DATA_DIR_VARIABLE] = str(root)
+
+    def remove() -> None:
+        stop(root)
+        shutil.rmtree(root, ignore_errors=True)
+
+    atexit.register(remove)
+    return root
 
 
 def command_needs_engines(arguments: Sequence[str]) -> bool:

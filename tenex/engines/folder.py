@@ -7,8 +7,8 @@
       users.lock          shared lock: held by every process that uses the engine
       keeper.lock         exclusive lock: held by the engine's keeper as long as it lives
 
-Both locks are `flock` locks: the kernel drops them when their process dies, however it dies. So a process that
-uses an engine cannot be forgotten, and a keeper that was killed cannot be mistaken for a living one.
+Both locks are `flock` locks: the kernel drops them when their process dies, however it dies. So a process
+that uses an engine cannot be forgotten, and a keeper that was killed cannot be mistaken for a living one.
 """
 
 from __future__ import annotations
@@ -118,5 +118,7 @@ def wait_lock(path: Path, *, shared: bool, timeout_s: float) -> int:
         if descriptor is not None:
             return descriptor
         if time.monotonic() > deadline:
-            raise EngineError(f"{path} stayed locked for {timeout_s:.0f} s: is another engine still shutting down?")
+            raise EngineError(
+                f"{path} stayed locked for {timeout_s:.0f} s: is another engine still shutting down?"
+            )
         time.sleep(0.02)

@@ -1,10 +1,10 @@
-"""The keeper of one engine: a small process that starts it, restarts it, and ends it when nobody uses it any more.
+"""The keeper of one engine: a small process that starts it, restarts it, ends it when nobody uses it.
 
     python -m tenex.engines.keeper postgres|valkey FOLDER [--tcp] [--throwaway]
 
-The keeper belongs to no terminal and to no single user of the engine: `manage.py up`, a shell beside it and a test
-run share one engine, whoever came first, and it ends with the last of them, however that one ended. If the keeper
-itself is killed, Linux tells the engine (PR_SET_PDEATHSIG), and the next keeper clears up.
+The keeper belongs to no terminal and to no single user of the engine: `manage.py up`, a shell beside it and a
+test run share one engine, whoever came first, and it ends with the last of them, however that one ended. If
+the keeper itself is killed, Linux tells the engine (PR_SET_PDEATHSIG), and the next keeper clears up.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ class Keeper:
             if server.poll() is None:
                 time.sleep(_TICK_S)
                 continue
-            self._note(f"{self._engine.title} ended by itself (status {server.returncode}): starting it again")
+            self._note(
+                f"{self._engine.title} ended by itself (status {server.returncode}): starting it again"
+            )
             self._folder.write_state(State(keeper_pid=os.getpid(), tcp=self._engine.tcp))
             time.sleep(_RESTART_DELAYS_S[min(failures, len(_RESTART_DELAYS_S) - 1)])
             try:
@@ -132,7 +134,8 @@ class Keeper:
         )
         if server.poll() is not None:
             raise EngineError(
-                f"{self._engine.title} ended with status {server.returncode} while starting:\n{self._folder.log_tail()}"
+                f"{self._engine.title} ended with status {server.returncode} while starting:\n"
+                f"{self._folder.log_tail()}"
             )
         if not ready:
             self._stop(server)

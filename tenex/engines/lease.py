@@ -18,7 +18,8 @@ _STOP_TIMEOUT_S = 60
 _EVERY_S = 0.02
 _PROJECT = Path(__file__).resolve().parents[2]
 
-# Of this process: folder of an engine -> descriptor of the shared lock; folder -> keeper that we started last.
+# Of this process: folder of an engine -> descriptor of the shared lock; folder -> keeper that we started
+# last.
 _leases: dict[Path, int] = {}
 _keepers: dict[Path, int] = {}
 
@@ -33,9 +34,14 @@ class Engines:
 
 
 def ensure(
-    data_dir: Path | str, *, postgres: bool = True, valkey: bool = True, tcp: bool = False, throwaway: bool = False
+    data_dir: Path | str,
+    *,
+    postgres: bool = True,
+    valkey: bool = True,
+    tcp: bool = False,
+    throwaway: bool = False,
 ) -> Engines:
-    """Have the engines of a data folder running, and hold them for the life of this process (or until `stop`).
+    """Have the engines of a data folder running, and hold them until `stop` or the end of this process.
 
     Args:
         data_dir: the data folder; made if it is not there.
@@ -61,27 +67,31 @@ def ensure(
             _leases[folder.path] = wait_lock(folder.users_lock, shared=True, timeout_s=_STOP_TIMEOUT_S)
         _start_keeper_if_none(name, folder, options)
     urls = {
-        name: _wait_until_ready(name, folder, options, failed_before[name]) for name, folder in folders.items()
+        name: _wait_until_ready(name, folder, options, failed_before[name])
+        for name, folder in folders.items()
     }
     state = folders["postgres"].read_state() if postgres else None
     if tcp and state is not None and not state.tcp:
-        raise EngineError(f"PostgreSQL of {root} already runs, on its Unix socket only: stop what uses it first.")
+        raise EngineError(
+            f"PostgreSQL of {root} already runs, on its Unix socket only: stop what uses it first."
+        )
     return Engines(root, urls.get("postgres", ""), urls.get("valkey", ""))
 
 
-def stop(*, wait: bool = True) -> None:
-    """Let go of all engines that this process holds. The last user ends them.
+def stop(data_dir: Path | str | None = None, *, wait: bool = True) -> None:
+    """Let go of the engines that this process holds. The last user ends them.
 
     Args:
+        data_dir: those of this data folder; None means all.
         wait: come back only when they have ended; without delay for an engine that somebody else still uses.
 
     Raises:
         EngineError: an engine that nobody uses did not end.
     """
-    held = dict(_leases)
-    _leases.clear()
-    for descriptor in held.values():
-        os.close(descriptor)
+    root = Path(data_dir).resolve() if data_dir is not None else None
+    held = [path for path in _leases if root is None or path.parent == root]
+    for path in held:
+        os.close(_leases.pop(path))
     deadline = time.monotonic() + _STOP_TIMEOUT_S
     for path in held if wait else ():
         folder = EngineFolder(path)
@@ -101,7 +111,9 @@ def _wait_until_ready(name: str, folder: EngineFolder, options: list[str], faile
         if state is not None and state.url and _keeper_lives(folder) and is_alive(state.keeper_pid):
             return state.url
         if time.monotonic() > deadline:
-            raise EngineError(f"{name} in {folder.path} is not ready after {_START_TIMEOUT_S} s:\n{folder.log_tail()}")
+            raise EngineError(
+                f"{name} in {folder.path} is not ready after {_START_TIMEOUT_S} s:\n{folder.log_tail()}"
+            )
         _start_keeper_if_none(name, folder, options)
         time.sleep(_EVERY_S)
 
@@ -133,7 +145,7 @@ def _can_lock(path: Path, *, shared: bool) -> bool:
 
 
 def _start_keeper_if_none(name: str, folder: EngineFolder, options: list[str]) -> None:
-    """Start a keeper unless one lives. Two may be started at the same time: the second finds the lock taken."""
+    """Start a keeper unless one lives. Of two started at the same time one finds the lock taken and ends."""
     _reap()
     if _keeper_lives(folder) or folder.path in _keepers:
         return

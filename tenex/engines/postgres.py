@@ -1,10 +1,10 @@
 """PostgreSQL out of a Python package, in the data folder, over a Unix socket.
 
-The package's programs are run directly. The cluster is made aside and moved into place when it is complete, so
-that an interrupted first start leaves nothing half done. Connections arrive over a Unix socket in a directory
-that only the server's account may enter; over TCP (asked for by the several-process tests) they need the password.
-The application's role owns its database and is no superuser, as in production; pgvector lies ready in every
-new database, since only a superuser may install it.
+The package's programs are run directly. The cluster is made aside and moved into place when it is complete,
+so that an interrupted first start leaves nothing half done. Connections arrive over a Unix socket in a
+directory that only the server's account may enter; over TCP (asked for by the several-process tests) they
+need the password. The application's role owns its database and is no superuser, as in production; pgvector
+lies ready in every new database, since only a superuser may install it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ DATABASE = "tenex"
 _PORT_IN_SOCKET_NAME = 5432
 # sockaddr_un.sun_path holds 104 bytes on macOS and 108 on Linux, the final NUL included.
 _SOCKET_PATH_MAX_BYTES = 103
+_TEMPORARY_FOLDER_MAX_BYTES = 60
 _ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
@@ -66,8 +67,9 @@ class Postgres:
             self._make_cluster()
         elif (found := version.read_text(encoding="ascii").strip()) != MAJOR_VERSION:
             raise EngineError(
-                f"{self._cluster} was made by PostgreSQL {found}, this release brings {MAJOR_VERSION}. Dump it with "
-                f"the earlier release and load it here (docs/runbook.md), or choose another TENEX_DATA_DIR."
+                f"{self._cluster} was made by PostgreSQL {found}, this release brings {MAJOR_VERSION}. "
+                "Dump it with the earlier release and load it here (docs/runbook.md), or choose another "
+                "TENEX_DATA_DIR."
             )
         self._socket_folder = self._make_socket_folder()
         if self.tcp:
@@ -111,7 +113,7 @@ class Postgres:
         return f"postgresql://{ROLE}@/{DATABASE}?host={quote(str(self._socket_folder), safe='')}"
 
     def clean_up(self) -> None:
-        """After the server has ended: the socket's folder goes, if it had to be made outside the data folder."""
+        """After the server has ended: a socket folder outside the data folder goes."""
         if self._socket_folder.parent != self.folder.path:
             shutil.rmtree(self._socket_folder, ignore_errors=True)
 
@@ -132,10 +134,10 @@ class Postgres:
             return []
 
     def _end_earlier_server(self) -> None:
-        """We hold the keeper's lock: a server that still runs here has lost its keeper, and its pid file is stale.
+        """We hold the keeper's lock: a server that still runs here has lost its keeper.
 
-        The server's own check of a stale pid file asks only whether the number is in use; after a reboot it often is,
-        by a process of the same account, and the server would refuse to start for ever.
+        The server's own check of a stale pid file asks only whether the number is in use; after a reboot it
+        often is, by a process of the same account, and the server would refuse to start for ever.
         """
         lines = self._pid_file_lines()
         if not lines:
@@ -151,7 +153,12 @@ class Postgres:
         fresh.mkdir(mode=0o700)
         if self._account is not None:
             os.chown(fresh, self._account.uid, self._account.gid)
-        options = ["--username=postgres", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        options = [
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+        ]
         options += ["--locale=C", "--auth-local=trust", "--auth-host=scram-sha-256", "--set=timezone=UTC"]
         if self._throwaway:
             options.append("--no-sync")
@@ -166,7 +173,8 @@ class Postgres:
             f"CREATE DATABASE {DATABASE} OWNER {ROLE}\n",
         )
         if self._cluster.exists():
-            # Without PG_VERSION: something that was never a cluster. An empty folder may go, anything else stays.
+            # Without PG_VERSION: something that was never a cluster. An empty folder may go, anything else
+            # stays.
             self._cluster.rmdir()
         fresh.rename(self._cluster)
 
@@ -187,7 +195,7 @@ class Postgres:
             raise EngineError(f"{Path(command[0]).name} failed ({done.returncode}):\n{output[-1500:]}")
 
     def _make_socket_folder(self) -> Path:
-        """A folder for the socket that only the server's account may enter, with a path short enough for a socket."""
+        """A folder that only the server's account may enter, with a path short enough for a socket."""
         inside = self.folder.path / "socket"
         name = f".s.PGSQL.{_PORT_IN_SOCKET_NAME:05d}.lock"
         if len(os.fsencode(inside / name)) <= _SOCKET_PATH_MAX_BYTES:
@@ -203,7 +211,7 @@ class Postgres:
         return folder
 
     def _short_socket_folder(self) -> Path:
-        """Outside the data folder, whose path is too long. The choice is remembered: restarts keep the address."""
+        """Outside the data folder, whose path is too long; remembered, so that restarts keep the address."""
         memo = self.folder.path / "socket_folder"
         owner = self._account.uid if self._account is not None else os.geteuid()
         if memo.exists():
@@ -213,7 +221,9 @@ class Postgres:
                 if info.st_uid == owner and stat.S_IMODE(info.st_mode) == 0o700:
                     return kept
         base = tempfile.gettempdir()
-        folder = Path(tempfile.mkdtemp(prefix="tenex-pg-", dir=base if len(os.fsencode(base)) <= 60 else "/tmp"))
+        # mkdtemp makes a name that nobody could have taken before.
+        place = base if len(os.fsencode(base)) <= _TEMPORARY_FOLDER_MAX_BYTES else "/tmp"  # noqa: S108
+        folder = Path(tempfile.mkdtemp(prefix="tenex-pg-", dir=place))
         memo.write_text(f"{folder}\n", encoding="utf-8")
         return folder
 

@@ -25,7 +25,9 @@ def packaged_program(package: str, *parts: str) -> Path:
         program = Path(root, *parts)
         if program.is_file():
             return program
-    raise EngineError(f"The package {package} has no {parts[-1]} for this machine: install requirements.txt again.")
+    raise EngineError(
+        f"The package {package} has no {parts[-1]} for this machine: install requirements.txt again."
+    )
 
 
 def free_port(wished: int = 0) -> int:
@@ -76,11 +78,13 @@ def is_alive(pid: int) -> bool:
 def runs_program(pid: int, program: str, argument: str = "") -> bool:
     """Whether the process runs a program of this file name, with `argument` on its command line.
 
-    A number in a left-over pid file may long belong to somebody else: nothing is sent to it before this is asked.
+    A number in a left-over pid file may long belong to somebody else: nothing is sent to it before this is
+    asked.
     """
     if not is_alive(pid):
         return False
-    import psutil  # not at the top: rarely needed, and a keeper should start quickly
+    # Not at the top: rarely needed, and a keeper should start quickly.
+    import psutil
 
     try:
         words = psutil.Process(pid).cmdline()

@@ -1,7 +1,7 @@
-"""Valkey (Redis protocol) out of a Python package: broker, cache and channel layer of the default installation.
+"""Valkey (Redis protocol) out of a Python package: broker, cache and channel layer by default.
 
-It listens on a loopback port behind a password, the same kind of address as a server elsewhere has, and keeps what
-it holds in an append-only file.
+It listens on a loopback port behind a password, the same kind of address as a server elsewhere has, and keeps
+what it holds in an append-only file.
 """
 
 from __future__ import annotations
@@ -37,11 +37,13 @@ class Valkey:
         self._data = folder.path / "data"
         self._config = folder.path / "valkey.conf"
         self._pid_file = folder.path / "valkey.pid"
-        self._program = packaged_program(PACKAGE, "_binaries", f"{sys.platform}-{_machine()}", "valkey-server")
+        self._program = packaged_program(
+            PACKAGE, "_binaries", f"{sys.platform}-{_machine()}", "valkey-server"
+        )
         self._port = 0
 
     def prepare(self, earlier: State | None) -> None:
-        """End a server that lost its keeper, choose the port (the earlier one if it is free), write the settings."""
+        """End a server that lost its keeper, choose the port (the earlier one if free), write the config."""
         self._end_earlier_server()
         self._data.mkdir(mode=0o700, exist_ok=True)
         self._port = free_port(self._port or _port_of(earlier))
@@ -60,7 +62,9 @@ class Valkey:
             "maxmemory-policy": "noeviction",
         }
         self._config.touch(mode=0o600)
-        self._config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()), encoding="utf-8")
+        self._config.write_text(
+            "".join(f"{name} {value}\n" for name, value in settings.items()), encoding="utf-8"
+        )
 
     def start(self, log: BinaryIO) -> subprocess.Popen[bytes]:
         """Start the server; it is ready when `is_ready` says so."""
@@ -103,7 +107,9 @@ class Valkey:
         except (OSError, ValueError):
             return
         # A running server shows its program and address as its title, not the command line that started it.
-        if runs_program(pid, self._program.name) or runs_program(pid, f"{self._program.name} 127.0.0.1:{self._port}"):
+        if runs_program(pid, self._program.name) or runs_program(
+            pid, f"{self._program.name} 127.0.0.1:{self._port}"
+        ):
             end_orphan(pid, (signal.SIGTERM, signal.SIGKILL), each_s=15)
         self._pid_file.unlink(missing_ok=True)
 
@@ -115,7 +121,9 @@ def _machine() -> str:
         return "x86_64"
     if machine in ("aarch64", "arm64"):
         return "aarch64" if sys.platform == "linux" else "arm64"
-    raise EngineError(f"There is no embedded Valkey for {machine}: set REDIS_URL to a Redis or Valkey of yours.")
+    raise EngineError(
+        f"There is no embedded Valkey for {machine}: set REDIS_URL to a Redis or Valkey of yours."
+    )
 
 
 def _quoted(path: Path) -> str:

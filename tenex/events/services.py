@@ -57,7 +57,7 @@ def record(
             )
         return None
     if call_id is not None:
-        # Under the counter's lock: the facts of one call are numbered 1, 2, 3 … without a gap (promises.md C3).
+        # Under the counter's lock: the facts of a call are numbered 1, 2, 3 … without a gap (promises.md C3).
         data = {**data, "sequence": Event.objects.filter(call_id=call_id).count() + 1}
     event = Event.objects.create(
         id=event_id,

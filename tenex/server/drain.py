@@ -1,8 +1,8 @@
 """Whether this process is on its way out, and how many live calls it still carries.
 
-An ASGI server that is told to stop cuts its websockets within milliseconds. So the signal only raises this flag:
-readiness turns false, new calls go elsewhere, and the server hears of the stop when the last call has left or the
-deadline has passed (promises.md R9, G1). The media consumer counts itself in and out:
+An ASGI server that is told to stop cuts its websockets within milliseconds. So the signal only raises this
+flag: readiness turns false, new calls go elsewhere, and the server hears of the stop when the last call has
+left or the deadline has passed (promises.md R9, G1). The media consumer counts itself in and out:
 
     with drain.live_calls.held():
         ...the call...

@@ -25,7 +25,8 @@ def listen_tcp(host: str, port: int, *, reuse_port: bool = False) -> socket.sock
     Args:
         host: an address or a name; an IPv6 address is taken as one.
         port: 0 lets the system choose.
-        reuse_port: several processes share the port (SO_REUSEPORT), and the system spreads connections over them.
+        reuse_port: several processes share the port (SO_REUSEPORT), and the system spreads connections over
+            them.
 
     Raises:
         AddressTaken: the port is in use.
@@ -45,7 +46,7 @@ def listen_tcp(host: str, port: int, *, reuse_port: bool = False) -> socket.sock
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise AddressTaken(
-                f"Port {port} on {host} is in use. Choose another with PORT=, e.g. PORT={port + 1 if port else 8001}."
+                f"Port {port} on {host} is in use. Choose another with PORT=, e.g. PORT={port + 1}."
             ) from error
         raise
     listener.setblocking(False)

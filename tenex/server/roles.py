@@ -1,15 +1,21 @@
 """What a process of each role answers. Everything else on it is a plain 404, whatever the routes say.
 
-`all` is one process for a small installation. A `media` process carries calls and is reached by the carrier alone;
-a `web` process serves people and integrators and may be restarted at any time, so no call may live on it.
+`all` is one process for a small installation. A `media` process carries calls and is reached by the carrier
+alone; a `web` process serves people and integrators and may be restarted at any time, so no call may live on
+it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from typing import assert_never
+from typing import Any, assert_never
 
-from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+# ASGI 3, as Django types it.
+type Scope = dict[str, Any]
+type Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+type Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+type Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CARRIER_PATHS = ("/twilio/",)
 _HEALTH_PATHS = ("/healthz/",)
@@ -37,19 +43,19 @@ def answers(role: ServerRole, kind: str, path: str) -> bool:
             assert_never(role)
 
 
-def for_role(application: ASGI3Application, role: ServerRole) -> ASGI3Application:
+def for_role(application: Application, role: ServerRole) -> Application:
     """The application with everything refused that is not this role's work."""
     if role is ServerRole.ALL:
         return application
 
-    async def gate(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def gate(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or answers(role, scope["type"], scope["path"]):
             await application(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": None})
+            await send({"type": "websocket.close", "code": 1008})
         else:
-            await send({"type": "http.response.start", "status": 404, "headers": [], "trailers": False})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await send({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
 
     return gate

@@ -1,4 +1,4 @@
-"""uvicorn, run from here: our socket, our limits for media frames, and a drain between the signal and the end."""
+"""uvicorn, run from here: our socket, our limits for media frames, a drain between signal and end."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import structlog
 import uvicorn
-from asgiref.typing import ASGI3Application
 
 from tenex.server import drain
+from tenex.server.roles import Application
 
 log = structlog.get_logger(__name__)
 
-# A media frame of 20 ms has some 300 bytes. With uvicorn's own limits (16 MiB, 32 in the queue) four sockets that
-# nobody reads took 136 MiB more; with these none did (promises.md B5).
+# A media frame of 20 ms has some 300 bytes. With uvicorn's own limits (16 MiB, 32 in the queue) four sockets
+# that nobody reads took 136 MiB more; with these none did (promises.md B5).
 FRAME_MAX_BYTES = 64 * 1024
 FRAME_QUEUE = 64
 # A load balancer keeps idle connections for about a minute: the side that closes first must be the balancer.
@@ -35,8 +35,9 @@ class ServeOptions:
         finish_timeout_s: how long requests in progress may go on after that.
         ping_interval_s: how often a websocket is pinged.
         ping_timeout_s: how long a pong may take before the websocket is closed.
-        stop_accepting: whether to close the listening socket as soon as the drain begins: right where other processes
-            listen on the same port (SO_REUSEPORT), wrong where nobody else would answer the callbacks of live calls.
+        stop_accepting: whether to close the listening socket as soon as the drain begins: right where other
+            processes listen on the same port (SO_REUSEPORT), wrong where nobody else would answer the
+            callbacks of live calls.
         trust_proxy: believe X-Forwarded-* of the proxies in FORWARDED_ALLOW_IPS.
     """
 
@@ -62,7 +63,7 @@ class DrainingServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """In place of uvicorn's own: ours drain, and the process ends with status 0 instead of by the signal."""
+        """In place of uvicorn's own: ours drain, and the process ends with status 0, not by the signal."""
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, self.on_signal, number)
@@ -95,7 +96,7 @@ class DrainingServer(uvicorn.Server):
 
 
 def serve(
-    application: ASGI3Application,
+    application: Application,
     listener: socket.socket,
     options: ServeOptions,
     calls: drain.LiveCalls = drain.live_calls,

@@ -24,10 +24,9 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """200 if new work may be sent here; 503 while draining, or without database or broker."""
     checks = {"database": _database_answers(), "broker": _broker_answers()}
+    status = "ready" if all(checks.values()) else "not_ready"
     if drain.is_draining():
         status = "draining"
-    else:
-        status = "ready" if all(checks.values()) else "not_ready"
     body = {"status": status, "checks": checks, "live_calls": drain.live_calls.count}
     return JsonResponse(body, status=200 if status == "ready" else 503)
 

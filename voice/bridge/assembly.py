@@ -49,7 +49,7 @@ async def build(
         threads.openers(), lambda: threads.with_connection(lambda: chosen.tools.definitions(context.tools))
     )
     config = session_config(context, schemas)
-    provider = chosen.provider(context, config) if chosen.provider else openai(context, config)
+    provider: ModelProvider = (chosen.provider or openai)(context, config)
     limits = limits_of(context, provider)
     transfer = {"number": context.transfer_number} if context.transfer_number else None
     machine = CallSession(

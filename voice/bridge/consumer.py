@@ -20,7 +20,6 @@ from tenex.lib.clock import Clock
 from tenex.server import drain
 from voice.bridge import assembly, threads
 from voice.bridge.phone import Phone
-from voice.bridge.runner import Runner
 from voice.bridge.writer import CallWriter
 from voice.services import control, live
 from voice.services.live import CallContext, StreamRefused
@@ -114,9 +113,7 @@ async def _prove(stream: TwilioStream, receive: ASGIReceiveCallable) -> CallCont
         if start is None:
             return None
         owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{start.stream_sid}"
-        return await asyncio.get_running_loop().run_in_executor(
-            threads.openers(), _open_stream, start, owner
-        )
+        return await asyncio.get_running_loop().run_in_executor(threads.openers(), _open_stream, start, owner)
     except TimeoutError:
         log.warning("media socket refused", reason="no start")
     except StreamRefused as exc:
@@ -180,10 +177,7 @@ class _LiveCall:
             reading = self._start(self._read())
             commands = self._start(self._read_commands())
             self._runner.start()
-            await asyncio.wait({reading, self._runner.finished}, return_when=asyncio.FIRST_COMPLETED)
-            if not self._runner.finished.done():  # the socket is gone, the machine still waits for last words
-                await self._runner.finished
-            reason = self._runner.finished.result()
+            reason = await self._runner.finished  # also after the socket is gone: the last words may come
             self.close(reason)
             await asyncio.wait({reading}, timeout=_CLOSE_WAIT_S)
             reading.cancel()

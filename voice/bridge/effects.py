@@ -12,7 +12,7 @@ from tenex.errors import TenexError
 from tenex.lib.clock import Clock
 from tenex.lib.phone import normalize_or_none
 from voice.bridge import threads
-from voice.services import live
+from voice.services import live_store
 from voice.services.live import CallContext
 from voice.session.commands import RunTool
 from voice.session.events import OwnEvent, ToolFinished, TransferFailed
@@ -25,10 +25,14 @@ _HANG_UP_TRIES = 3
 class ToolResult(Protocol):
     """What a tool run answers (`voice.tools.registry.ToolResult`)."""
 
-    output_json: str
-    ok: bool
-    effect: Literal["none", "end_call", "transfer", "opt_out"]
-    effect_data: dict[str, Any]
+    @property
+    def output_json(self) -> str: ...
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def effect(self) -> Literal["none", "end_call", "transfer", "opt_out"]: ...
+    @property
+    def effect_data(self) -> dict[str, Any]: ...
 
 
 class ToolBox(Protocol):
@@ -65,14 +69,14 @@ class TwilioControl:
     def hang_up(self, context: CallContext, reason: str) -> None:
         from voice.telephony.client import Carrier
 
-        live.hint_end(context, reason)
+        live_store.hint_end(context, reason)
         Carrier().hang_up(context.call_sid)
 
     def transfer(self, context: CallContext, number: str) -> None:
         from voice.telephony import twiml
         from voice.telephony.client import Carrier
 
-        live.note_transfer(context, number)
+        live_store.note_transfer(context, number)
         target = twiml.DialTarget(
             number=number,
             action_url=f"{settings.PUBLIC_BASE_URL}/twilio/dial/{context.call_id}",
@@ -81,7 +85,7 @@ class TwilioControl:
         try:
             Carrier().update_twiml(context.call_sid, twiml.transfer(target))
         except TenexError:
-            live.transfer_failed(context)
+            live_store.transfer_failed(context)
             raise
 
 
@@ -119,7 +123,9 @@ class Effects:
             self._clock.real_s(command.deadline_s), self._on_deadline, command
         )
         try:
-            threads.run(self._loop, f"tool-{command.name[:20]}", work, lambda done: self._on_tool(command, done))
+            threads.run(
+                self._loop, f"tool-{command.name[:20]}", work, lambda done: self._on_tool(command, done)
+            )
         except threads.TooBusy as exc:
             self._on_tool(command, exc)
 
@@ -149,7 +155,7 @@ class Effects:
         self._try_hang_up(reason, 1)
 
     def _try_hang_up(self, reason: str, attempt: int) -> None:
-        def done(result: None | BaseException) -> None:
+        def done(result: BaseException | None) -> None:
             if not isinstance(result, BaseException):
                 return
             retryable = isinstance(result, TenexError) and result.retryable
@@ -166,7 +172,7 @@ class Effects:
             self._loop.call_soon(self._transfer_failed, "no_number")
             return
 
-        def done(result: None | BaseException) -> None:
+        def done(result: BaseException | None) -> None:
             if isinstance(result, BaseException):
                 log.warning("transfer failed", error=_code(result), **self._fields())
                 self._transfer_failed(_code(result))
@@ -178,7 +184,7 @@ class Effects:
             self._feed(TransferFailed(code))
 
     def _in_thread(
-        self, name: str, work: Callable[[], None], done: Callable[[None | BaseException], None]
+        self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]
     ) -> None:
         try:
             threads.run(self._loop, name, work, done)

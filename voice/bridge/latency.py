@@ -35,7 +35,7 @@ class LatencyLog:
             self._first_ms = round((now - self._ready_at) * 1000)
 
     def summary(self) -> dict[str, Any]:
-        """`first_audio_ms`: from `session.updated`; `turn_ms`: from the end of speech to the answer's sound."""
+        """`first_audio_ms`: from `session.updated`; `turn_ms`: end of speech to the answer's sound."""
         found: dict[str, Any] = {}
         if self._first_ms is not None:
             found["first_audio_ms"] = self._first_ms

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final
 
 import structlog
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 
 from tenex.errors import Unavailable
 
@@ -42,6 +42,24 @@ def openers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_OPENER_THREADS, thread_name_prefix="call-opener")
 
 
+def shut_down() -> None:
+    """Wait for what runs, give back the database connections, end the threads. They start again if needed."""
+    for pool, size in ((writers, _WRITER_THREADS), (openers, _OPENER_THREADS)):
+        if not pool.cache_info().currsize:
+            continue
+        executor = pool()
+        pool.cache_clear()
+        together = threading.Barrier(size)
+
+        def close(together: threading.Barrier = together) -> None:
+            together.wait(10)  # so that each thread takes one of these
+            connection.close()
+
+        for _ in range(size):
+            executor.submit(close)
+        executor.shutdown(wait=True)
+
+
 def with_connection[T](work: Callable[[], T]) -> T:
     """Run `work` with a database connection that is good, and give it back afterwards."""
     close_old_connections()
@@ -49,6 +67,18 @@ def with_connection[T](work: Callable[[], T]) -> T:
         return work()
     finally:
         close_old_connections()
+
+
+def with_kept_connection[T](work: Callable[[], T]) -> T:
+    """The same for a thread that writes all the time: its connection stays open until something fails.
+
+    Taking one out of the pool and trying it costs more than most of the writes.
+    """
+    try:
+        return work()
+    except BaseException:
+        connection.close()
+        raise
 
 
 def run[T](
@@ -69,7 +99,7 @@ def run[T](
         result: T | BaseException
         try:
             result = with_connection(work)
-        except BaseException as exc:  # noqa: BLE001 - handed over, whatever it is
+        except BaseException as exc:  # handed over, whatever it is
             result = exc
         finally:
             _jobs.release()

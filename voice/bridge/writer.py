@@ -7,7 +7,7 @@ makes them wait, in bounded memory; the audio notices neither (promises.md R6, G
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
 import structlog
@@ -19,8 +19,9 @@ from tenex.lib.clock import Clock
 from tenex.server import drain
 from voice.bridge import threads
 from voice.bridge.turn_order import TurnOrder
-from voice.services import journal, live
-from voice.services.live import Batch, CallContext, PlacedTurn, SessionChange
+from voice.services import journal, live_store
+from voice.services.live import CallContext
+from voice.services.live_store import Batch, PlacedTurn, SessionChange
 from voice.session.commands import Journal, StoreTurn
 
 log = structlog.get_logger(__name__)
@@ -36,7 +37,7 @@ FINISH_WAIT_S: Final = 30.0
 
 
 class Store(Protocol):
-    """Where batches go: `voice.services.live`, or a stand-in of a test."""
+    """Where batches go: `voice.services.live_store`, or a stand-in of a test."""
 
     def store(self, context: CallContext, batch: Batch) -> bool: ...
     def close_stream(self, context: CallContext, reason: str) -> None: ...
@@ -80,7 +81,7 @@ class CallWriter:
         clock: Clock,
         on_lost: Callable[[], None],
         *,
-        store: Store = live,
+        store: Store = live_store,
         executor: Executor | None = None,
     ) -> None:
         self._context = context
@@ -111,6 +112,10 @@ class CallWriter:
         known = waiting.turns.get(turn.item_id)
         if known is None or turn.revision >= known.turn.revision:
             waiting.turns[turn.item_id] = PlacedTurn(position, turn)
+        if turn.status != "in_progress":
+            self.line(_turn_line(turn))
+        if turn.status != "in_progress":
+            self.line(Journal("turn.updated", {"position": position, **asdict(turn)}))
         self._touch()
 
     def line(self, line: Journal) -> None:
@@ -170,7 +175,7 @@ class CallWriter:
             latency=waiting.latency,
             renew=waiting.renew,
         )
-        return threads.with_connection(lambda: self._store_or_salvage(batch))
+        return threads.with_kept_connection(lambda: self._store_or_salvage(batch))
 
     def _store_or_salvage(self, batch: Batch) -> bool:
         try:
@@ -189,7 +194,9 @@ class CallWriter:
             except (OperationalError, InterfaceError):
                 raise
             except Exception as exc:  # one bad piece must not cost the others
-                log.error("piece of call data lost", call_id=str(self._context.call_id), error=type(exc).__name__)
+                log.error(
+                    "piece of call data lost", call_id=str(self._context.call_id), error=type(exc).__name__
+                )
         return self._store.store(self._context, Batch(renew=batch.renew))
 
     def _on_written(self, done: "asyncio.Future[bool]", taken: _Waiting) -> None:
@@ -200,7 +207,10 @@ class CallWriter:
             if self._fails in {1, 10, 100}:
                 error = type(done.exception()).__name__ if not done.cancelled() else "cancelled"
                 log.warning(
-                    "call data not written, kept", call_id=str(self._context.call_id), error=error, tries=self._fails
+                    "call data not written, kept",
+                    call_id=str(self._context.call_id),
+                    error=error,
+                    tries=self._fails,
                 )
         else:
             self._fails = 0
@@ -246,11 +256,13 @@ class CallWriter:
             except Exception as exc:
                 if self._loop.time() >= deadline:
                     return self._give_up(reason)
-                log.warning("end of call not written", call_id=str(self._context.call_id), error=type(exc).__name__)
+                log.warning(
+                    "end of call not written", call_id=str(self._context.call_id), error=type(exc).__name__
+                )
                 await asyncio.sleep(_RETRY_S[-1])
 
     def _close(self, reason: str) -> None:
-        threads.with_connection(lambda: self._store.close_stream(self._context, reason))
+        threads.with_kept_connection(lambda: self._store.close_stream(self._context, reason))
 
     def _give_up(self, reason: str) -> bool:
         if self._timer is not None:
@@ -278,3 +290,20 @@ def add_usage(total: dict[str, Any], usage: dict[str, Any]) -> None:
                 total[key] = before + value
 
 
+def _turn_line(turn: StoreTurn) -> Journal:
+    """The finished turn for readers of the live stream; a later revision of the same item replaces it."""
+    return Journal(
+        "turn.updated",
+        {
+            "item_id": turn.item_id,
+            "previous_item_id": turn.previous_item_id,
+            "speaker": turn.speaker,
+            "text": turn.text,
+            "heard_text": turn.heard_text,
+            "start_ms": turn.start_ms,
+            "end_ms": turn.end_ms,
+            "interrupted": turn.interrupted,
+            "status": turn.status,
+            "revision": turn.revision,
+        },
+    )

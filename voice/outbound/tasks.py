@@ -39,7 +39,7 @@ def sweep() -> None:
 
 @shared_task(name="voice.outbound.drop")
 def drop(sid: str) -> None:
-    """End a call that a superseded attempt left at the carrier. If it is lost: the answer URL says the same."""
+    """End a call that a superseded attempt left at the carrier. If this is lost, its answer URL does it."""
     if configured():
         try:
             carrier().hang_up(sid)

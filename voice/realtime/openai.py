@@ -122,7 +122,7 @@ class _State(Enum):
     OVER = "over"
 
 
-class OpenAIConnection(picows.WSListener):  # type: ignore[misc]  # compiled class without a Python base
+class OpenAIConnection(picows.WSListener):
     """One session. Frames are handled in the socket's own callback: no queue, no task, no thread."""
 
     def __init__(self, endpoint: Endpoint, config: SessionConfig, attempt: int, on_event: OnEvent) -> None:
@@ -150,23 +150,30 @@ class OpenAIConnection(picows.WSListener):  # type: ignore[misc]  # compiled cla
         self._to_phone = resample.ModelToPhone() if pcm else None
         self._speaking = ("", 0)
 
+    @property
+    def is_live(self) -> bool:
+        """Configured and not over."""
+        return self._state is _State.LIVE
+
     # --- coming up -------------------------------------------------------------------------------
 
     async def open(self, history: History) -> None:
         """See :class:`voice.realtime.port.ModelConnection`."""
-        loop = asyncio.get_running_loop()
+        if self._state is not _State.NEW:
+            raise ModelUnavailable("closed", retryable=False)
+        ready = self._ready = asyncio.get_running_loop().create_future()
         self._history = history
-        self._ready = loop.create_future()
         try:
             async with asyncio.timeout(self._endpoint.connect_timeout_s):
                 await self._connect()
-                if self._state is not _State.OVER:
-                    await self._ready
+                await ready
         except TimeoutError as exc:
             raise ModelUnavailable("connect_timeout", retryable=True) from exc
         finally:
-            if self._state is not _State.LIVE:
+            if not self.is_live:
                 self.close("not opened")
+            if ready.done() and not ready.cancelled():
+                ready.exception()  # seen, also if a time-out was faster
             self._ready = None
 
     async def _connect(self) -> None:

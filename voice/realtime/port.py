@@ -46,7 +46,9 @@ class ModelUnavailable(Unavailable):
 
     code = "model_unavailable"
 
-    def __init__(self, code: str, *, retryable: bool, detail: str = "", http_status: int | None = None) -> None:
+    def __init__(
+        self, code: str, *, retryable: bool, detail: str = "", http_status: int | None = None
+    ) -> None:
         super().__init__(detail or code, code=code, extra={"http_status": http_status})
         self.retryable = retryable
         self.http_status = http_status
@@ -68,7 +70,7 @@ class ModelConnection(Protocol):
         """Send one command. Without a live socket it does nothing: the loss is reported by itself."""
 
     def close(self, reason: str) -> None:
-        """End it for good; nothing is delivered afterwards. May be called at any time, any number of times."""
+        """End it for good; nothing is delivered afterwards. At any time, any number of times."""
 
 
 OnEvent = Callable[[ModelConnection, ServerEvent], None]
@@ -77,6 +79,7 @@ OnEvent = Callable[[ModelConnection, ServerEvent], None]
 class ModelProvider(Protocol):
     """Makes connections for one call."""
 
-    capabilities: Capabilities
+    @property
+    def capabilities(self) -> Capabilities: ...
 
     def connection(self, attempt: int, on_event: OnEvent) -> ModelConnection: ...

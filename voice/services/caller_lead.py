@@ -18,7 +18,9 @@ def ensure(call_id: uuid.UUID) -> Lead:
     The call's row lock comes first, as everywhere: call, then lead, then the event counter.
     """
     with transaction.atomic():
-        call = Call.objects.select_for_update(of=("self",)).select_related("workspace", "lead").get(pk=call_id)
+        call = (
+            Call.objects.select_for_update(of=("self",)).select_related("workspace", "lead").get(pk=call_id)
+        )
         if call.lead is not None:
             return call.lead
         lead = _find_or_create(call)

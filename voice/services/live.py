@@ -1,37 +1,31 @@
-"""The live part of a call in rows: opening its media stream, what is said and done meanwhile, its end.
+"""Opening the media stream of a call: who may, and all that the live call needs to know, read once.
 
-Everything here is synchronous and is run in threads by the bridge; nothing here may be called from an
-event loop.
+Synchronous, run in threads by the bridge. What happens in the call afterwards: `voice.services.live_store`.
 """
 
 import secrets
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
 from tenex.errors import Forbidden
-from tenex.lib.ids import uuid7
 from tenex.workspaces.models import RecordingConsent
-from voice.models import Call, Direction, EndReason, SessionStatus, StreamToken, Turn, VoiceSession
+from voice.models import Call, Direction, SessionStatus, StreamToken, Turn, VoiceSession
 from voice.models.calls import LIVE
-from voice.services import calls, journal, prompt
-from voice.session.commands import StoreTurn
+from voice.services import calls, prompt
 from voice.wire import stream_token
 
 log = structlog.get_logger(__name__)
 
 _KEY_ID = "1"
 _HISTORY_TURNS = 60
-_NO_HINT = frozenset({"caller-hangup", "media-lost", "handed-over"})
-"""Ends of the media that do not say why the call ends: the carrier's word is better."""
 
 
 class StreamRefused(Forbidden):
@@ -228,7 +222,8 @@ def _context(call: Call, session: VoiceSession, number: int, stream_sid: str, ow
         ),
         answered_by=call.answered_by,
         lead_name=call.lead.name if call.lead else "",
-        transfer_number=call.workspace.transfer_number or (call.number.fallback_number if call.number else ""),
+        transfer_number=call.workspace.transfer_number
+        or (call.number.fallback_number if call.number else ""),
         number=call.number.e164 if call.number else "",
         usage=dict(call.usage),
     )
@@ -304,180 +299,3 @@ def _instructions(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str:
         resumed=resumed,
     )
     return prompt.render(version.system_prompt, _values(call), facts)
-
-
-# --- while it lives ------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class SessionChange:
-    """A model session of the call opened, closed or failed. The row is made if it is not there yet."""
-
-    number: int
-    status: Literal["open", "closed", "failed"]
-    at: datetime
-    provider_session_id: str = ""
-    reason: str = ""
-    model: str = ""
-    usage: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class PlacedTurn:
-    """A turn and where it stands in the conversation."""
-
-    position: int
-    turn: StoreTurn
-
-
-@dataclass(slots=True)
-class Batch:
-    """What happened since the last write. One transaction."""
-
-    turns: list[PlacedTurn] = field(default_factory=list)
-    moved: dict[str, int] = field(default_factory=dict)
-    """Item id -> new position of turns that are stored already."""
-    lines: list[journal.Line] = field(default_factory=list)
-    sessions: list[SessionChange] = field(default_factory=list)
-    usage: dict[str, Any] | None = None
-    latency: dict[str, Any] | None = None
-    renew: bool = False
-
-
-_UPSERT_TURN = """
-INSERT INTO voice_turn (id, created_at, workspace_id, call_id, item_id, previous_item_id, position, speaker, text,
-                        heard_text, start_ms, end_ms, interrupted, status, revision)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (call_id, item_id) DO UPDATE SET
-  previous_item_id = EXCLUDED.previous_item_id, position = EXCLUDED.position, text = EXCLUDED.text,
-  heard_text = EXCLUDED.heard_text, start_ms = EXCLUDED.start_ms, end_ms = EXCLUDED.end_ms,
-  interrupted = EXCLUDED.interrupted, status = EXCLUDED.status, revision = EXCLUDED.revision
-WHERE voice_turn.revision < EXCLUDED.revision
-"""
-
-
-def store(context: CallContext, batch: Batch) -> bool:
-    """Write what happened; whether this stream still has the call.
-
-    False: another process took the call over, or the call is over. What is given is written all the same.
-    """
-    with transaction.atomic():
-        if batch.turns:
-            store_turns(context, batch.turns)
-        for item_id, position in batch.moved.items():
-            Turn.objects.filter(call_id=context.call_id, item_id=item_id).update(position=position)
-        for change in batch.sessions:
-            _store_session(context, change)
-        fields = {
-            name: value
-            for name, value in (("usage", batch.usage), ("latency", batch.latency))
-            if value is not None
-        }
-        if fields:
-            Call.objects.filter(pk=context.call_id).update(**fields)
-        held = renew_lease(context) if batch.renew else True
-        journal.append(context.call_id, [_clean_line(line) for line in batch.lines])
-    return held
-
-
-def store_turns(context: CallContext, turns: Sequence[PlacedTurn]) -> None:
-    """Insert or update turns, keyed by item; a lower revision than the stored one changes nothing."""
-    now = timezone.now()
-    rows = [
-        (
-            uuid7(),
-            now,
-            context.workspace_id,
-            context.call_id,
-            turn.item_id[:80],
-            (turn.previous_item_id or "")[:80],
-            placed.position,
-            turn.speaker,
-            _clean(turn.text),
-            _clean(turn.heard_text),
-            max(0, turn.start_ms),
-            turn.end_ms,
-            turn.interrupted,
-            turn.status,
-            turn.revision,
-        )
-        for placed in turns
-        for turn in (placed.turn,)
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(_UPSERT_TURN, rows)
-
-
-def renew_lease(context: CallContext) -> bool:
-    """Keep the call for this stream; False if it is over or somebody else has it."""
-    until = timezone.now() + timedelta(seconds=settings.CALL_LEASE_S)
-    return bool(
-        Call.objects.filter(pk=context.call_id, lease_owner=context.owner, status__in=LIVE).update(
-            lease_until=until, sweep_at=until
-        )
-    )
-
-
-def hint_end(context: CallContext, reason: str) -> None:
-    """Remember why we end this call, before the carrier is asked to."""
-    if reason not in _NO_HINT and reason in EndReason.values:
-        calls.hint_end(context.call_id, EndReason(reason))
-
-
-def note_transfer(context: CallContext, number: str) -> None:
-    """The carrier is going to be asked to connect this call to `number`."""
-    Call.objects.filter(pk=context.call_id).update(transfer_to=number[:20], transfer_state="requested")
-
-
-def transfer_failed(context: CallContext) -> None:
-    """The carrier refused: the call is still ours."""
-    Call.objects.filter(pk=context.call_id, transfer_state="requested").update(transfer_state="failed")
-
-
-def close_stream(context: CallContext, reason: str) -> None:
-    """The live part is over. The carrier's callback ends the call; the sweeper, if that does not come."""
-    with transaction.atomic():
-        hint_end(context, reason)
-        Call.objects.filter(pk=context.call_id, lease_owner=context.owner, status__in=LIVE).update(
-            lease_until=None,
-            lease_owner="",
-            sweep_at=timezone.now() + timedelta(seconds=settings.CALL_LEASE_S / 2 / settings.TIME_SCALE),
-        )
-
-
-def _store_session(context: CallContext, change: SessionChange) -> None:
-    session, _ = VoiceSession.objects.get_or_create(
-        call_id=context.call_id,
-        number=change.number,
-        defaults={"workspace_id": context.workspace_id, "model": change.model},
-    )
-    session.status = change.status
-    if change.provider_session_id:
-        session.provider_session_id = change.provider_session_id[:80]
-    if change.status == SessionStatus.OPEN:
-        session.opened_at = change.at
-    else:
-        session.closed_at = change.at
-        session.close_reason = change.reason[:80]
-    if change.usage:
-        session.usage = change.usage
-    session.save()
-
-
-def _clean(text: str) -> str:
-    """PostgreSQL stores no NUL and no lone surrogate; a peer may send both."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def _clean_line(line: journal.Line) -> journal.Line:
-    return journal.Line(line.type[:40], {key: _clean_value(value) for key, value in line.data.items()}, line.at)
-
-
-def _clean_value(value: Any) -> Any:
-    if isinstance(value, str):
-        return _clean(value)
-    if isinstance(value, dict):
-        return {_clean(str(key)): _clean_value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean_value(item) for item in value]
-    return value

@@ -82,7 +82,9 @@ def _facts(facts: Facts) -> str:
         f"Now: {now:%A} {now:%Y-%m-%d %H:%M} in {zone.key}{assumed}, ISO weekday {now.isoweekday()}",
     ]
     if facts.agent_name or facts.company_name:
-        lines.append(f"You are {facts.agent_name or 'an assistant'} of {facts.company_name or 'the company'}.")
+        lines.append(
+            f"You are {facts.agent_name or 'an assistant'} of {facts.company_name or 'the company'}."
+        )
     if facts.objective:
         lines.append(f"Objective: {facts.objective.strip()}")
     if facts.criteria:
@@ -123,9 +125,13 @@ def _rules(facts: Facts) -> str:
             "book_meeting has answered with an event id."
         )
     if "note_opt_out" in facts.tools:
-        lines.append("- If the person does not want to be called again: note_opt_out at once, say sorry, end.")
+        lines.append(
+            "- If the person does not want to be called again: note_opt_out at once, say sorry, end."
+        )
     if "end_call" in facts.tools:
         lines.append("- When everything is said, say goodbye and use end_call.")
     if facts.resumed:
-        lines.append("- The connection was interrupted and is back. Do not greet again; go on where you were.")
+        lines.append(
+            "- The connection was interrupted and is back. Do not greet again; go on where you were."
+        )
     return "\n".join(lines)

@@ -24,7 +24,7 @@ def started(call_id: uuid.UUID) -> Event | None:
     )
 
 
-def completed(call: Call, outcome: Outcome, verdict: Verdict | None, meeting: dict[str, Any] | None) -> Event | None:
+def completed(call: Call, outcome: Outcome, verdict: Verdict | None) -> Event | None:
     """Announce the end of a run, good or bad (contract.md 4). In the transaction that finalizes the call."""
     return events.record(
         workspace_id=call.workspace_id,
@@ -34,24 +34,24 @@ def completed(call: Call, outcome: Outcome, verdict: Verdict | None, meeting: di
             "status": "failure" if outcome == Outcome.FAILED else "success",
             "outcome": outcome,
             "end_reason": call.end_reason,
-            "verdict": verdict_wire(verdict, meeting) if verdict else None,
+            "verdict": verdict_wire(verdict) if verdict else None,
             "summary": verdict.summary if verdict else "",
             "recording_url": _recording_url(call),
-            "transcript_url": _url(call, "transcript") if call.turns.exists() else None,
+            "transcript_url": transcript_url(call) if call.turns.exists() else None,
         },
         call_id=call.pk,
         once=str(call.pk),
     )
 
 
-def verdict_wire(verdict: Verdict, meeting: dict[str, Any] | None) -> dict[str, Any]:
+def verdict_wire(verdict: Verdict) -> dict[str, Any]:
     """A verdict as integrators see it (contract.md 5); the meeting is the booked one, never the model's."""
     return {
         "qualification": verdict.qualification,
         "confidence": verdict.confidence,
         "reasons": verdict.reasons,
         "criteria": verdict.criteria,
-        "meeting": meeting,
+        "meeting": verdict.meeting,
         "follow_up": verdict.follow_up,
         "summary": verdict.summary,
         "undetermined_because": verdict.undetermined_because or None,
@@ -76,6 +76,10 @@ def _recording_url(call: Call) -> str | None:
         call=call, status__in=(RecordingStatus.PENDING, RecordingStatus.STORED)
     ).exists()
     return _url(call, "recording") if there else None
+
+
+def transcript_url(call: Call) -> str:
+    return _url(call, "transcript")
 
 
 def _url(call: Call, part: str) -> str:

@@ -34,7 +34,7 @@ def _flatten(node: Any, definitions: dict[str, Any]) -> Any:
         name = str(node["$ref"]).rsplit("/", 1)[-1]
         rest = {key: value for key, value in node.items() if key != "$ref"}
         return _flatten({**definitions[name], **rest}, definitions)
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in node.items():
         if key == "properties":  # names of fields, one of which may be "title"
             flat[key] = {name: _flatten(field, definitions) for name, field in value.items()}

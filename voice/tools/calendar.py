@@ -30,7 +30,9 @@ class NoCalendar(TenexError):
 class ListFreeSlots(Arguments):
     days: int | None = Field(None, ge=1, le=21, description="How many days to look at; 7 if not given.")
     from_date: str | None = Field(
-        None, max_length=10, description="First day, such as 2026-12-01, in the caller's time zone; today if not given."
+        None,
+        max_length=10,
+        description="First day, such as 2026-12-01, in the caller's time zone; today if not given.",
     )
 
 

@@ -23,7 +23,7 @@ class EndCall(Arguments):
     reason: str = Field("", max_length=300, description="Why the conversation is over.")
 
 
-def transfer_to_human(scope: Scope, arguments: TransferToHuman) -> Answer:
+def transfer_to_human(scope: Scope, _: TransferToHuman) -> Answer:
     """Hand the caller to a person. Whom is a setting of the workspace, never an argument."""
     target = _target(scope.call)
     if target is None:
@@ -32,15 +32,13 @@ def transfer_to_human(scope: Scope, arguments: TransferToHuman) -> Answer:
     Call.objects.filter(pk=scope.call.pk).update(transfer_to=number, transfer_state="requested")
     return Answer(
         {"transferring": True, "to": label, "say": "Tell the caller that you connect them now."},
-        effect_data={"to": number, "label": label, "reason": arguments.reason},
     )
 
 
-def end_call(scope: Scope, arguments: EndCall) -> Answer:
+def end_call(_scope: Scope, _: EndCall) -> Answer:
     """Hang up after the goodbye."""
     return Answer(
         {"ending": True, "say": "Say goodbye in one short sentence."},
-        effect_data={"reason": arguments.reason},
     )
 
 

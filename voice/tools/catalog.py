@@ -62,7 +62,7 @@ _ALL = (
     ),
     Tool(
         "book_meeting",
-        "Book a time that the caller has agreed to. Say that it is booked only if the answer has booked: true.",
+        "Book a time that the caller has agreed to. Say so only if the answer has booked: true.",
         calendar.BookMeeting,
         calendar.book_meeting,
     ),
@@ -75,7 +75,7 @@ _ALL = (
     ),
     Tool(
         "note_opt_out",
-        "The caller does not want to be called again, in whatever words. Call this at once, before you answer.",
+        "The caller does not want to be called again, in whatever words. Call this before you answer.",
         lead.OptOut,
         lead.note_opt_out,
         effect="opt_out",

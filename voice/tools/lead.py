@@ -99,7 +99,6 @@ def note_opt_out(scope: Scope, arguments: OptOut) -> Answer:
     )
     return Answer(
         {"opted_out": True, "say": "Confirm once that they will not be called again, then say goodbye."},
-        effect_data={"reason": arguments.reason},
     )
 
 
@@ -119,9 +118,7 @@ def schedule_callback(scope: Scope, arguments: ScheduleCallback) -> Answer:
         raise InvalidInput("that time has passed", type_="in_the_past")
     if (at - scope.now).days > 180:
         raise InvalidInput("that is more than half a year away", type_="too_far")
-    row = follow_ups.schedule(
-        scope.ensure_lead(), due_at=at, note=arguments.note, call_id=scope.call.pk
-    )
+    row = follow_ups.schedule(scope.ensure_lead(), due_at=at, note=arguments.note, call_id=scope.call.pk)
     output: dict[str, Any] = {
         "scheduled": True,
         "follow_up_id": str(row.pk),

@@ -1,4 +1,4 @@
-"""Running the tools that a model asks for. Whatever it sends, the answer is JSON for it and never an exception.
+"""Running the tools that a model asks for. Whatever it sends, it gets JSON and never an exception.
 
 A run is a row (unique per call and tool call id). Its effects and its output commit together, and only while
 the row still says `running`: a second run of the same id finds the stored output, a run that was given up
@@ -138,7 +138,7 @@ def _execute(row: ToolCall, arguments_json: str, started: float) -> ToolResult:
             with connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL statement_timeout = {_STATEMENT_TIMEOUT_MS}")
             answer = _call_tool(row, arguments_json)
-            result = _success(row.name, answer)
+            result = _success(row, answer)
             _finish(row, result, ToolStatus.SUCCEEDED, started)
         return result
     except _BadCall as exc:
@@ -215,22 +215,21 @@ def _finish(row: ToolCall, result: ToolResult, status: ToolStatus, started: floa
 
 def _stored(row: ToolCall) -> ToolResult:
     """The answer of an earlier run, with its effect: a session that lost the first answer needs it again."""
-    ok = row.status == ToolStatus.SUCCEEDED
+    return _result(row, _dump(row.output or {}), ok=row.status == ToolStatus.SUCCEEDED)
+
+
+def _success(row: ToolCall, answer: Answer) -> ToolResult:
+    return _result(row, _dump(storable.json_value(answer.output)), ok=True)
+
+
+def _result(row: ToolCall, output_json: str, *, ok: bool) -> ToolResult:
     tool = TOOLS.get(row.name)
-    effect = tool.effect if ok and tool else "none"
-    data = {}
-    if effect == "transfer":
-        data = {"to": Call.objects.values_list("transfer_to", flat=True).get(pk=row.call_id)}
-    return ToolResult(output_json=_dump(row.output or {}), ok=ok, effect=effect, effect_data=data)
-
-
-def _success(name: str, answer: Answer) -> ToolResult:
-    return ToolResult(
-        output_json=_dump(storable.json_value(answer.output)),
-        ok=True,
-        effect=TOOLS[name].effect,
-        effect_data=answer.effect_data or {},
-    )
+    if not ok or tool is None or tool.effect == "none":
+        return ToolResult(output_json, ok)
+    data = {"reason": row.arguments.get("reason", "")}
+    if tool.effect == "transfer":
+        data["to"] = Call.objects.values_list("transfer_to", flat=True).get(pk=row.call_id)
+    return ToolResult(output_json, ok, tool.effect, data)
 
 
 def _failure(code: str, message: str, extra: dict[str, Any] | None = None) -> ToolResult:
@@ -244,9 +243,7 @@ def _dump(output: dict[str, Any]) -> str:
     text = json.dumps(output, ensure_ascii=False, separators=(",", ":"))
     room = 2000
     while len(text.encode()) > limit and room >= 1:
-        text = json.dumps(
-            {**_cut(output, room), "clipped": True}, ensure_ascii=False, separators=(",", ":")
-        )
+        text = json.dumps({**_cut(output, room), "clipped": True}, ensure_ascii=False, separators=(",", ":"))
         room //= 2
     if len(text.encode()) > limit:
         return '{"error":{"code":"too_long","message":"The result is too long to be given."},"clipped":true}'

@@ -19,10 +19,9 @@ Effect = Literal["none", "end_call", "transfer", "opt_out"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tool says to the model, and what it asks of the call itself once the agent has spoken."""
+    """What a tool says to the model."""
 
     output: dict[str, Any]
-    effect_data: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)

@@ -1,0 +1,59 @@
+# What can be done here: make demo | run | test | test-multi | bench | prove | lint | clean
+# PORT= and TENEX_DATA_DIR= move a system, so that two run beside each other; PYTHON= names the Python to build on.
+
+PORT ?= 8000
+TENEX_DATA_DIR ?= var
+export PORT TENEX_DATA_DIR DEMO_EXIT FULL NO_COLOR
+
+PY := .venv/bin/python
+# Checks read settings but use no database of yours: engines of their own, gone when they end.
+TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u TENEX_ENGINES -u DJANGO_SETTINGS_MODULE DEBUG=1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test test-multi bench prove lint format lock setup setup-dev clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup:
+	@PYTHON="$(PYTHON)" sh scripts/setup.sh run
+
+setup-dev:
+	@PYTHON="$(PYTHON)" sh scripts/setup.sh dev
+
+demo: setup ## start a system of its own, place five calls through it, show what came out (DEMO_EXIT=1: then end)
+	@$(PY) manage.py demo
+
+run: setup ## start the system: web, media, worker, scheduler in this terminal, Ctrl-C ends it
+	@$(PY) manage.py up
+
+test: setup-dev ## all tests, on embedded engines of their own
+	@$(TEST_ENV) $(PY) -m pytest $(ARGS)
+
+test-multi: setup-dev ## the flow tests again: two media and two worker processes, TCP engines, a real S3 server
+	@$(TEST_ENV) TENEX_FLOWS=multi $(PY) -m pytest tests/flows $(ARGS)
+
+bench: setup-dev ## measure the media path against a bare relay
+	@$(TEST_ENV) $(PY) -m bench $(ARGS)
+
+prove: setup-dev ## every promise as a command that prints one JSON line (FULL=1: the full counts)
+	@$(TEST_ENV) $(PY) -m tests.prove $(ARGS)
+
+lint: setup-dev ## style, types, layers, migrations
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@$(TEST_ENV) .venv/bin/mypy .
+	@$(TEST_ENV) .venv/bin/lint-imports
+	@$(TEST_ENV) $(PY) manage.py makemigrations --check --dry-run
+
+format: setup-dev ## put the code into its one format
+	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
+
+lock: setup-dev ## make the pinned requirements anew from the .in files
+	@$(PY) -m pip install --quiet --require-hashes -r scripts/uv.txt
+	@for name in requirements requirements-dev scripts/uv; do \
+	  .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.12 --generate-hashes --no-header \
+	    --no-emit-index-url --no-emit-find-links $$name.in --output-file $$name.txt || exit 1; done
+
+clean: ## remove the environment, caches and collected files (never TENEX_DATA_DIR)
+	@rm -rf .venv staticfiles .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,61 @@
+"""Rows for a bench: a scratch database, a workspace with an agent, and calls that wait for their media."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+
+@contextmanager
+def scratch_database() -> Iterator[str]:
+    """A migrated database of its own; yields its DATABASE_URL and removes it."""
+    import django
+
+    django.setup()
+    from django.conf import settings
+    from django.db import connection
+
+    before = connection.settings_dict["NAME"]
+    name = connection.creation.create_test_db(verbosity=0, autoclobber=True)
+    parts = urlsplit(settings.DATABASE_URL)
+    try:
+        yield urlunsplit(parts._replace(path=f"/{name}"))
+    finally:
+        connection.creation.destroy_test_db(before, verbosity=0)
+
+
+def calls(count: int) -> list[dict[str, str]]:
+    """`count` ringing calls, each with a token for its stream."""
+    from django.utils import timezone
+
+    from tenex.workspaces.models import Workspace
+    from voice.models import Agent, AgentVersion, Call, CallStatus, Direction, VoiceProfile
+    from voice.services import live
+
+    name = f"bench-{secrets.token_hex(4)}"
+    workspace = Workspace.objects.create(name=name, slug=name, webhook_secret="bench")  # noqa: S106
+    profile = VoiceProfile.objects.create(workspace=workspace, name="bench")
+    agent = Agent.objects.create(workspace=workspace, name="Ava", slug="ava", profile=profile)
+    version = AgentVersion.objects.create(
+        agent=agent, number=1, system_prompt="You qualify leads. " * 40, tools=["lookup_lead"]
+    )
+    made = []
+    for number in range(count):
+        call = Call.objects.create(
+            workspace=workspace,
+            direction=Direction.INBOUND,
+            status=CallStatus.RINGING,
+            from_number=f"+1415555{number:04d}",
+            to_number="+14155550100",
+            agent_version=version,
+            provider_sid=f"CA{secrets.token_hex(16)}",
+            placed_at=timezone.now(),
+        )
+        made.append(
+            {
+                "call_id": str(call.pk),
+                "call_sid": call.provider_sid or "",
+                "token": live.issue_token(call),
+            }
+        )
+    return made

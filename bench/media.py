@@ -1,0 +1,255 @@
+"""The media path against the bare relay, interleaved in one run."""
+
+import contextlib
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from bench import fixture
+
+Kind = Literal["relay", "ours", "ours + 25 ms writes"]
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+SERVER_CORE = 0
+
+
+@dataclass(slots=True)
+class Run:
+    """One server under one load."""
+
+    kind: Kind
+    calls: int
+    cpu_percent_per_call: float
+    """Of one core."""
+    caller_to_model_ms: tuple[float, float, float]
+    """p50, p99, max, one way, from the caller's send to the model's receipt."""
+    model_to_caller_ms: tuple[float, float, float]
+    clear_ms: tuple[float, float, float]
+    """`speech_started` sent to `clear` received."""
+    clears: int
+    missed_clears: int
+    kb_per_call: float
+    calls_alive_at_end: int
+    model_sockets: int
+    model_sockets_left: int
+
+
+def measure(kind: Kind, calls: int, *, warm_s: float, seconds: float, database_url: str) -> Run:
+    """Start everything, talk, stop everything."""
+    environment = os.environ | {"DATABASE_URL": database_url, "DJANGO_SETTINGS_MODULE": "tenex.settings"}
+    with contextlib.ExitStack() as stack:
+        load = stack.enter_context(
+            _process("bench.load", "--warm", str(warm_s), "--seconds", str(seconds), core=1, env=environment)
+        )
+        model_port = json.loads(_line(load))["model_port"]
+        port = _free_port()
+        server = stack.enter_context(_server(kind, port, model_port, environment))
+        specs = fixture.calls(calls)
+        idle_kb = _rss_kb(server.pid)
+        path = "" if kind == "relay" else "/twilio/media"
+        _write(load, json.dumps({"url": f"ws://127.0.0.1:{port}{path}", "calls": specs}))
+        _expect(load, "measuring")
+        cpu = _cpu_s(server.pid)
+        _expect(load, "measured")
+        cpu = _cpu_s(server.pid) - cpu
+        live_kb = _rss_kb(server.pid)
+        _write(load, "stop")
+        result = json.loads(_line(load))
+    return Run(
+        kind=kind,
+        calls=calls,
+        cpu_percent_per_call=100 * cpu / seconds / calls,
+        caller_to_model_ms=_spread(result["caller_to_model_us"]),
+        model_to_caller_ms=_spread(result["model_to_caller_us"]),
+        clear_ms=_spread(result["clear_us"]),
+        clears=len(result["clear_us"]),
+        missed_clears=result["missed_clears"],
+        kb_per_call=(live_kb - idle_kb) / calls,
+        calls_alive_at_end=result["calls_alive_at_end"],
+        model_sockets=result["model_sockets"],
+        model_sockets_left=result["model_sockets_left"],
+    )
+
+
+def _server(kind: Kind, port: int, model_port: int, environment: dict[str, str]) -> Any:
+    model = f"127.0.0.1:{model_port}/v1"
+    if kind == "relay":
+        arguments = ["bench.relay", "--port", str(port), "--model", f"ws://{model}/realtime"]
+    else:
+        arguments = ["bench.server", "--port", str(port)]
+        environment = environment | {
+            "OPENAI_BASE_URL": f"http://{model}",
+            "OPENAI_API_KEY": "bench",
+            "TWILIO_AUTH_TOKEN": "",
+            "MAX_CALLS_PER_PROCESS": "1000",
+            "LOG_LEVEL": "ERROR",
+        }
+        if kind != "ours":
+            arguments += ["--slow-write-ms", "25"]
+            environment["CALL_LEASE_S"] = "3"
+    return _ready(*arguments, env=environment)
+
+
+@contextlib.contextmanager
+def _ready(*arguments: str, env: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+    with _process(*arguments, core=SERVER_CORE, env=env) as server:
+        _expect(server, "ready")
+        yield server
+
+
+@contextlib.contextmanager
+def _process(*arguments: str, core: int, env: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+    """A child on one core, ended with its `with` block."""
+    module, *rest = arguments
+    cores = sorted(os.sched_getaffinity(0))
+    child = subprocess.Popen(
+        [sys.executable, "-m", module, *rest],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=env,
+        cwd=Path(__file__).resolve().parent.parent,
+    )
+    os.sched_setaffinity(child.pid, {cores[core % len(cores)]})
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _line(child: "subprocess.Popen[str]") -> str:
+    line = _pipe(child.stdout).readline()
+    if not line:
+        raise RuntimeError(f"{child.args!r} ended: {child.wait(5)}")
+    return line
+
+
+def _expect(child: "subprocess.Popen[str]", word: str) -> None:
+    line = _line(child).strip()
+    if line != word:
+        raise RuntimeError(f"expected {word!r}, got {line!r}")
+
+
+def _write(child: "subprocess.Popen[str]", text: str) -> None:
+    pipe = _pipe(child.stdin)
+    pipe.write(text + "\n")
+    pipe.flush()
+
+
+def _pipe(pipe: IO[str] | None) -> IO[str]:
+    if pipe is None:
+        raise RuntimeError("the child has no pipe")
+    return pipe
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _cpu_s(pid: int) -> float:
+    """User and system time of a process and all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def _rss_kb(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
+
+
+def _spread(samples_us: list[int]) -> tuple[float, float, float]:
+    if not samples_us:
+        return (0.0, 0.0, 0.0)
+    ordered = sorted(samples_us)
+    p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+    return (statistics.median(ordered) / 1000, p99 / 1000, ordered[-1] / 1000)
+
+
+def compare(*, rounds: int, calls: int, warm_s: float, seconds: float, database_url: str) -> list[Run]:
+    """Relay, ours, ours with slow writes, in turn, `rounds` times."""
+    kinds: tuple[Kind, ...] = ("relay", "ours", "ours + 25 ms writes")
+    runs = []
+    for _ in range(rounds):
+        for kind in kinds:
+            run = measure(kind, calls, warm_s=warm_s, seconds=seconds, database_url=database_url)
+            print(row(run), flush=True)
+            runs.append(run)
+    return runs
+
+
+def hold(sizes: list[int], *, warm_s: float, seconds: float, database_url: str) -> list[Run]:
+    """Ours with more and more calls on one core."""
+    runs = []
+    for size in sizes:
+        run = measure("ours", size, warm_s=warm_s, seconds=seconds, database_url=database_url)
+        print(row(run), flush=True)
+        runs.append(run)
+    return runs
+
+
+HEAD = (
+    f"{'server':<20} {'calls':>5} {'CPU %/call':>10} {'caller>model p50/p99':>21}"
+    f" {'model>caller p50/p99':>21} {'clear p50/p99':>15} {'KB/call':>8} {'sockets left':>12}"
+)
+
+
+def row(run: Run) -> str:
+    into, out, clear = run.caller_to_model_ms, run.model_to_caller_ms, run.clear_ms
+    return (
+        f"{run.kind:<20} {run.calls:>5} {run.cpu_percent_per_call:>10.3f} {into[0]:>10.2f}/{into[1]:>7.2f} ms"
+        f" {out[0]:>10.2f}/{out[1]:>7.2f} ms {clear[0]:>6.2f}/{clear[1]:>5.2f} ms {run.kb_per_call:>8.0f}"
+        f" {run.model_sockets_left:>5} of {run.model_sockets}"
+    )
+
+
+def summary(compared: list[Run], held: list[Run]) -> dict[str, Any]:
+    """Medians over the rounds, and what is promised."""
+
+    def median(kind: Kind, value: Any) -> float:
+        return float(statistics.median(value(run) for run in compared if run.kind == kind))
+
+    relay = median("relay", lambda run: run.cpu_percent_per_call)
+    found: dict[str, Any] = {
+        "relay_cpu_percent_per_call": relay,
+        "ratio": median("ours", lambda run: run.cpu_percent_per_call) / relay,
+        "ratio_with_slow_writes": median("ours + 25 ms writes", lambda run: run.cpu_percent_per_call) / relay,
+    }
+    kinds: tuple[Kind, ...] = ("relay", "ours", "ours + 25 ms writes")
+    for kind in kinds:
+        found[kind] = {
+            name: {
+                "p50": median(kind, lambda run, name=name: getattr(run, name)[0]),
+                "p99": median(kind, lambda run, name=name: getattr(run, name)[1]),
+            }
+            for name in ("caller_to_model_ms", "model_to_caller_ms", "clear_ms")
+        }
+    found["hold"] = [
+        {
+            "calls": run.calls,
+            "alive": run.calls_alive_at_end,
+            "cpu_percent": run.cpu_percent_per_call * run.calls,
+            "caller_to_model_p99_ms": run.caller_to_model_ms[1],
+            "model_to_caller_p99_ms": run.model_to_caller_ms[1],
+            "clear_p99_ms": run.clear_ms[1],
+            "kb_per_call": run.kb_per_call,
+        }
+        for run in held
+    ]
+    found["model_sockets_left"] = sum(run.model_sockets_left for run in (*compared, *held))
+    found["runs"] = [asdict(run) for run in (*compared, *held)]
+    return found

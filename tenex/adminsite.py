@@ -1,0 +1,63 @@
+"""What the admin pages of all apps have in common."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+__all__ = ["Evidence", "EvidenceInline", "FormBase", "InlineBase", "Page", "in_words"]
+
+if TYPE_CHECKING:  # Django's own classes are generic for the type checker only
+    from django.contrib.admin import ModelAdmin as _DjangoAdmin
+    from django.contrib.admin import TabularInline as _DjangoTabular
+    from django.forms import ModelForm
+
+    AdminBase = _DjangoAdmin[Any]
+    InlineBase = _DjangoTabular[Any, Any]
+    FormBase = ModelForm[Any]
+else:
+    from django.forms import ModelForm as FormBase
+    from unfold.admin import ModelAdmin as AdminBase
+    from unfold.admin import TabularInline as InlineBase
+
+
+class Page(AdminBase):
+    """A page on which people edit."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    compressed_fields = True
+    warn_unsaved_form = True
+
+
+class _ReadOnly:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class Evidence(_ReadOnly, Page):
+    """A page that only shows: what happened is not edited, and a form cannot break a running call."""
+
+    warn_unsaved_form = False
+
+
+class EvidenceInline(_ReadOnly, InlineBase):
+    extra = 0
+    show_change_link = False
+    tab = True
+
+
+def in_words(value: object) -> SafeString:
+    """A JSON value as indented text that wraps."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    return format_html('<pre style="white-space:pre-wrap">{}</pre>', text)

@@ -1,0 +1,125 @@
+"""The writer against a database that is slow, away, or refuses, and media that must not notice."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.db.utils import DataError
+
+from tests.bridge.conftest import World
+from voice.bridge import writer as writer_module
+from voice.models import CallEvent, Turn
+from voice.services import live_store
+from voice.services.live import CallContext
+from voice.services.live_store import Batch
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Database:
+    """`live_store.store` with trouble in front of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._real = live_store.store
+        self.away = False
+        self.slow_s = 0.0
+        self.refuses = ""
+        self.tries = 0
+        monkeypatch.setattr(live_store, "store", self.store)
+
+    def store(self, context: CallContext, batch: Batch) -> bool:
+        self.tries += 1
+        if self.slow_s:
+            time.sleep(self.slow_s)
+        if self.away:
+            raise OperationalError("connection refused")
+        if self.refuses and any(line.type == self.refuses for line in batch.lines):
+            raise DataError("not in this database")
+        return self._real(context, batch)
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Database:
+    return Database(monkeypatch)
+
+
+async def test_a_slow_database_does_not_slow_the_audio(world: World, database: Database) -> None:
+    database.slow_s = 0.4
+    async with world.talking() as talk:
+        await talk.session.wait_for("response.create")
+        await talk.agent_says()
+        slowest = 0.0
+        for number in range(1, 60):
+            began = time.monotonic()
+            await talk.phone.speak()
+            await talk.session.wait_for("input_audio_buffer.append", number)
+            slowest = max(slowest, time.monotonic() - began)
+            await asyncio.sleep(0.01)
+        assert slowest < 0.2
+        await talk.phone.stop()
+        await talk.over()
+    assert await world.orm(lambda: Turn.objects.filter(call=talk.call).count()) == 1
+
+
+async def test_a_database_that_is_away_costs_nothing_but_time(world: World, database: Database) -> None:
+    async with world.talking() as talk:
+        await talk.session.wait_for("response.create")
+        database.away = True
+        await talk.agent_says()
+        await talk.heard()
+        await talk.caller_says("I want to buy.", previous="item_a")
+        await asyncio.sleep(0.8)
+        assert database.tries >= 2
+        await talk.phone.speak()
+        database.away = False
+        await talk.phone.stop()
+        row = await talk.over()
+    turns = await world.orm(lambda: list(Turn.objects.filter(call=row).order_by("position")))
+    assert [turn.text for turn in turns] == ["Hello there.", "I want to buy."]
+    seqs = await world.orm(lambda: list(CallEvent.objects.filter(call=row).values_list("seq", flat=True)))
+    assert sorted(seqs) == list(range(1, row.journal_seq + 1))
+
+
+async def test_the_end_waits_for_the_database_but_not_for_ever(
+    world: World, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "FINISH_WAIT_S", 0.5)
+    async with world.talking() as talk:
+        await talk.session.wait_for("response.create")
+        database.away = True
+        await talk.phone.stop()
+        assert await talk.phone.closed() == 1000
+    row = await world.orm(lambda: type(talk.call).objects.get(pk=talk.call.pk))
+    assert row.lease_until is not None  # nobody gave it back: the sweeper will find it
+
+
+async def test_one_bad_line_does_not_cost_the_others(world: World, database: Database) -> None:
+    async with world.talking() as talk:
+        await talk.session.wait_for("response.create")
+        database.refuses = "turn.updated"
+        await talk.agent_says()
+        await talk.phone.stop()
+        row = await talk.over()
+    types = await world.orm(lambda: list(CallEvent.objects.filter(call=row).values_list("type", flat=True)))
+    assert "turn.updated" not in types
+    assert "call.live_ended" in types
+    assert await world.orm(lambda: Turn.objects.filter(call=row).count()) == 1
+
+
+async def test_characters_that_postgresql_refuses(world: World) -> None:
+    async with world.talking() as talk:
+        await talk.session.wait_for("response.create")
+        await talk.caller_says("nul \x00 and a literal \\u0000")
+        await talk.phone.stop()
+        row = await talk.over()
+    turn: Any = await world.orm(lambda: Turn.objects.get(call=row))
+    assert turn.text == "nul  and a literal \\u0000"
+
+
+def test_usage_is_summed_member_by_member() -> None:
+    total: dict[str, Any] = {}
+    for _ in range(2):
+        writer_module.add_usage(total, {"total": 3, "input": {"cached": 1, "note": "x"}, "odd": None})
+    assert total == {"total": 6, "input": {"cached": 2}}

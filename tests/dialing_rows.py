@@ -1,0 +1,120 @@
+"""Rows and doubles for the tests of dialling."""
+
+import itertools
+import threading
+from collections.abc import Callable, Mapping
+from datetime import time
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from crm.models import Lead
+from tenex.workspaces.models import Workspace
+from voice.models import (
+    Agent,
+    AgentVersion,
+    Call,
+    CallStatus,
+    Direction,
+    EndReason,
+    Outcome,
+    PhoneNumber,
+    VoiceProfile,
+)
+from voice.services import calls
+from voice.telephony import signature
+
+_serial = itertools.count(1)
+NUMBER = "+14155550100"
+
+
+def workspace(**fields: Any) -> Workspace:
+    index = next(_serial)
+    always = {"calling_window_start": time(0), "calling_window_end": time(0), "calls_per_second": 50.0}
+    return Workspace.objects.create(
+        name=f"Space {index}", slug=f"space-{index}", webhook_secret="s", **{**always, **fields}
+    )
+
+
+def agent(space: Workspace, **fields: Any) -> Agent:
+    index = next(_serial)
+    profile = VoiceProfile.objects.create(workspace=space, name=f"Voice {index}", max_duration_s=600)
+    made = Agent.objects.create(
+        workspace=space, name="Ava", slug=f"ava-{index}", profile=profile, **fields
+    )
+    made.current_version = AgentVersion.objects.create(
+        agent=made, number=1, system_prompt="You are Ava.", objective="Qualify"
+    )
+    made.save()
+    return made
+
+
+def number(space: Workspace, who: Agent | None, e164: str = NUMBER, **fields: Any) -> PhoneNumber:
+    return PhoneNumber.objects.create(workspace=space, e164=e164, agent=who, **fields)
+
+
+def leads(space: Workspace, count: int) -> list[Lead]:
+    return Lead.objects.bulk_create(
+        Lead(workspace=space, first_name=f"Lead {index}", phone=f"+1415556{index:04}")
+        for index in range(count)
+    )
+
+
+def outbound_call(space: Workspace, *, status: CallStatus = CallStatus.QUEUED, **fields: Any) -> Call:
+    who = agent(space)
+    own = space.numbers.first() or number(space, who, f"+1415555{next(_serial):04}")
+    placed = {} if status == CallStatus.QUEUED else {"placed_at": timezone.now()}
+    return Call.objects.create(
+        workspace=space,
+        direction=Direction.OUTBOUND,
+        status=status,
+        from_number=own.e164,
+        number=own,
+        agent_version=who.current_version,
+        **{"to_number": "+14155560001", **placed, **fields},
+    )
+
+
+def finalize(call: Call, outcome: Outcome) -> None:
+    """What post-call does, as far as the dialer sees it."""
+    assert calls.move(call.pk, CallStatus.FINALIZING)
+    assert calls.move(call.pk, CallStatus.FINALIZED, outcome=outcome, finalized_at=timezone.now())
+
+
+def over(call: Call, reason: EndReason, outcome: Outcome) -> None:
+    assert calls.end(call.pk, reason)
+    finalize(call, outcome)
+
+
+def knock(client: Client, path: str, fields: Mapping[str, str], *, token: str = "") -> HttpResponse:
+    """A request as Twilio would send it to our public address."""
+    signed = signature.sign(
+        settings.PUBLIC_BASE_URL + path, dict(fields), token=token or settings.TWILIO_AUTH_TOKEN
+    )
+    return client.post(path, dict(fields), headers={"X-Twilio-Signature": signed})  # type: ignore[return-value]
+
+
+def together(*jobs: Callable[[], Any]) -> list[Any]:
+    """Run jobs at the same instant, each on its own database connection; results or exceptions, in order."""
+    barrier = threading.Barrier(len(jobs))
+    results: list[Any] = [None] * len(jobs)
+
+    def work(index: int, job: Callable[[], Any]) -> None:
+        try:
+            barrier.wait(10)
+            results[index] = job()
+        except Exception as exc:
+            results[index] = exc
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work, args=pair) for pair in enumerate(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results

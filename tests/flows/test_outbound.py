@@ -1,0 +1,66 @@
+"""We call people."""
+
+from tests.flows.world import V, World
+
+
+def test_a_batch_of_three_ends_as_the_three_people_made_it(world: World) -> None:
+    phones = ["+14155550102", "+14155550103", "+14155550104"]
+    leads = [world.lead(phone)["id"] for phone in phones]
+    batch = world.batch(leads)
+    done = world.completed(batch["id"])
+    assert done["status"] == "completed"
+    outcomes = {call["lead_id"]: call["outcome"] for call in world.calls(batch_id=batch["id"])}
+    assert [outcomes[lead] for lead in leads] == ["qualified", "no-answer", "opted-out"]
+    assert [world.dials_to(phone) for phone in phones] == [1, 1, 1]
+    results = world.api.get(f"{V}/batches/{batch['id']}/results")["items"]
+    assert {entry["lead_id"] for entry in results} == set(leads)
+    refused = world.lead("+14155550104")
+    assert refused["opted_out_at"]
+
+
+def test_somebody_who_said_stop_is_not_dialed_again(world: World) -> None:
+    lead = world.lead("+14155550104")["id"]
+    before = world.dials_to("+14155550104")
+    batch = world.batch([lead])
+    assert [entry["code"] for entry in batch["rejected"]] == ["opted_out"]
+    assert world.dials_to("+14155550104") == before
+
+
+def test_an_answering_machine_is_recognized(world: World) -> None:
+    number = "+14155550107"
+    world.carrier("POST", "scenarios", {"scenario": {**_machine(number)}})
+    batch = world.batch([world.new_lead(number)])
+    world.completed(batch["id"])
+    call = world.calls(batch_id=batch["id"])[0]
+    assert call["outcome"] == "voicemail"
+
+
+def test_an_answer_that_is_lost_does_not_dial_twice(world: World) -> None:
+    number = "+14155550108"
+    world.carrier("POST", "scenarios", {"scenario": _busy(number)})
+    world.carrier("POST", "faults", {"post_500_after": 1.0})
+    try:
+        batch = world.batch([world.new_lead(number)])
+        world.completed(batch["id"])
+    finally:
+        world.carrier("POST", "faults", {})
+    assert world.dials_to(number) == 1
+    assert world.calls(batch_id=batch["id"])[0]["outcome"] == "busy"
+
+
+def _machine(number: str) -> dict[str, object]:
+    return {
+        "name": "machine",
+        "call": {"direction": "outbound", "to": number, "answer": "machine", "ring_s": 1},
+        "script": [
+            {"caller": "You have reached the voicemail of nobody. Please leave a message after the beep."}
+        ],
+    }
+
+
+def _busy(number: str) -> dict[str, object]:
+    return {
+        "name": "busy",
+        "call": {"direction": "outbound", "to": number, "answer": "busy", "ring_s": 1},
+        "script": [],
+    }

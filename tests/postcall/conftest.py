@@ -1,0 +1,37 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from tenex.lib import failpoint
+from tests.postcall.responses_server import ResponsesServer, opinion, serving
+
+
+@pytest.fixture
+def judge(settings: Settings) -> Iterator[ResponsesServer]:
+    """A verdict model that finds everybody qualified; tests give it another `answer`."""
+    with serving(lambda case, _: opinion(case)) as server:
+        settings.OPENAI_BASE_URL = server.base_url
+        settings.OPENAI_API_KEY = "sk-test"
+        settings.VERDICT_TIMEOUT_S = 5.0
+        yield server
+
+
+@pytest.fixture
+def media(settings: Settings, tmp_path: Path) -> Path:
+    """An empty storage."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": str(tmp_path)},
+        },
+    }
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _disarm() -> Iterator[None]:
+    yield
+    failpoint.arm("")

@@ -1,0 +1,184 @@
+"""Recordings: callbacks in any order, a carrier that is not ready, storage, one announcement."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+from django.utils import timezone
+
+from tenex.events.models import Event
+from tenex.lib import failpoint
+from tests import rows
+from tests.postcall.test_pure import riff
+from voice.models import Call, Recording, RecordingStatus
+from voice.postcall import recording
+from voice.services.recordings import note_callback
+from voice.telephony.errors import CarrierAmbiguous, CarrierGone, CarrierRejected, CarrierThrottled
+
+pytestmark = pytest.mark.django_db
+
+WAV = riff()
+URL = "https://api.twilio.com/2010-04-01/Accounts/AC1/Recordings/RE1"
+
+
+def note(call: Call, status: str = "completed", **fields: Any) -> Recording:
+    row = note_callback(call.pk, **{"provider_sid": "RE1", "source_url": URL, "status": status, **fields})
+    assert row
+    return row
+
+
+def giving(data: bytes) -> Callable[[str, BinaryIO], int]:
+    def get(url: str, file: BinaryIO) -> int:
+        assert url == URL
+        file.write(data)
+        return len(data)
+
+    return get
+
+
+def failing(exc: Exception) -> Callable[[str, BinaryIO], int]:
+    def get(url: str, file: BinaryIO) -> int:
+        raise exc
+
+    return get
+
+
+def due_now(row: Recording) -> None:
+    Recording.objects.filter(pk=row.pk).update(next_at=timezone.now())
+
+
+@pytest.fixture
+def call() -> Call:
+    return rows.call(rows.workspace(recording_retention_days=7))
+
+
+def test_stored_and_announced_once(call: Call, media: Path) -> None:
+    row = note(call, duration_s=1, channels=2)
+    note(call)
+    assert recording.fetch(row.pk, get=giving(WAV))
+    assert not recording.fetch(row.pk, get=giving(WAV))
+    row.refresh_from_db()
+    assert row.status == RecordingStatus.STORED
+    assert row.file == f"recordings/{call.workspace_id}/{call.pk}/RE1.wav"
+    assert (media / row.file).read_bytes() == WAV
+    assert (row.channels, row.duration_ms, row.size_bytes) == (2, 1000, len(WAV))
+    assert row.sha256 == hashlib.sha256(WAV).hexdigest()
+    [event] = Event.objects.filter(type="recording.available")
+    assert event.data["call_id"] == str(call.pk)
+    assert event.data["recording_url"].endswith(f"/api/v1/voice/calls/{call.pk}/recording")
+
+
+@pytest.mark.parametrize(
+    "order", [("in-progress", "completed"), ("completed", "in-progress"), ("completed", "completed")]
+)
+def test_callbacks_in_any_order(call: Call, order: tuple[str, str]) -> None:
+    for status in order:
+        row = note(call, status)
+    row.refresh_from_db()
+    assert row.status == RecordingStatus.PENDING
+    assert recording.due() == [row.pk]
+
+
+def test_in_progress_alone_is_not_fetched(call: Call) -> None:
+    row = note(call, "in-progress")
+    assert recording.due() == []
+    assert not recording.fetch(row.pk, get=failing(AssertionError("asked too early")))
+
+
+def test_absent_is_the_end_of_it(call: Call) -> None:
+    note(call, "absent")
+    row = note(call, "completed")
+    assert (row.status, recording.due()) == (RecordingStatus.ABSENT, [])
+
+
+def test_callbacks_for_nothing_of_ours(call: Call) -> None:
+    other = rows.call(call.workspace, agent=call.agent_version)
+    note(call)
+    assert note_callback(other.pk, provider_sid="RE1", source_url=URL, status="completed") is None
+    assert note_callback(call.pk, provider_sid="", source_url=URL, status="completed") is None
+    assert note_callback(call.workspace_id, provider_sid="RE2", source_url=URL, status="completed") is None
+    assert Recording.objects.count() == 1
+
+
+def test_a_404_at_first_is_patience(call: Call, media: Path) -> None:
+    row = note(call)
+    for expected in range(1, 4):
+        assert not recording.fetch(row.pk, get=failing(CarrierGone("404", http_status=404)))
+        row.refresh_from_db()
+        assert (row.status, row.attempts) == (RecordingStatus.PENDING, expected)
+        assert row.next_at
+        assert timedelta() < row.next_at - timezone.now() < timedelta(seconds=5)
+        assert not recording.fetch(row.pk, get=giving(WAV)), "not before its time"
+        due_now(row)
+    assert recording.fetch(row.pk, get=giving(WAV))
+
+
+def test_patience_ends(call: Call) -> None:
+    row = note(call)
+    for _ in range(recording.MAX_TRIES):
+        due_now(row)
+        recording.fetch(row.pk, get=failing(CarrierGone("404", http_status=404)))
+    row.refresh_from_db()
+    assert (row.status, row.next_at) == (RecordingStatus.FAILED, None)
+
+
+@pytest.mark.parametrize(
+    ("get", "status"),
+    [
+        (failing(CarrierRejected("403", http_status=403)), "failed"),
+        (failing(CarrierThrottled("429", http_status=429)), "pending"),
+        (failing(CarrierAmbiguous("502", http_status=502)), "pending"),
+        (failing(OSError("disk full")), "pending"),
+        (giving(b"<html>not yet</html>"), "pending"),
+        (giving(b""), "pending"),
+    ],
+)
+def test_what_is_tried_again(call: Call, media: Path, get: recording.Fetch, status: str) -> None:
+    row = note(call)
+    assert not recording.fetch(row.pk, get=get)
+    row.refresh_from_db()
+    assert row.status == status
+    assert not list(media.rglob("*.wav"))
+
+
+def test_dying_after_the_upload_leaves_one_file(call: Call, media: Path) -> None:
+    row = note(call)
+    failpoint.arm("recording.stored:raise")
+    with pytest.raises(failpoint.FailpointReached):
+        recording.fetch(row.pk, get=giving(WAV))
+    failpoint.arm("")
+    assert not Event.objects.filter(type="recording.available").exists()
+    due_now(row)
+    assert recording.fetch(row.pk, get=giving(WAV))
+    assert len(list(media.rglob("*.wav"))) == 1
+
+
+def test_deleted_while_it_is_fetched(call: Call, media: Path) -> None:
+    row = note(call)
+
+    def get(url: str, file: BinaryIO) -> int:
+        Recording.objects.filter(pk=row.pk).update(status=RecordingStatus.DELETED)
+        return giving(WAV)(url, file)
+
+    assert not recording.fetch(row.pk, get=get)
+    assert not list(media.rglob("*.wav"))
+
+
+def test_retention_counts_from_the_end_of_the_call(call: Call, media: Path) -> None:
+    rows.end(call, ago_s=3600)
+    row = note(call)
+    recording.fetch(row.pk, get=giving(WAV))
+    row.refresh_from_db()
+    assert row.purge_after
+    assert abs(row.purge_after - timezone.now() - timedelta(days=7, hours=-1)) < timedelta(minutes=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fetchers_at_once(call: Call, media: Path) -> None:
+    row = note(call)
+    results = rows.together(*[lambda: recording.fetch(row.pk, get=giving(WAV))] * 5)
+    assert sorted(results) == [False] * 4 + [True]
+    assert Event.objects.filter(type="recording.available").count() == 1

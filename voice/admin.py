@@ -1,0 +1,267 @@
+"""Agents, calls and batches in the admin.
+
+What the state machine owns is shown and not edited: calls, attempts, verdicts and evidence are read-only.
+"""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from tenex.adminsite import Evidence, EvidenceInline, FormBase, Page, in_words
+from voice.models import (
+    Agent,
+    AgentVersion,
+    Batch,
+    Call,
+    CallEvent,
+    DialAttempt,
+    PhoneNumber,
+    Recipient,
+    Recording,
+    ToolCall,
+    Turn,
+    Verdict,
+    VoiceProfile,
+    VoiceSession,
+)
+from voice.services import agents
+
+
+@admin.register(VoiceProfile)
+class VoiceProfileAdmin(Page):
+    list_display = ("name", "workspace", "voice", "model", "language", "speed", "turn_detection")
+    list_filter = ("workspace", "turn_detection")
+    search_fields = ("name",)
+    fieldsets = (
+        (None, {"fields": ("workspace", "name", "voice", "model", "speed", "language", "greeting")}),
+        (
+            "Taking turns",
+            {
+                "fields": (
+                    "turn_detection",
+                    "vad_threshold",
+                    "prefix_padding_ms",
+                    "silence_duration_ms",
+                    "eagerness",
+                    "noise_reduction",
+                ),
+                "description": "A shorter silence answers faster and interrupts slow speakers more often.",
+            },
+        ),
+        ("Limits", {"fields": ("silence_reprompt_s", "max_duration_s", "keywords")}),
+    )
+
+
+class AgentForm(FormBase):
+    """The agent together with the text of its current version: saving a change makes a new version."""
+
+    system_prompt = forms.CharField(
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 24}),
+        help_text="May use {{lead.first_name}}, {{lead.last_name}}, {{lead.company}}, {{lead.title}}, {{objective}}.",
+    )
+    objective = forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), required=False)
+    criteria = forms.JSONField(
+        required=False,
+        initial=list,
+        help_text='[{"name": "budget", "description": "what would count as met"}]',
+    )
+    tools = forms.JSONField(
+        required=False, initial=list, help_text="Names of the tools that the agent may use."
+    )
+    note = forms.CharField(
+        required=False, max_length=300, help_text="Why this change? Kept with the version."
+    )
+
+    class Meta:
+        model = Agent
+        fields = ("workspace", "name", "slug", "profile", "calendar", "archived_at")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        version = self.instance.current_version if self.instance.pk else None
+        if version is not None:
+            for name in agents.VERSIONED:
+                self.fields[name].initial = getattr(version, name)
+
+
+class VersionInline(EvidenceInline):
+    model = AgentVersion
+    fields = ("number", "created_at", "created_by", "note", "objective", "tools")
+    readonly_fields = fields
+    show_change_link = True
+
+
+@admin.register(Agent)
+class AgentAdmin(Page):
+    form = AgentForm
+    list_display = ("name", "workspace", "profile", "calendar", "version")
+    list_filter = ("workspace",)
+    search_fields = ("name", "slug")
+    list_select_related = ("workspace", "profile", "calendar", "current_version")
+    prepopulated_fields = {"slug": ("name",)}
+    inlines = (VersionInline,)
+    fieldsets = (
+        (None, {"fields": ("workspace", "name", "slug", "profile", "calendar")}),
+        ("What it says and does", {"fields": ("system_prompt", "objective", "criteria", "tools", "note")}),
+    )
+
+    @admin.display(description="version", ordering="current_version__number")
+    def version(self, agent: Agent) -> str:
+        return f"v{agent.current_version.number}" if agent.current_version else "none"
+
+    def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        versioned = {name: form.cleaned_data[name] for name in (*agents.VERSIONED, "note")}
+        agents.update(obj, versioned, f"user:{request.user}")
+
+
+@admin.register(AgentVersion)
+class AgentVersionAdmin(Evidence):
+    list_display = ("agent", "number", "created_at", "created_by", "note")
+    list_filter = ("agent",)
+    search_fields = ("agent__name", "note", "system_prompt")
+    list_select_related = ("agent",)
+
+
+@admin.register(PhoneNumber)
+class PhoneNumberAdmin(Page):
+    list_display = ("e164", "label", "workspace", "agent", "fallback_number", "released_at")
+    list_filter = ("workspace", "agent")
+    search_fields = ("e164", "label")
+    list_select_related = ("workspace", "agent")
+
+
+class TurnInline(EvidenceInline):
+    model = Turn
+    fields = ("start_ms", "speaker", "said", "interrupted", "status")
+    readonly_fields = fields
+    verbose_name_plural = "transcript"
+
+    @admin.display(description="said")
+    def said(self, turn: Turn) -> SafeString:
+        if turn.interrupted and turn.text.startswith(turn.heard_text):
+            return format_html("{} <s>{}</s>", turn.heard_text, turn.text[len(turn.heard_text) :])
+        return format_html("{}", turn.text)
+
+
+class ToolCallInline(EvidenceInline):
+    model = ToolCall
+    fields = ("at_ms", "name", "arguments", "output", "status", "duration_ms")
+    readonly_fields = fields
+
+
+class SessionInline(EvidenceInline):
+    model = VoiceSession
+    fields = ("number", "model", "status", "opened_at", "closed_at", "close_reason", "usage")
+    readonly_fields = fields
+
+
+class AttemptInline(EvidenceInline):
+    model = DialAttempt
+    fields = ("number", "state", "posted_at", "resolved_at", "http_status", "error_code", "provider_sid")
+    readonly_fields = fields
+
+
+class RecordingInline(EvidenceInline):
+    model = Recording
+    fields = ("provider_sid", "status", "duration_ms", "channels", "size_bytes", "sha256", "purge_after")
+    readonly_fields = fields
+
+
+class JournalInline(EvidenceInline):
+    model = CallEvent
+    fields = ("seq", "at_ms", "type", "data")
+    readonly_fields = fields
+    verbose_name_plural = "journal"
+
+
+@admin.register(Call)
+class CallAdmin(Evidence):
+    list_display = (
+        "created_at",
+        "direction",
+        "other_party",
+        "lead",
+        "status",
+        "outcome",
+        "end_reason",
+        "seconds",
+    )
+    list_filter = ("status", "outcome", "direction", "end_reason", "workspace")
+    search_fields = ("id", "provider_sid", "from_number", "to_number", "lead__last_name", "lead__first_name")
+    date_hierarchy = "created_at"
+    list_select_related = ("lead",)
+    inlines = (TurnInline, ToolCallInline, SessionInline, AttemptInline, RecordingInline, JournalInline)
+
+    @admin.display(description="other party")
+    def other_party(self, call: Call) -> str:
+        return call.remote_number
+
+    @admin.display(description="seconds", ordering="duration_ms")
+    def seconds(self, call: Call) -> str:
+        return "" if call.duration_ms is None else f"{call.duration_ms / 1000:.0f}"
+
+
+@admin.register(Verdict)
+class VerdictAdmin(Evidence):
+    list_display = ("created_at", "call", "qualification", "confidence", "summary", "needs_review", "model")
+    list_filter = ("qualification", "needs_review", "workspace")
+    search_fields = ("call__id", "summary")
+    date_hierarchy = "created_at"
+    list_select_related = ("call",)
+    fields = (
+        "call",
+        "qualification",
+        "confidence",
+        "summary",
+        "undetermined_because",
+        "needs_review",
+        "model",
+        "evidence",
+    )
+    readonly_fields = ("evidence",)
+
+    @admin.display(description="criteria, meeting, follow-up")
+    def evidence(self, verdict: Verdict) -> SafeString:
+        return in_words(
+            {
+                "reasons": verdict.reasons,
+                "criteria": verdict.criteria,
+                "meeting": verdict.meeting,
+                "follow_up": verdict.follow_up,
+            }
+        )
+
+
+class RecipientInline(EvidenceInline):
+    model = Recipient
+    fields = (
+        "position",
+        "lead",
+        "status",
+        "calls_made",
+        "next_at",
+        "outcome",
+        "refusal_code",
+        "refusal_detail",
+    )
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Recipient]:
+        return super().get_queryset(request).select_related("lead")
+
+
+@admin.register(Batch)
+class BatchAdmin(Evidence):
+    list_display = ("created_at", "name", "status", "agent", "number", "concurrency", "completed_at")
+    list_filter = ("status", "workspace", "agent")
+    search_fields = ("name", "objective", "client_reference")
+    date_hierarchy = "created_at"
+    list_select_related = ("agent", "number")
+    inlines = (RecipientInline,)

@@ -1,0 +1,1 @@
+"""What happens after the last word: transcript closed, verdict, recording, write-back, one final event."""

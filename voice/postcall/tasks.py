@@ -1,0 +1,31 @@
+"""Celery doors of post-call. They carry an id, may run any number of times, and hold no rule."""
+
+import uuid
+from typing import Any
+
+from celery import shared_task
+
+from voice.postcall import pipeline
+from voice.postcall import recording as recordings
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    "voice.postcall.sweep": {"task": "voice.postcall.sweep", "schedule": 5.0},
+}
+"""Seconds; divided by TIME_SCALE where it is merged."""
+
+
+@shared_task(name="voice.postcall.finalize")
+def finalize(call_id: str) -> None:
+    pipeline.finalize(uuid.UUID(call_id))
+
+
+@shared_task(name="voice.postcall.recording")
+def recording(recording_id: str) -> None:
+    recordings.fetch(uuid.UUID(recording_id))
+
+
+@shared_task(name="voice.postcall.sweep")
+def sweep() -> None:
+    """Whatever a lost wake-up left behind."""
+    pipeline.sweep()
+    recordings.wake_due()

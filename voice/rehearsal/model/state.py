@@ -1,0 +1,38 @@
+"""What the server remembers: sessions with their truth, and the faults that wait."""
+
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from tenex.lib.clock import Clock
+from voice.rehearsal.model.faults import Faults
+from voice.rehearsal.model.mind import Minds
+from voice.rehearsal.model.options import Options
+from voice.rehearsal.model.session import RealtimeSession
+from voice.rehearsal.model.steps import Voice
+
+_KEPT_SESSIONS = 1000
+
+
+@dataclass(slots=True)
+class OfflineModel:
+    """`sessions` holds open and past ones, newest last."""
+
+    minds: Minds
+    voice: Voice
+    clock: Clock
+    options: Options
+    faults: Faults = field(default_factory=Faults)
+    sessions: dict[str, RealtimeSession] = field(default_factory=dict)
+
+    def remember(self, session: RealtimeSession) -> None:
+        self.sessions[session.id] = session
+        while len(self.sessions) > _KEPT_SESSIONS:
+            del self.sessions[next(iter(self.sessions))]
+
+    @property
+    def open_sessions(self) -> list[RealtimeSession]:
+        return [session for session in self.sessions.values() if session.truth.open]
+
+
+MODEL = web.AppKey("offline_model", OfflineModel)

@@ -1,0 +1,1 @@
+"""Packaged scenarios, one YAML file each."""

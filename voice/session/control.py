@@ -1,0 +1,89 @@
+"""What operators and this process itself ask of a live call."""
+
+from voice.session import commands as cmd
+from voice.session import ending, texts, tooling
+from voice.session.events import (
+    Drain,
+    OperatorHangUp,
+    OperatorSay,
+    OperatorTransfer,
+    OperatorWhisper,
+    TransferFailed,
+)
+from voice.session.phases import Phase
+from voice.session.reasons import EndReason
+from voice.session.responses import Intent
+from voice.session.state import Live
+from voice.session.timers import Timer
+
+
+def on_say(live: Live, event: OperatorSay, now: float) -> None:
+    live.ask(Intent("say", instructions=texts.say(event.text), tool_choice="none"))
+
+
+def on_whisper(live: Live, event: OperatorWhisper, now: float) -> None:
+    live.insert(texts.whisper(event.text))
+    live.ask(Intent("whisper"))
+
+
+def on_hang_up(live: Live, event: OperatorHangUp, now: float) -> None:
+    ending.hang_up(live, _reason(event.reason), now)
+
+
+def _reason(text: str) -> EndReason:
+    try:
+        return EndReason(text)
+    except ValueError:
+        return EndReason.OPERATOR_HANGUP
+
+
+def on_hang_up_before_start(live: Live, event: OperatorHangUp, now: float) -> None:
+    live.end_reason = _reason(event.reason)
+    live.out.append(cmd.HangUp(live.end_reason.value))
+    ending.finish(live)
+
+
+def on_transfer(live: Live, event: OperatorTransfer, now: float) -> None:
+    ending.begin_closing(
+        live,
+        now,
+        kind="transfer",
+        reason=EndReason.TRANSFERRED,
+        target=event.target,
+        farewell=Intent("goodbye", text=texts.OPERATOR_TRANSFER, tool_choice="none"),
+    )
+
+
+def on_transfer_failed(live: Live, event: TransferFailed, now: float) -> None:
+    """The carrier refused: the call is still with us, if there is a model to talk to."""
+    if live.end_reason is not EndReason.TRANSFERRED:
+        live.count("unexpected_TransferFailed")
+        return
+    live.journal("call.transfer_failed", code=event.code[:40])
+    if not live.link.ready:
+        live.end_reason = EndReason.MODEL_UNAVAILABLE
+        live.out.append(cmd.HangUp(live.end_reason.value))
+        return
+    live.end_reason = None
+    live.move(Phase.TALKING)
+    limits = live.limits
+    live.timers.clear()
+    live.timers.set(Timer.MAX_DURATION, live.started_at + limits.max_duration_s)
+    live.timers.set(Timer.MEDIA, live.last_media_at + limits.no_media_s)
+    live.timers.set(Timer.ROTATE, max(now, live.link.rotate_at))
+    live.timers.set(Timer.WRAP_UP, max(now, live.started_at + limits.max_duration_s - limits.wrap_up_s))
+    tooling.arm(live, now)
+    live.attention_at = now
+    live.timers.set(Timer.SILENCE, now + limits.silence_reprompt_s)
+    live.insert(texts.TRANSFER_FAILED)
+    live.ask(Intent("whisper"))
+
+
+def on_drain(live: Live, event: Drain, now: float) -> None:
+    """A call that is ending anyway ends here; any other is handed over."""
+    if live.phase is Phase.CLOSING and live.closing is not None and live.closing.kind == "hangup":
+        ending.hang_up(live, live.closing.reason, now)
+    elif live.phase is Phase.FAILING:
+        ending.hang_up(live, EndReason.MODEL_UNAVAILABLE, now)
+    elif live.phase is not Phase.HANGING_UP:
+        ending.drain(live, now)

@@ -1,0 +1,175 @@
+"""Tool calls: run, answer, filler, and what a tool may do to the call itself (rules 5 and 6)."""
+
+from voice.session import commands as cmd
+from voice.session import ending, speech, texts
+from voice.session.events import ToolCalled, ToolFinished
+from voice.session.phases import Phase
+from voice.session.reasons import EndReason
+from voice.session.responses import Intent
+from voice.session.state import Live
+from voice.session.timers import Timer
+from voice.session.tools import GRACE_S, Run, clip_output, error_output
+
+KEY_OPT_OUT = "note_opt_out"
+KEY_PREFIX = "key9"
+"""`call_id` of the opt-out that a key press asks for: no model made that call."""
+
+
+def on_called(live: Live, event: ToolCalled, now: float) -> None:
+    """A completed call of the model: it runs even if the caller interrupted meanwhile."""
+    over = live.responses.active != event.response_id
+    group = event.response_id or "none"
+    speech.paid(live)
+    verdict = live.tools.admit(event.call_id)
+    if verdict in {"repeated", "flood"}:
+        live.count(f"tool_{verdict}")
+        return
+    if verdict == "refuse":
+        live.count("tool_refused")
+        live.tools.note_answered(group, response_over=over)
+        output = error_output("too_many_calls", "No more tool calls in this phone call.")
+        live.out.append(cmd.SendToolOutput(event.call_id, output, live.event_id("out")))
+        group_answered(live, now)
+        return
+    run = Run(event.call_id, event.name, now, _deadline(live, now), live.link.current, group)
+    _start(live, run, event.arguments, now, response_over=over)
+
+
+def _deadline(live: Live, now: float) -> float:
+    return now + live.limits.tool_deadline_s + GRACE_S
+
+
+def _start(live: Live, run: Run, arguments: str, now: float, *, response_over: bool) -> None:
+    live.tools.start(run, response_over=response_over)
+    live.out.append(cmd.RunTool(run.call_id, run.name, arguments, live.limits.tool_deadline_s))
+    arm(live, now)
+
+
+def arm(live: Live, now: float) -> None:
+    """One timer serves all runs: their deadlines, and the filler for the oldest."""
+    at = live.tools.next_deadline()
+    filler = filler_at(live, now)
+    if filler is not None and (at is None or filler < at):
+        at = filler
+    if at is None:
+        live.timers.cancel(Timer.TOOLS)
+    else:
+        live.timers.set(Timer.TOOLS, max(at, now))
+
+
+def filler_at(live: Live, now: float) -> float | None:
+    """When to say "one moment": so long after the oldest run began and after the agent fell silent."""
+    waiting = [run.started_at for run in live.tools.running.values() if run.group and not run.filler]
+    if not waiting or not live.link.ready:
+        return None
+    return max(min(waiting), min(live.playback.ends_at(), now + 60.0)) + live.limits.tool_filler_s
+
+
+def on_timer(live: Live, now: float) -> None:
+    for run in live.tools.expired(now):
+        live.count("tool_timeout")
+        output = error_output("timeout", "The tool did not answer in time. Tell the caller and go on.")
+        _end_run(live, run, output, ok=False, now=now)
+    filler = filler_at(live, now)
+    if filler is not None and now >= filler:
+        for run in live.tools.running.values():
+            run.filler = True
+        if live.phase is Phase.TALKING and not live.caller_speaking and not live.playback.busy:
+            live.play_clip("one_moment", now)
+    group_answered(live, now)
+    arm(live, now)
+
+
+def on_finished(live: Live, event: ToolFinished, now: float) -> None:
+    run = live.tools.running.get(event.call_id)
+    if run is None:
+        live.count("tool_late")
+        live.journal("tool.late", call_id=event.call_id)
+        if event.effect == "opt_out" and event.ok:  # a recorded wish counts, however late we hear of it
+            note_opt_out(live)
+        return
+    _end_run(live, run, event.output, ok=event.ok, now=now)
+    live.attention_at = now
+    if live.phase in {Phase.TALKING, Phase.CLOSING, Phase.OPENING}:
+        _effect(live, run, event, now)
+    elif event.effect == "opt_out":
+        note_opt_out(live)
+    group_answered(live, now)
+    arm(live, now)
+
+
+def _end_run(live: Live, run: Run, output: str, *, ok: bool, now: float) -> None:
+    """Answer the model, once: in its own session as an output, in a later one as a fact."""
+    live.tools.finish(run.call_id)
+    if not run.group:
+        return
+    output = clip_output(output, live.limits.tool_output_bytes)
+    if live.link.ready and run.attempt == live.link.current:
+        live.out.append(cmd.SendToolOutput(run.call_id, output, live.event_id("out")))
+    elif live.phase in {Phase.TALKING, Phase.CLOSING}:
+        live.insert(texts.late_result(run.name, output))
+        live.ask(Intent("tool"))
+
+
+def group_answered(live: Live, now: float) -> None:
+    """All calls of a response are answered and it is over: one `response.create` for all of them."""
+    if live.tools.take_answered() and live.phase in {Phase.TALKING, Phase.CLOSING}:
+        live.ask(Intent("tool", asked_at=now))
+
+
+# --- effects on the call --------------------------------------------------------------------------
+
+
+def _effect(live: Live, run: Run, event: ToolFinished, now: float) -> None:
+    if not run.group:  # a key press: what it asks for has happened already
+        return
+    match event.effect:
+        case "none":
+            return
+        case "opt_out":
+            note_opt_out(live)
+            ending.begin_closing(
+                live,
+                now,
+                kind="hangup",
+                reason=EndReason.OPTED_OUT,
+                cancelable=False,
+                confirmations=1,
+                clip="opted_out",
+            )
+        case "transfer":
+            ending.begin_closing(
+                live, now, kind="transfer", reason=EndReason.TRANSFERRED, target=event.effect_data
+            )
+        case "end_call":
+            ending.begin_closing(live, now, kind="hangup", reason=EndReason.AGENT_HANGUP)
+            if live.closing is not None and live.closing.cancelable and live.last_speech_at > run.started_at:
+                # the caller spoke after the model had decided: they are answered first
+                ending.cancel_closing(live)
+
+
+def note_opt_out(live: Live) -> None:
+    if not live.opted_out:
+        live.opted_out = True
+        live.journal("call.opt_out")
+
+
+def opt_out_by_key(live: Live, now: float) -> None:
+    """The key press is final and needs no model: it is recorded, our own line confirms it, the call ends."""
+    if live.opted_out:
+        return
+    speech.interrupt(live, now, "key", cancel=True)
+    note_opt_out(live)
+    run = Run(f"{KEY_PREFIX}-1", KEY_OPT_OUT, now, _deadline(live, now), live.link.current, group="")
+    _start(live, run, "{}", now, response_over=True)
+    if live.phase is Phase.CLOSING and live.closing is not None:
+        live.closing.cancelable, live.closing.confirmations = False, 0
+        live.closing.kind, live.closing.reason = "hangup", EndReason.OPTED_OUT
+        live.closing.clip = "opted_out"
+    else:
+        ending.begin_closing(
+            live, now, kind="hangup", reason=EndReason.OPTED_OUT, cancelable=False, clip="opted_out"
+        )
+    if live.closing is not None and live.closing.stage == "response":
+        live.responses.forget("tool", "greeting", "answer", "dtmf", "goodbye")
+        ending.close_with_clip(live, now)
