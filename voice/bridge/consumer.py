@@ -168,7 +168,7 @@ class _LiveCall:
         context = self._context
         log.info("live call begins", **self._fields(), resumed=context.resumed)
         phone = Phone(self._send, context.stream_sid, self._on_broken)
-        writer = CallWriter(context, self._clock, self._on_lost_call)
+        writer = CallWriter(context, self._on_lost_call)
         reason = "media-lost"
         try:
             self._runner = await assembly.build(

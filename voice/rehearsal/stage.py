@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from voice.rehearsal.scenario import AgentAction, AgentStep, CallerStep, Json, Scenario, UseTool
+from voice.rehearsal.scenario import AgentAction, AgentStep, CallerStep, Json, Scenario, UseTool, fill_text
 
 
 @dataclass(slots=True, eq=False)
@@ -99,6 +99,10 @@ class AgentCursor:
             tools[name] = output
         self.open_tool = None
         self._call.touch()
+
+    def fill(self, text: str) -> str:
+        """A line with its holes filled from the tool outputs so far."""
+        return fill_text(text, self.context)
 
     def begin_response(self) -> None:
         self.responding += 1
@@ -203,6 +207,10 @@ class Stage:
         call = StageCall(call_id or f"local-{next(self._numbers)}", remote, local, direction, scenario)
         self._calls[call.id] = call
         return call
+
+    def join(self, call: StageCall) -> None:
+        """Like `enter`, with a call that was prepared before."""
+        self._calls[call.id] = call
 
     def leave(self, call: StageCall) -> None:
         call.over = True
