@@ -5,7 +5,7 @@ sends it; *what* was said it takes from here. Nothing here carries sound.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -40,6 +40,8 @@ class AgentCursor:
         self.context: dict[str, Json] = {"last": None, "tools": {}}
         """What templates see; see `scenario.fill`."""
         self.tools_used: list[tuple[str, dict[str, Json]]] = []
+        self.tool_at_ms: dict[str, int] = {}
+        """First call of each tool, in ms since the answer."""
         self.said: list[str] = []
         self.fault_done = False
 
@@ -88,6 +90,7 @@ class AgentCursor:
 
     def tool_called(self, name: str, args: dict[str, Json]) -> None:
         self.tools_used.append((name, args))
+        self.tool_at_ms.setdefault(name, self._call.now_ms())
         self.open_tool = name
         self._call.touch()
 
@@ -149,6 +152,8 @@ class StageCall:
     spoken: list[SpokenLine] = field(default_factory=list)
     caller_at: int = -1
     """Index of the last caller step that was begun."""
+    now_ms: Callable[[], int] = field(default=lambda: 0)
+    """Sound time since the answer, told by the carrier."""
     claimed: bool = False
     """A model session plays the agent of this call."""
     over: bool = False

@@ -111,6 +111,7 @@ class LiveCall:
             render=lambda text: self.exchange.speech.mulaw(text, voice),
             hang_up=lambda: self.end(CallStatus.COMPLETED, by="caller"),
         )
+        stage_call.now_ms = lambda: self.line.elapsed_ms
         self.stage_call = stage_call
         await self._player.prepare()
 
@@ -183,4 +184,6 @@ class LiveCall:
     def _remember(self, stage_call: StageCall) -> None:
         self.record.caller_lines = [line.text for line in stage_call.spoken]
         self.record.tools = [name for name, _ in stage_call.agent.tools_used]
+        self.record.tool_at_ms = dict(stage_call.agent.tool_at_ms)
         self.record.agent_lines = list(stage_call.agent.said)
+        self.record.script_done = self._player is not None and self._player.finished

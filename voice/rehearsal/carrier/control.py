@@ -4,8 +4,10 @@ Not part of Twilio's API and without credentials: the carrier listens on loopbac
 """
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import yaml
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,20 +26,24 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
-class PlaceCall(_Body):
-    """An inbound call. `scenario` is a packaged name, `yaml` a whole scenario."""
+type ScenarioText = str | dict[str, Any]
+"""The name of a packaged scenario, the YAML of one, or its content as JSON."""
 
-    scenario: str = ""
-    yaml: str = ""
+
+class PlaceCall(_Body):
+    """An inbound call; the numbers are the scenario's if they are not given."""
+
+    scenario: ScenarioText
     from_: str = Field(default="", alias="from")
     to: str = ""
 
 
 class Plan(_Body):
-    """What happens on a remote number: names or YAML texts, one a call; the last one stays."""
+    """What happens on a remote number (else the scenario's `to`): one scenario a call, the last one stays."""
 
-    scenarios: list[str] = []
-    yaml: list[str] = []
+    number: str = ""
+    scenario: ScenarioText | None = None
+    scenarios: list[ScenarioText] = []
 
 
 class Ownership(_Body):
@@ -74,12 +80,13 @@ def add_routes(app: web.Application) -> None:
     router.add_get(f"{_PREFIX}/calls/{{sid}}", show_call)
     router.add_post(f"{_PREFIX}/calls/{{sid}}/hangup", hang_up)
     router.add_post(f"{_PREFIX}/calls/{{sid}}/press", press)
-    router.add_put(f"{_PREFIX}/people/{{number}}", plan_number)
-    router.add_put(f"{_PREFIX}/people", plan_default)
+    router.add_post(f"{_PREFIX}/scenarios", plan_number)
+    router.add_put(f"{_PREFIX}/scenarios/default", plan_default)
     router.add_put(f"{_PREFIX}/numbers/{{number}}", own_number)
     router.add_get(f"{_PREFIX}/numbers", list_numbers)
     router.add_get(f"{_PREFIX}/faults", show_faults)
     router.add_put(f"{_PREFIX}/faults", set_faults)
+    router.add_post(f"{_PREFIX}/faults", set_faults)
     router.add_patch(f"{_PREFIX}/faults", change_faults)
     router.add_get(f"{_PREFIX}/debugger", debugger)
     router.add_get(f"{_PREFIX}/dials", dials)
@@ -106,16 +113,15 @@ async def list_scenarios(_: web.Request) -> web.Response:
     )
 
 
-def _chosen(name: str, yaml: str) -> Scenario:
-    if bool(name) == bool(yaml):
-        raise ScenarioError("give either a scenario's name or its yaml")
-    return scenarios.load(name) if name else scenarios.parse(yaml, source="yaml")
+def _chosen(text: ScenarioText) -> Scenario:
+    if isinstance(text, dict):
+        return scenarios.parse(yaml.safe_dump(text, sort_keys=False), source="scenario")
+    return scenarios.parse(text, source="scenario") if "\n" in text else scenarios.load(Path(text).name)
 
 
 async def place_call(request: web.Request) -> web.Response:
     body = PlaceCall.model_validate(await request.json())
-    chosen = _chosen(body.scenario, body.yaml)
-    record = request.app[EXCHANGE].place_inbound(chosen, from_=body.from_, to=body.to)
+    record = request.app[EXCHANGE].place_inbound(_chosen(body.scenario), from_=body.from_, to=body.to)
     return web.json_response({"sid": record.sid, "from": record.from_, "to": record.to}, status=201)
 
 
@@ -151,6 +157,8 @@ def truth(request: web.Request, call: CallRecord) -> dict[str, Any]:
         "caller_lines": caller,
         "agent_lines": agent,
         "tools": tools,
+        "tool_at_ms": stage_call.agent.tool_at_ms if stage_call is not None else call.tool_at_ms,
+        "script_done": stage_call is None and call.script_done,
         "recordings": [
             {"sid": item.sid, "status": item.status, "duration_s": item.duration_s}
             for item in exchange.books.recordings_of(call.sid)
@@ -203,17 +211,18 @@ async def press(request: web.Request) -> web.Response:
 
 
 def _planned(body: Plan) -> list[Scenario]:
-    plan = [scenarios.load(name) for name in body.scenarios]
-    plan += [scenarios.parse(text, source="yaml") for text in body.yaml]
-    if not plan:
-        raise ScenarioError("give scenarios or yaml")
-    return plan
+    texts = body.scenarios if body.scenario is None else [body.scenario, *body.scenarios]
+    if not texts:
+        raise ScenarioError("give scenario or scenarios")
+    return [_chosen(text) for text in texts]
 
 
 async def plan_number(request: web.Request) -> web.Response:
-    plan = _planned(Plan.model_validate(await request.json()))
-    request.app[EXCHANGE].set_scenarios(request.match_info["number"], plan)
-    return web.json_response({"number": request.match_info["number"], "scenarios": [s.name for s in plan]})
+    body = Plan.model_validate(await request.json())
+    plan = _planned(body)
+    number = body.number or plan[0].call.to
+    request.app[EXCHANGE].set_scenarios(number, plan)
+    return web.json_response({"number": number, "scenarios": [s.name for s in plan]})
 
 
 async def plan_default(request: web.Request) -> web.Response:
@@ -266,5 +275,5 @@ async def debugger(request: web.Request) -> web.Response:
 
 
 async def dials(request: web.Request) -> web.Response:
-    """How often every number was really dialled."""
-    return web.json_response({"dials": dict(request.app[EXCHANGE].dials)})
+    """`{number: how often it was really dialled}`."""
+    return web.json_response(dict(request.app[EXCHANGE].dials))

@@ -81,6 +81,10 @@ class Exchange:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("rehearsal task failed", exc_info=error)
 
+    def unfinished(self, call_sid: str) -> set[asyncio.Task[None]]:
+        """What is still under way for a call that is over: recordings, callbacks."""
+        return self.recorder.unfinished(call_sid) | self.webhooks.unfinished(call_sid)
+
     def recording_url(self, recording: RecordingRecord) -> str:
         path = f"{shapes.account_path(self.options.account_sid)}/Recordings/{recording.sid}"
         return self.base_url + path

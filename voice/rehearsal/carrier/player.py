@@ -145,6 +145,7 @@ class ScriptPlayer:
             self._keys = step.dtmf
             self._doing = _Doing.PRESSING
         else:
+            self.finished = True
             self._doing = _Doing.DONE
             self._hang_up()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Recorder:
     def __init__(self, exchange: "Exchange") -> None:
         self._exchange = exchange
+        self._work: dict[asyncio.Task[None], str] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def close(self) -> None:
@@ -46,7 +47,12 @@ class Recorder:
         length_ms = len(recording.remote) // mulaw.BYTES_PER_MS
         recording.duration_s = round(length_ms / 1000)
         recording.date_updated = utc_now()
-        self._exchange.spawn(self._process(recording, length_ms))
+        task = self._exchange.spawn(self._process(recording, length_ms))
+        self._work[task] = recording.call_sid
+        task.add_done_callback(self._work.pop)
+
+    def unfinished(self, call_sid: str) -> set[asyncio.Task[None]]:
+        return {task for task, sid in self._work.items() if sid == call_sid}
 
     async def _process(self, recording: RecordingRecord, length_ms: int) -> None:
         dice = self._exchange.dice

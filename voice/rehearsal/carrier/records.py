@@ -160,6 +160,10 @@ class CallRecord:
     caller_lines: list[str] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)
     """Tools that the scenario's agent called, if the offline model played it."""
+    tool_at_ms: dict[str, int] = field(default_factory=dict)
+    """First call of each tool, since the answer."""
+    script_done: bool = False
+    """Every step of the caller was played."""
     agent_lines: list[str] = field(default_factory=list)
     callbacks: list[dict[str, str]] = field(default_factory=list)
     """Every form that was (or would have been) posted about this call, in order of origin."""

@@ -25,7 +25,7 @@ def build_app(
     rest_media.add_routes(app, prefix)
     control.add_routes(app)
     app.on_response_prepare.append(_sign_answer)
-    app.on_cleanup.append(_close)
+    app.on_shutdown.append(_close)
     return app
 
 

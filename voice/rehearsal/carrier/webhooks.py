@@ -72,7 +72,7 @@ class Webhooks:
         self._dice = dice
         self._signer = RequestValidator(options.auth_token)
         self._http: aiohttp.ClientSession | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
         self.sent = 0
 
     def http(self) -> aiohttp.ClientSession:
@@ -95,6 +95,9 @@ class Webhooks:
     def busy(self) -> bool:
         """Callbacks are still on their way."""
         return bool(self._tasks)
+
+    def unfinished(self, call_sid: str) -> set[asyncio.Task[None]]:
+        return {task for task, sid in self._tasks.items() if sid == call_sid}
 
     def sign(self, url: str, params: Mapping[str, str] | None = None) -> str:
         """`X-Twilio-Signature` for a form POST (with `params`) or a GET or websocket upgrade (without)."""
@@ -167,8 +170,8 @@ class Webhooks:
             if dice.strikes(faults.callback_late):
                 wait_s += faults.callback_late_s
             task = asyncio.get_running_loop().create_task(self._deliver(url, form, method, call_sid, wait_s))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = call_sid
+            task.add_done_callback(self._tasks.pop)
 
     async def _deliver(
         self, url: str, form: dict[str, str], method: str, call_sid: str, wait_s: float
