@@ -5,7 +5,6 @@
 
 import argparse
 import os
-from typing import Any
 
 
 def main(port: int, slow_write_ms: float) -> None:
@@ -16,7 +15,6 @@ def main(port: int, slow_write_ms: float) -> None:
 
     if slow_write_ms:
         _slow_down(slow_write_ms)
-    _lookup_only()
     listener = listen_tcp("127.0.0.1", port)
     print("ready", flush=True)
     serve(application, listener, ServeOptions(drain_timeout_s=1.0))
@@ -39,6 +37,8 @@ def _slow_down(slow_write_ms: float) -> None:
     live_store.store = store  # type: ignore[assignment,unused-ignore]
 
 
+<<<<<<< HEAD
+=======
 def _lookup_only() -> None:
     """Where the tools are not installed, a stand-in that reads a row as `lookup_lead` does."""
     try:
@@ -66,7 +66,11 @@ class _StandIn:
         Call.objects.select_related("lead").get(pk=call_id)
         return _Result()
 
+    def time_out(self, call_id: Any, tool_call_id: str) -> Any:
+        return _Result()
 
+
+>>>>>>> postcall
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)

@@ -284,7 +284,9 @@ class FakeCarrier:
                 continue
             late = self._random.random() < self.faults.callback_late
             spread_s = self._random.uniform(0, self.faults.callback_spread_s)
-            self._spawn(self._send(call.status_url, fields, self.faults.callback_late_s if late else spread_s))
+            self._spawn(
+                self._send(call.status_url, fields, self.faults.callback_late_s if late else spread_s)
+            )
 
     async def _send(self, url: str, fields: dict[str, str], delay_s: float) -> None:
         await asyncio.sleep(delay_s)
@@ -309,7 +311,8 @@ class FakeCarrier:
         rows = [
             call
             for call in self.calls.values()
-            if call.to == request.query.get("To", call.to) and call.from_ == request.query.get("From", call.from_)
+            if call.to == request.query.get("To", call.to)
+            and call.from_ == request.query.get("From", call.from_)
         ]
         return web.json_response({"calls": [_resource(call) for call in rows], "next_page_uri": None})
 

@@ -16,7 +16,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from tenex.rest import sse  # noqa: E402
-from voice.bridge import clips, threads  # noqa: E402
+from voice.bridge import assembly, threads  # noqa: E402
 from voice.bridge.consumer import MediaConsumer  # noqa: E402
 
 
@@ -26,7 +26,7 @@ async def _lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCa
         message = await receive()
         if message["type"] == "lifespan.startup":
             try:
-                clips.load()
+                await asyncio.to_thread(assembly.warm_up)
             except OSError as exc:
                 await send({"type": "lifespan.startup.failed", "message": f"spoken lines are missing: {exc}"})
                 return

@@ -73,9 +73,7 @@ def _dialled(space: Workspace | None = None) -> DialAttempt:
 
 def _paths() -> list[str]:
     some = str(uuid.uuid4())
-    return [
-        "/twilio/" + re.sub(r"<uuid:\w+>", some, str(pattern.pattern)) for pattern in urlpatterns
-    ]
+    return ["/twilio/" + re.sub(r"<uuid:\w+>", some, str(pattern.pattern)) for pattern in urlpatterns]
 
 
 @pytest.mark.parametrize("path", _paths())
@@ -213,12 +211,13 @@ def test_without_a_fallback_number_it_hears_an_apology_and_is_hung_up(
 
 
 def test_the_voice_door_is_fast(door: Client, line: PhoneNumber) -> None:
+    """The bar is 50 ms at p95; processor time, which a busy machine does not stretch as it does the clock."""
     took_ms = []
     for index in range(30):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         knock(door, "/twilio/voice", {**RINGING, "CallSid": f"CA{index}", "From": f"+1415666{index:04}"})
-        took_ms.append((time.perf_counter() - begun) * 1000)
-    assert sorted(took_ms)[27] < 150, took_ms  # the bar is 50 ms at p95; a busy machine gets three times that
+        took_ms.append((time.thread_time() - begun) * 1000)
+    assert sorted(took_ms)[28] < 50, took_ms
 
 
 # --- our own dials -------------------------------------------------------------------------------
@@ -364,7 +363,10 @@ def test_a_promised_transfer_is_made_when_the_stream_ends(door: Client) -> None:
 def test_after_a_transfer_the_call_is_over_and_after_a_failed_one_the_agent_is_back(door: Client) -> None:
     call = _talking(transfer_state="requested", transfer_to="+14155550888")
     path = f"/twilio/dial/{call.pk}"
-    assert _verbs(knock(door, path, {"CallSid": "CA1", "DialCallStatus": "no-answer"})) == ["Connect", "Redirect"]
+    assert _verbs(knock(door, path, {"CallSid": "CA1", "DialCallStatus": "no-answer"})) == [
+        "Connect",
+        "Redirect",
+    ]
     call.refresh_from_db()
     assert (call.transfer_state, call.end_hint) == ("failed", "")
     Call.objects.filter(pk=call.pk).update(transfer_state="requested")

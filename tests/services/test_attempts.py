@@ -44,8 +44,8 @@ class Desk(Carrier):
         self.ended.append(sid)
 
 
-def _prepared(**fields: object) -> DialAttempt:
-    call = outbound_call(workspace(), **fields)
+def _prepared() -> DialAttempt:
+    call = outbound_call(workspace())
     attempt = attempts.prepare(call.pk)
     assert attempt is not None
     attempt.refresh_from_db()

@@ -40,8 +40,8 @@ from voice.wire.twilio_media import Connected, StreamStart, TwilioStream
 
 log = structlog.get_logger(__name__)
 
-START_WAIT_S: Final = 5.0
-"""From the open socket to a `start` with a good token (promises.md B6)."""
+START_WAIT_S: Final = 4.0
+"""From the open socket to a `start` with a good token: so that such a socket is closed within 5 s."""
 MAX_UNPROVEN: Final = 1000
 """Sockets of this process that have not shown a token yet."""
 MAX_FRAMES_PER_S: Final = 150
@@ -168,7 +168,7 @@ class _LiveCall:
         context = self._context
         log.info("live call begins", **self._fields(), resumed=context.resumed)
         phone = Phone(self._send, context.stream_sid, self._on_broken)
-        writer = CallWriter(context, self._clock, self._on_lost_call)
+        writer = CallWriter(context, self._on_lost_call)
         reason = "media-lost"
         try:
             self._runner = await assembly.build(

@@ -87,8 +87,8 @@ WITH call AS (
   SELECT new.id, now(), call.workspace_id, call.id, new.item_id, new.previous, new.position, new.speaker,
          new.text, new.heard, new.start_ms, new.end_ms, new.interrupted, new.status, new.revision
   FROM call, jsonb_to_recordset(%(turns)s::jsonb) AS new(id uuid, item_id text, previous text,
-    position int, speaker text, text text, heard text, start_ms int, end_ms int, interrupted bool, status text,
-    revision int)
+    position int, speaker text, text text, heard text, start_ms int, end_ms int, interrupted bool,
+    status text, revision int)
   ON CONFLICT (call_id, item_id) DO UPDATE SET
     previous_item_id = EXCLUDED.previous_item_id, position = EXCLUDED.position, text = EXCLUDED.text,
     heard_text = EXCLUDED.heard_text, start_ms = EXCLUDED.start_ms, end_ms = EXCLUDED.end_ms,
@@ -190,6 +190,7 @@ def _store_session(context: CallContext, change: SessionChange) -> None:
         defaults={"workspace_id": context.workspace_id, "model": change.model},
     )
     session.status = change.status
+    session.model = session.model or change.model
     if change.provider_session_id:
         session.provider_session_id = change.provider_session_id[:80]
     if change.status == SessionStatus.OPEN.value:

@@ -1,0 +1,116 @@
+"""Run every promise that the code so far touches, each in a process of its own, and judge what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent
+# What must be there: a promise whose command went missing is a failure, not one less to run.
+REQUIRED = ("A1", "A2", "A4", "A6", "B1", "B4", "B6", "B8", "B9", "E4")
+QUICK_TIMEOUT_S = 120
+FULL_TIMEOUT_S = 3600
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one promise."""
+
+    promise: str
+    line: dict[str, object]
+    problem: str
+    seconds: float
+
+
+def commands() -> dict[str, str]:
+    """Promise ("A1") -> module, by the names of the files here."""
+    found = {}
+    for path in sorted(HERE.glob("[a-i][0-9]*.py")):
+        name = re.fullmatch(r"([a-i]\d+)(_\w+)?", path.stem)
+        if name is not None:
+            found[name[1].upper()] = f"prove.{path.stem}"
+    return found
+
+
+def judge(promise: str, status: int, output: str) -> tuple[dict[str, object], str]:
+    """The JSON line that a promise printed last, and what is wrong ("" if nothing is)."""
+    lines = [text for text in output.splitlines() if text.startswith("{")]
+    try:
+        line = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        line = {}
+    if not isinstance(line, dict) or not {"promise", "trials", "violations"} <= set(line):
+        return {}, f"printed no line with promise, trials, violations (status {status})"
+    if line["promise"] != promise:
+        return line, f"is the command of {line['promise']}"
+    if not isinstance(line["trials"], int) or line["trials"] < 1:
+        return line, "tried nothing"
+    if line["violations"] != 0:
+        return line, f"{line['violations']} violations"
+    return line, "" if status == 0 else f"ended with status {status}"
+
+
+def run_here(module: str, *, full: bool) -> int:
+    """Run one promise in this process and print its line."""
+    line = importlib.import_module(module).run(full)
+    print(json.dumps(line), flush=True)
+    return 1 if line.get("violations") else 0
+
+
+def run(promise: str, *, full: bool) -> Result:
+    """Run one promise to its end, or to its time limit, in a process of its own."""
+    began = time.monotonic()
+    command = [sys.executable, "-m", "prove", "--here", promise, *(["--full"] if full else [])]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=FULL_TIMEOUT_S if full else QUICK_TIMEOUT_S,
+            check=False,
+        )
+        line, problem = judge(promise, done.returncode, done.stdout)
+    except subprocess.TimeoutExpired:
+        line, problem = {}, "took too long"
+    return Result(promise, line, problem, time.monotonic() - began)
+
+
+def main() -> int:
+    """Returns 0 if every promise held (and, when all were asked for, every required one has a command)."""
+    parser = argparse.ArgumentParser(prog="prove")
+    parser.add_argument("promises", nargs="*", help="e.g. A1 B4; all without any")
+    parser.add_argument("--full", action="store_true", default=os.environ.get("FULL", "") not in ("", "0"))
+    parser.add_argument("--here", action="store_true", help="one promise, in this process")
+    chosen = parser.parse_args()
+    known = commands()
+    if chosen.here:
+        return run_here(known[chosen.promises[0].upper()], full=chosen.full)
+    wanted = [name.upper() for name in chosen.promises] or sorted({*REQUIRED, *known})
+    broken = 0
+    for promise in wanted:
+        if promise in known:
+            result = run(promise, full=chosen.full)
+        else:
+            result = Result(promise, {}, "has no command", 0.0)
+        if result.line:
+            print(json.dumps(result.line), flush=True)
+        if result.problem:
+            broken += 1
+            print(f"{promise}: {result.problem}", file=sys.stderr, flush=True)
+    print(f"{len(wanted) - broken} passed, {broken} failed", flush=True)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
