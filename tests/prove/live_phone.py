@@ -19,7 +19,7 @@ import orjson
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.prove.fake_carrier import ACCOUNT_SID, AUTH_TOKEN
+from tests.prove.live_account import ACCOUNT_SID, AUTH_TOKEN
 from voice.bridge import clips
 
 FRAME_S = 0.02

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 from aiohttp import web
 
-from tests.prove.fake_carrier import ACCOUNT_SID, AUTH_TOKEN
+from tests.prove.live_account import ACCOUNT_SID, AUTH_TOKEN
 from tests.prove.live_mind import PlainMinds, Script, ToneVoice, talk
 from tenex.engines.bootstrap import ensure_environment
 from tenex.engines.process import free_port
@@ -162,6 +162,25 @@ def main(promise: str, prove: Callable[[bool], dict[str, Any]]) -> None:
     rounded = {key: round(value, 1) if isinstance(value, float) else value for key, value in line.items()}
     print(json.dumps(rounded), flush=True)
     sys.exit(1 if result["violations"] else 0)
+
+
+def ringing_call(remote: str) -> "Call":
+    """A row of an incoming call that no phone of ours makes."""
+    from django.utils import timezone
+
+    from voice.models import AgentVersion, Call, CallStatus, Direction
+
+    version = AgentVersion.objects.select_related("agent__workspace").get()
+    return Call.objects.create(
+        workspace=version.agent.workspace,
+        direction=Direction.INBOUND,
+        status=CallStatus.RINGING,
+        from_number=remote,
+        to_number="+14155550100",
+        agent_version=version,
+        provider_sid="CA" + secrets.token_hex(16),
+        placed_at=timezone.now(),
+    )
 
 
 # --- what it is made of ---------------------------------------------------------------------------
