@@ -2,7 +2,7 @@
 
 A turn of five seconds: the caller begins to speak (`speech_started`, into the answer that still plays), then
 stops and gets an answer of four seconds in deltas of 200 ms at twice real time, with its transcript. Every
-fourth answer calls a tool first. The audio that comes in and goes out carries the instant at which it was sent.
+fourth answer calls a tool first. The audio, in and out, carries the instant at which it was sent.
 """
 
 import asyncio

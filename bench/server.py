@@ -5,7 +5,6 @@
 
 import argparse
 import os
-from typing import Any
 
 
 def main(port: int, slow_write_ms: float) -> None:
@@ -16,7 +15,6 @@ def main(port: int, slow_write_ms: float) -> None:
 
     if slow_write_ms:
         _slow_down(slow_write_ms)
-    _lookup_only()
     listener = listen_tcp("127.0.0.1", port)
     print("ready", flush=True)
     serve(application, listener, ServeOptions(drain_timeout_s=1.0))
@@ -37,34 +35,6 @@ def _slow_down(slow_write_ms: float) -> None:
         return real(context, batch)
 
     live_store.store = store  # type: ignore[assignment,unused-ignore]
-
-
-def _lookup_only() -> None:
-    """Where the tools are not installed, a stand-in that reads a row as `lookup_lead` does."""
-    try:
-        import voice.tools.registry  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
-    except ImportError:
-        from voice.bridge import assembly
-
-        assembly.ports = assembly.Ports(tools=_StandIn())
-
-
-class _Result:
-    output_json = '{"lead": {"name": "Maria"}}'
-    ok = True
-    effect = "none"
-    effect_data: dict[str, Any] = {}
-
-
-class _StandIn:
-    def definitions(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
-        return []
-
-    def run(self, call_id: Any, tool_call_id: str, name: str, arguments_json: str) -> Any:
-        from voice.models import Call
-
-        Call.objects.select_related("lead").get(pk=call_id)
-        return _Result()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from tenex.errors import InvalidInput, TenexError
 
 log = structlog.get_logger(__name__)
 
+CHALLENGE = 'Bearer realm="tenex"'
+
 _TYPES = {"required": "missing", "null": "none_not_allowed", "blank": "too_short", "empty": "too_short"}
 """DRF's codes that have another name in the published error format."""
 
@@ -85,7 +87,10 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
                 ]
             )
         case TenexError():
-            return _application(exc.status, exc.detail, exc.code, **exc.extra)
+            answer = _application(exc.status, exc.detail, exc.code, **exc.extra)
+            if exc.status == 401:
+                answer["WWW-Authenticate"] = CHALLENGE
+            return answer
         case exceptions.ValidationError():
             return validation_failed(list(_flatten(exc.detail, ("body",))))
         case Http404():
@@ -95,9 +100,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
         case exceptions.APIException():
             code = next((code for kind, code in _APPLICATION if isinstance(exc, kind)), "request_failed")
             answer = _application(exc.status_code, str(exc.detail), code)
-            for header, value in (("WWW-Authenticate", getattr(exc, "auth_header", None)),):
-                if value:
-                    answer[header] = value
+            if exc.status_code == 401:
+                answer["WWW-Authenticate"] = CHALLENGE
             return answer
     view = context.get("view")
     log.exception("request failed", view=type(view).__name__, exc_info=exc)

@@ -58,6 +58,9 @@ class Tools:
         self.runs.append((name, arguments_json))
         return self.act(name)
 
+    def time_out(self, call_id: Any, tool_call_id: str) -> Result:
+        return Result('{"error": {"code": "timeout", "message": "given up"}}', ok=False)
+
 
 class Control:
     """The carrier's REST side: records, and can fail."""

@@ -14,6 +14,7 @@ from tenex.server import drain
 from tests.bridge.conftest import PhoneClient, World
 from voice.bridge import consumer
 from voice.models import Call, CallStatus, EndReason, StreamToken
+from voice.telephony import signature
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -187,6 +188,46 @@ async def test_refused_before_accept_when_full_or_draining(
                 pass
         await talk.phone.speak()  # the call that is there goes on
         await talk.session.wait_for("input_audio_buffer.append")
+
+
+def signed(url: str, token: str) -> dict[str, str]:
+    return {"X-Twilio-Signature": signature.sign(url, {}, token=token)}
+
+
+@pytest.mark.parametrize("token", ["primary", "secondary"])
+@pytest.mark.parametrize("slash", ["", "/"])
+async def test_a_signed_socket_is_accepted(
+    world: World, settings: SettingsWrapper, token: str, slash: str
+) -> None:
+    settings.TWILIO_AUTH_TOKEN, settings.TWILIO_AUTH_TOKEN_SECONDARY = "primary", "secondary"
+    settings.MEDIA_BASE_URL = "wss://voice.example.com"  # not where the request seems to go
+    call = await world.call()
+    async with world.phone(**signed(f"wss://voice.example.com/twilio/media{slash}", token)) as phone:
+        await phone.start(await world.token(call), call.provider_sid or "")
+        await world.model.session()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Twilio-Signature": ""},
+        {"X-Twilio-Signature": "bm9uc2Vuc2U="},
+        signed("wss://voice.example.com/twilio/media", "another account's token"),
+        signed("wss://evil.example.com/twilio/media", "primary"),
+        signed("https://voice.example.com/twilio/media", "primary"),
+    ],
+)
+async def test_an_unsigned_socket_is_not_even_accepted(
+    world: World, settings: SettingsWrapper, headers: dict[str, str]
+) -> None:
+    settings.TWILIO_AUTH_TOKEN = "primary"
+    settings.MEDIA_BASE_URL = "wss://voice.example.com"
+    with pytest.raises(InvalidStatus) as caught:
+        async with world.phone(**headers):
+            pass
+    assert caught.value.response.status_code == 403
+    assert world.model.requests == []
 
 
 async def test_too_many_unproven_sockets(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

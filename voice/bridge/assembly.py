@@ -35,6 +35,16 @@ class Ports:
 ports = Ports()
 
 
+def warm_up() -> None:
+    """Do now what the first call would otherwise pay for: files, and imports that take a second."""
+    import twilio.request_validator
+    import twilio.rest  # noqa: F401
+
+    import voice.tools.registry  # noqa: F401
+
+    clips.load()
+
+
 async def build(
     context: CallContext,
     clock: Clock,

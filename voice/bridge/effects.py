@@ -20,6 +20,8 @@ from voice.session.events import OwnEvent, ToolFinished, TransferFailed
 log = structlog.get_logger(__name__)
 
 _HANG_UP_TRIES = 3
+_GIVE_UP_S = 2.0
+"""Longest wait for the row of a tool run that is given up."""
 
 
 class ToolResult(Protocol):
@@ -36,10 +38,14 @@ class ToolResult(Protocol):
 
 
 class ToolBox(Protocol):
-    """The tools an agent may use in a call (`voice.tools.registry`). Both are called in threads."""
+    """The tools an agent may use in a call (`voice.tools.registry`). All are called in threads.
+
+    `time_out` gives a run up: what it did is undone, or, if it was done just in time, its result is given.
+    """
 
     def definitions(self, names: tuple[str, ...]) -> list[dict[str, Any]]: ...
     def run(self, call_id: Any, tool_call_id: str, name: str, arguments_json: str) -> ToolResult: ...
+    def time_out(self, call_id: Any, tool_call_id: str) -> ToolResult: ...
 
 
 class CallControl(Protocol):
@@ -61,6 +67,11 @@ class RegistryTools:
         from voice.tools import registry
 
         return registry.run(call_id, tool_call_id, name, arguments_json)
+
+    def time_out(self, call_id: Any, tool_call_id: str) -> ToolResult:
+        from voice.tools import registry
+
+        return registry.time_out(call_id, tool_call_id)
 
 
 class TwilioControl:
@@ -144,9 +155,28 @@ class Effects:
         )
 
     def _on_deadline(self, command: RunTool) -> None:
+        """Give the run up in its row first, so that what the agent says about it is what is true."""
         if self._deadlines.pop(command.call_id, None) is None or self._stopped:
             return
         log.warning("tool ran out of time", tool=command.name, **self._fields())
+        self._deadlines[command.call_id] = self._loop.call_later(
+            self._clock.real_s(_GIVE_UP_S), self._unanswered, command
+        )
+
+        def work() -> ToolResult:
+            return self._tools.time_out(self._context.call_id, command.call_id)
+
+        try:
+            threads.run(self._loop, "tool-timeout", work, lambda done: self._on_tool(command, done))
+        except threads.TooBusy:
+            self._unanswered(command)
+
+    def _unanswered(self, command: RunTool) -> None:
+        """Not even the row could be had."""
+        deadline = self._deadlines.pop(command.call_id, None)
+        if deadline is None or self._stopped:
+            return
+        deadline.cancel()
         output = _error("timeout", "The tool took too long. Go on without it, do not claim that it worked.")
         self._feed(ToolFinished(command.call_id, output, ok=False))
 

@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from tenex.lib.clock import Clock
 from tenex.server import drain
 from voice.bridge import threads
 from voice.bridge.turn_order import TurnOrder
@@ -78,7 +77,6 @@ class CallWriter:
     def __init__(
         self,
         context: CallContext,
-        clock: Clock,
         on_lost: Callable[[], None],
         *,
         store: Store = live_store,
@@ -96,7 +94,7 @@ class CallWriter:
         self._fails = 0
         self._finishing = False
         self.dropped_lines = 0
-        self._lease_s = clock.real_s(settings.CALL_LEASE_S) / 3
+        self._lease_s = settings.CALL_LEASE_S / 3
         self._lease_timer = self._loop.call_later(self._lease_s, self._renew)
 
     # --- what is to be written: cheap, never blocks, never raises ------------------------------------
@@ -112,8 +110,6 @@ class CallWriter:
         known = waiting.turns.get(turn.item_id)
         if known is None or turn.revision >= known.turn.revision:
             waiting.turns[turn.item_id] = PlacedTurn(position, turn)
-        if turn.status != "in_progress":
-            self.line(_turn_line(turn))
         if turn.status != "in_progress":
             self.line(Journal("turn.updated", {"position": position, **asdict(turn)}))
         self._touch()
@@ -288,22 +284,3 @@ def add_usage(total: dict[str, Any], usage: dict[str, Any]) -> None:
             before = total.get(key, 0)
             if isinstance(before, int | float):
                 total[key] = before + value
-
-
-def _turn_line(turn: StoreTurn) -> Journal:
-    """The finished turn for readers of the live stream; a later revision of the same item replaces it."""
-    return Journal(
-        "turn.updated",
-        {
-            "item_id": turn.item_id,
-            "previous_item_id": turn.previous_item_id,
-            "speaker": turn.speaker,
-            "text": turn.text,
-            "heard_text": turn.heard_text,
-            "start_ms": turn.start_ms,
-            "end_ms": turn.end_ms,
-            "interrupted": turn.interrupted,
-            "status": turn.status,
-            "revision": turn.revision,
-        },
-    )

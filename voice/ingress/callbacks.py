@@ -71,15 +71,7 @@ def recording(form: Form, call_id: uuid.UUID) -> HttpResponse:
     """Recording callback (twilio.md 11), repeated by Twilio until it is taken."""
     if not form["RecordingSid"]:
         return done()
-    recordings.note_callback(
-        call_id,
-        provider_sid=form["RecordingSid"][:64],
-        source_url=form["RecordingUrl"],
-        status=form["RecordingStatus"] or "completed",
-        duration_s=form.number("RecordingDuration"),
-        channels=form.number("RecordingChannels"),
-        started_at=statuses.instant(form["RecordingStartTime"]),
-    )
+    recordings.note_callback(call_id, form.cleaned())
     return done()
 
 

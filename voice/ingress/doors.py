@@ -26,6 +26,10 @@ class Form:
     def __getitem__(self, name: str) -> str:
         return text(self._fields.get(name) or "")[:500]
 
+    def cleaned(self) -> dict[str, str]:
+        """All fields, for a service that knows their names."""
+        return {name: self[name] for name in self._fields}
+
     def number(self, name: str) -> int | None:
         """A decimal field, or None."""
         return statuses.number(self[name].strip())

@@ -214,13 +214,15 @@ class Expectation(_Part):
     """Somebody says this (case does not matter)."""
     absent: bool = False
     within_ms: int | None = Field(default=None, gt=0)
-    """It is true within so many milliseconds of the answer."""
+    """With `tool`: it is called within so many milliseconds of sound after the answer."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         names = ("tool", "event", "outcome", "verdict", "status", "text_contains")
         if sum(getattr(self, name) is not None for name in names) != 1:
             raise ValueError(f"an expectation is exactly one of {', '.join(names)}")
+        if self.within_ms is not None and self.tool is None:
+            raise ValueError("within_ms goes with tool")
         return self
 
 
