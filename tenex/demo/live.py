@@ -18,6 +18,7 @@ class LiveCall:
         self.failure = ""
         self._api = api
         self._label = label
+        self._printed: dict[str, str] = {}
         self._thread = threading.Thread(target=self._follow, name=f"live-{label}", daemon=True)
         self._thread.start()
 
@@ -39,6 +40,9 @@ class LiveCall:
             case "turn.updated":
                 heard = data.get("heard_text") or ""
                 text = data.get("text") or ""
+                if self._printed.get(data["item_id"]) == heard + text:
+                    return  # a revision that changes nothing to read
+                self._printed[data["item_id"]] = heard + text
                 if data.get("interrupted"):
                     screen.spoken(
                         self._label, at_ms, data["speaker"], heard, cut=text.removeprefix(heard).strip()

@@ -32,6 +32,7 @@ class World:
         self.api = Api(system.base_url, self.key)
 
     def close(self) -> None:
+        self.api.close()
         self.receiver.close()
 
     # --- the phone network

@@ -83,6 +83,7 @@ class Rehearsal:
         self.carrier_url = await self._serve(carrier, self._ports[0])
         self.openai_url = await self._serve(model, self._ports[1]) + "/v1"
         self.exchange.base_url = self.exchange.base_url or self.carrier_url
+        await self.speech.warm()
         return self
 
     async def __aexit__(
