@@ -88,7 +88,7 @@ class Phone:
         self._until = 0.0
         self._marks: deque[tuple[float, str]] = deque()
         self._frames = 0
-        self._clips = {clip.payload[:64]: name for name, clip in clips.load().items()}
+        self._clips = {clip.payload: name for name, clip in clips.load().items()}
         self._next_twiml: str | None = None
 
     # --- what a promise does with it ---
@@ -275,7 +275,7 @@ class Phone:
         match message["event"]:
             case "media":
                 payload = message["media"]["payload"]
-                what = self._clips.get(payload[:64], "agent")
+                what = self._clips.get(payload, "agent")
                 self._hear(what, len(payload) * 3 / 4 / 8000)
             case "mark":
                 self._marks.append((self._until, message["mark"]["name"]))

@@ -70,7 +70,6 @@ def _use(live: Live, attempt: int, event: ModelReady, now: float) -> None:
     link.force_rotate_at = now + max(life - _ROTATE_MARGIN_S, life * 0.75)
     live.timers.set(Timer.ROTATE, link.rotate_at)
     live.input_base_ms = live.media_ms
-    live.model_at = now
 
 
 def open_gate(live: Live, now: float) -> None:
