@@ -68,7 +68,7 @@ async def _call(system: LiveSystem, drop: Drop, rng: random.Random) -> None:
     system.ring(phone)
     await until(lambda: any(sound.what == "agent" for sound in phone.sounds), 20)
     chatter = asyncio.create_task(_chatter(phone, rng))
-    await asyncio.sleep(rng.uniform(1, 12))
+    await asyncio.sleep(rng.uniform(1, 9))
     session = next((found for found in system.sessions_of(phone)[::-1] if found.truth.open), None)
     if session is None or phone.ended_at:
         chatter.cancel()
@@ -99,6 +99,7 @@ async def _strike(
     from voice.rehearsal.model.faults import Armed, Fault, strike
 
     loop = asyncio.get_running_loop()
+    before = loop.time()
     drop.struck = True
     match drop.way:
         case "fin":
@@ -114,8 +115,13 @@ async def _strike(
                 strike(session, Armed(Fault.MALFORMED_JSON))
         case "quota":  # strikes the next response
             strike(session, Armed(Fault.QUOTA))
-            drop.struck = await until(lambda: session.faults.response_error is None, 20, every_s=0.005)
             drop.items = set()  # the next turn is committed beside it
+            pending_at = loop.time()
+            while session.faults.response_error is not None and loop.time() < pending_at + 20:
+                before = loop.time()
+                await asyncio.sleep(0.005)
+            drop.struck = session.faults.response_error is None
+            return before
         case "trickle":  # noticed when an answer is due
             strike(session, Armed(Fault.TRICKLE, bytes_per_s=200))
             chatter.cancel()

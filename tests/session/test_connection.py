@@ -177,6 +177,7 @@ def test_a_silent_model_gets_a_filler_and_then_counts_as_lost() -> None:
     call.wait(3.5)
     assert [c.reason for c in call.sent(cmd.CloseModel)] == ["stalled"]
     assert call.sent(cmd.OpenModel)[-1].attempt == 2
+    assert clips(call) == ["one_moment"]  # once is enough
 
 
 def test_signs_of_life_are_no_speech() -> None:
