@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import django_filters
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -57,6 +57,13 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         }
 
 
+class FreeObjectSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "tenex.rest.serializers.FreeObject"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, object]:
+        return {"type": "object", "additionalProperties": True}
+
+
 class Schema(AutoSchema):
     """Adds each operation's scope to its description and its security requirement."""
 
@@ -66,7 +73,7 @@ class Schema(AutoSchema):
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         scope = self._scope()
-        return [{"bearer": [scope]}] if scope else []
+        return [{"bearer": [scope]}] if scope else [{}]
 
     def get_description(self) -> str:  # type: ignore[override]
         text: str = super().get_description()

@@ -8,7 +8,6 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ import orjson
 import websockets
 from websockets.asyncio.client import connect
 
-from tests.prove.live_system import LiveSystem, main, percentile, run_live, until
+from tests.prove.live_system import LiveSystem, main, percentile, ringing_call, run_live, until
 
 if TYPE_CHECKING:
     from tests.prove.live_phone import Phone
@@ -82,7 +81,7 @@ async def _try(system: LiveSystem, good: "Phone", number: int, kind: str) -> flo
     from tests.prove.live_phone import signature
 
     url = f"{system.media_url}/twilio/media"
-    victim = await system.rows(lambda: _call(number))
+    victim = await system.rows(lambda: ringing_call(f"+1415556{number:04d}"))
     token = await system.rows(lambda: _token(kind, victim))
     phone = system.phone(f"+1415556{number:04d}")
     phone.sid = victim.provider_sid or ""
@@ -111,50 +110,45 @@ async def _try(system: LiveSystem, good: "Phone", number: int, kind: str) -> flo
     return time.monotonic() - began
 
 
-def _call(number: int) -> "Call":
-    from django.utils import timezone
-
-    from voice.models import AgentVersion, Call, CallStatus, Direction
-
-    version = AgentVersion.objects.select_related("agent__workspace").get()
-    return Call.objects.create(
-        workspace=version.agent.workspace,
-        direction=Direction.INBOUND,
-        status=CallStatus.RINGING,
-        from_number=f"+1415556{number:04d}",
-        to_number="+14155550100",
-        agent_version=version,
-        provider_sid="CA" + secrets.token_hex(16),
-        placed_at=timezone.now(),
-    )
-
-
 def _token(kind: str, victim: "Call") -> str:
     from django.utils import timezone
 
     from voice.models import StreamToken
     from voice.services import live
 
-    def used(token: str, change: Callable[[Any], None]) -> str:
-        change(StreamToken.objects.filter(call=victim))
-        return token
-
     match kind:
         case "no token":
             return ""
         case "expired":
-            # The row alone: the token's own time is sealed in it and checked by the same clock.
-            past = timezone.now() - timedelta(seconds=1)
-            return used(live.issue_token(victim), lambda rows: rows.update(expires_at=past))
+            return _expired(victim)
         case "reused":
-            return used(live.issue_token(victim), lambda rows: rows.update(used_at=timezone.now()))
+            token = live.issue_token(victim)
+            StreamToken.objects.filter(call=victim).update(used_at=timezone.now())
+            return token
         case "other call":
-            return live.issue_token(_call(9000 + secrets.randbelow(999)))
+            return live.issue_token(ringing_call("+14155569999"))
         case "forged":
             token = live.issue_token(victim)
             return token[:-4] + ("AAAA" if not token.endswith("AAAA") else "BBBB")
         case _:
             return live.issue_token(victim)
+
+
+def _expired(victim: "Call") -> str:
+    """As `live.issue_token` makes them, a second after its time."""
+    from django.conf import settings
+    from django.utils import timezone
+
+    from voice.models import StreamToken
+    from voice.wire import stream_token
+
+    past = timezone.now() - timedelta(seconds=1)
+    nonce = secrets.token_hex(16)
+    StreamToken.objects.create(nonce=nonce, call=victim, expires_at=past)
+    claims = stream_token.StreamClaims(
+        workspace=victim.workspace_id.hex, call=victim.pk.hex, nonce=nonce, expires_at=int(past.timestamp())
+    )
+    return stream_token.issue(claims, key_id="1", key=settings.STREAM_TOKEN_KEY)
 
 
 if __name__ == "__main__":

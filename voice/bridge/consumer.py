@@ -44,9 +44,6 @@ START_WAIT_S: Final = 4.0
 """From the open socket to a `start` with a good token: so that such a socket is closed within 5 s."""
 MAX_UNPROVEN: Final = 1000
 """Sockets of this process that have not shown a token yet."""
-MAX_FRAMES_PER_S: Final = 150
-FRAME_BURST: Final = 600
-"""A carrier sends 50 frames a second, and what a network held up in one go. More is not a carrier."""
 _CLOSE_WAIT_S: Final = 2.0
 _LAYER_RETRY_S: Final = 2.0
 POLICY_VIOLATION: Final = 1008
@@ -203,9 +200,6 @@ class _LiveCall:
 
     async def _read(self) -> None:
         receive, parse, feed = self._receive, self._stream.feed, self._runner.feed
-        now = asyncio.get_running_loop().time
-        rate = MAX_FRAMES_PER_S * settings.TIME_SCALE
-        allowed, last = float(FRAME_BURST), now()
         while True:
             message = await receive()
             if message["type"] != "websocket.receive":
@@ -214,12 +208,6 @@ class _LiveCall:
             text = message.get("text")
             event = parse(text) if text is not None else self._stream.feed_binary()
             if type(event) is CallerAudio:
-                allowed -= 1
-                if allowed < 0:
-                    allowed = min(FRAME_BURST, allowed + (now() - last) * rate + 1)
-                    last = now()
-                    if allowed < 1:
-                        continue  # a flood: dropped, the model hears real time
                 feed(event)
             elif isinstance(event, Connected | StreamStart):
                 continue

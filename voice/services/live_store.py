@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import orjson
+import psycopg
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
@@ -136,10 +137,19 @@ def _store_rows(context: CallContext, batch: Batch) -> bool:
         "renew": batch.renew,
         "until": now + timedelta(seconds=settings.CALL_LEASE_S),
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_STORE, values)
-        row = cursor.fetchone()
+    row = _execute(values)
     return bool(row and row[0])
+
+
+def _execute(values: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Prepared once a connection, with parameters apart from the text: half the time of Django's own cursor,
+    which writes them into it. Not behind a pooler that hands connections out by the transaction.
+    """
+    pooled = bool(connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"))
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(_STORE, values, prepare=not pooled)
+        return cursor.fetchone()
 
 
 def _turn(placed: PlacedTurn) -> dict[str, Any]:

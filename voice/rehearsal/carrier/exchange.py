@@ -33,6 +33,8 @@ from voice.rehearsal.stage import Stage
 
 log = structlog.get_logger(__name__)
 
+_CLOSE_S = 3.0
+
 NOBODY = Scenario(name="nobody", title="Rings and nobody answers", call=CallPart(answer=Answer.NO_ANSWER))
 
 
@@ -63,6 +65,8 @@ class Exchange:
     async def close(self) -> None:
         for live in list(self.live.values()):
             live.end(CallStatus.COMPLETED, by="carrier")
+        if self._tasks:  # goodbyes to media sockets
+            await asyncio.wait(list(self._tasks), timeout=_CLOSE_S)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

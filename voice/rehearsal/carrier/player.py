@@ -60,6 +60,7 @@ class ScriptPlayer:
         self._spoken: SpokenLine | None = None
         self._turn_frame = 0
         self._turn_heard_ms = 0
+        self._turn_tools = 0
         self._gap_ms = max(_GAP_MS, int(_GAP_REAL_S * line.scale * 1000))
         self.finished = False
 
@@ -110,13 +111,17 @@ class ScriptPlayer:
             return True
         if step.barge_in_after_ms is not None and self._line.playing and heard_ms >= step.barge_in_after_ms:
             return True
-        if step.during_tool is not None and self._call.agent.open_tool == step.during_tool:
+        if step.during_tool is not None and step.during_tool in self._tools_of_turn():
             return True
         if self._index == 0 or not isinstance(self._call.scenario.script[self._index - 1], AgentStep):
             return quiet_ms >= _OPENING_MS
         if self._call.claimed:
             return quiet_ms >= self._gap_ms and self._call.agent.done_before(self._index)
         return heard_ms > 0 and quiet_ms >= max(_GAP_UNSURE_MS, self._gap_ms)
+
+    def _tools_of_turn(self) -> set[str]:
+        """Tools that were called since the person last did something; a fast one may be over already."""
+        return {name for name, _ in self._call.agent.tools_used[self._turn_tools :]}
 
     def _farewell(self) -> None:
         """The script is over: hang up if our side does not do it in time."""
@@ -182,4 +187,5 @@ class ScriptPlayer:
         self._index += 1
         self._turn_frame = self._line.frames
         self._turn_heard_ms = self._line.heard_ms
+        self._turn_tools = len(self._call.agent.tools_used)
         self._doing = _Doing.WAITING

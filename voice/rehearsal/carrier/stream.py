@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import socket
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ class MediaStream:
             ProtocolBroken: in strict mode.
         """
         ws = self._ws = await self._open()
+        self._webhooks.sockets.add(ws)
         self._put({"event": "connected", "protocol": "Call", "version": "1.0.0"})
         self._put(self._start_message(), numbered=True)
         self._writer = asyncio.get_running_loop().create_task(self._write(ws))
@@ -99,6 +101,7 @@ class MediaStream:
             await self._read(ws)
             self.facts.closed_by = "app"
             self._writer.cancel()
+            self._webhooks.sockets.discard(ws)
         finally:  # else it is cancelled, and `hang_up` follows
             self._line.tap = None
             self._line.playback.clear()
@@ -114,7 +117,11 @@ class MediaStream:
         ws = self._ws
         if ws is None or ws.closed or zombie:
             return
-        if not abrupt:
+        if abrupt:
+            sock = ws.get_extra_info("socket")
+            if sock is not None:
+                sock.shutdown(socket.SHUT_RDWR)
+        else:
             stop = {"accountSid": self._options.account_sid, "callSid": self._call.sid}
             self._put({"event": "stop", "stop": stop}, numbered=True)
             self._stopped = True
@@ -130,6 +137,7 @@ class MediaStream:
                 await ws.close()
         except (TimeoutError, aiohttp.ClientError, OSError):
             log.info("media socket was not closed in time", call_sid=self._call.sid)
+        self._webhooks.sockets.discard(ws)
 
     async def _open(self) -> aiohttp.ClientWebSocketResponse:
         url = self._verb.url

@@ -73,6 +73,8 @@ class Webhooks:
         self._signer = RequestValidator(options.auth_token)
         self._http: aiohttp.ClientSession | None = None
         self._tasks: dict[asyncio.Task[None], str] = {}
+        self.sockets: set[aiohttp.ClientWebSocketResponse] = set()
+        """Open media sockets, so that none outlives the carrier."""
         self.sent = 0
 
     def http(self) -> aiohttp.ClientSession:
@@ -88,6 +90,8 @@ class Webhooks:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for ws in list(self.sockets):
+            await ws.close()
         if self._http is not None:
             await self._http.close()
 
