@@ -37,40 +37,6 @@ def _slow_down(slow_write_ms: float) -> None:
     live_store.store = store  # type: ignore[assignment,unused-ignore]
 
 
-<<<<<<< HEAD
-=======
-def _lookup_only() -> None:
-    """Where the tools are not installed, a stand-in that reads a row as `lookup_lead` does."""
-    try:
-        import voice.tools.registry  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
-    except ImportError:
-        from voice.bridge import assembly
-
-        assembly.ports = assembly.Ports(tools=_StandIn())
-
-
-class _Result:
-    output_json = '{"lead": {"name": "Maria"}}'
-    ok = True
-    effect = "none"
-    effect_data: dict[str, Any] = {}
-
-
-class _StandIn:
-    def definitions(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
-        return []
-
-    def run(self, call_id: Any, tool_call_id: str, name: str, arguments_json: str) -> Any:
-        from voice.models import Call
-
-        Call.objects.select_related("lead").get(pk=call_id)
-        return _Result()
-
-    def time_out(self, call_id: Any, tool_call_id: str) -> Any:
-        return _Result()
-
-
->>>>>>> postcall
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)

@@ -31,7 +31,11 @@ def corpus(sid: str, rng: random.Random) -> Frame:
 
     media: dict[str, Any] = {"event": "media", "streamSid": sid, "media": {"payload": SILENCE}}
     noise = base64.b64encode(rng.randbytes(rng.randrange(1, 40_000))).decode()
-    fast = '{"event":"media","sequenceNumber":"4","streamSid":"' + sid + '","media":{"track":"inbound","chunk":"2"'
+    fast = (
+        '{"event":"media","sequenceNumber":"4","streamSid":"'
+        + sid
+        + '","media":{"track":"inbound","chunk":"2"'
+    )
     kinds: list[Callable[[], Any]] = [
         lambda: "",
         lambda: "null",

@@ -58,7 +58,9 @@ def signature(url: str, fields: dict[str, str]) -> dict[str, str]:
 class Phone:
     """One call of one caller. `run` rings and returns when the call is over at the carrier."""
 
-    def __init__(self, base_url: str, remote: str, http: aiohttp.ClientSession, *, scale: float = 1.0) -> None:
+    def __init__(
+        self, base_url: str, remote: str, http: aiohttp.ClientSession, *, scale: float = 1.0
+    ) -> None:
         self.remote = remote
         self.sid = "CA" + secrets.token_hex(16)
         self.sounds: list[Sound] = []

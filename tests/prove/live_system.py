@@ -22,10 +22,10 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 from aiohttp import web
 
-from tests.prove.live_account import ACCOUNT_SID, AUTH_TOKEN
-from tests.prove.live_mind import PlainMinds, Script, ToneVoice, talk
 from tenex.engines.bootstrap import ensure_environment
 from tenex.engines.process import free_port
+from tests.prove.live_account import ACCOUNT_SID, AUTH_TOKEN
+from tests.prove.live_mind import PlainMinds, Script, ToneVoice, talk
 from tests.rig.process import RealProcess, answers
 
 if TYPE_CHECKING:
@@ -238,9 +238,9 @@ def _environment(ports: tuple[int, int, int], scale: float, settings: dict[str, 
 def _seed(profile: dict[str, Any], tools: tuple[str, ...]) -> None:
     from django.core.management import call_command
 
-    from tests.prove.live_phone import OUR_NUMBER
     from tenex.workspaces.models import RecordingConsent, Workspace
     from tests import rows
+    from tests.prove.live_phone import OUR_NUMBER
     from voice.models import PhoneNumber, VoiceProfile
 
     call_command("migrate", verbosity=0)
@@ -276,9 +276,7 @@ async def _system(
         helper = RealProcess("worker", celery, os.environ, folder) if worker else None
         if helper is not None:
             stack.callback(helper.stop, timeout_s=8)
-        system = LiveSystem(
-            base, base.replace("http", "ws"), scale, model_app[MODEL], http, process, helper
-        )
+        system = LiveSystem(base, base.replace("http", "ws"), scale, model_app[MODEL], http, process, helper)
         for app, port in ((model_app, model_port), (_carrier(system), carrier_port)):
             runner = web.AppRunner(app, shutdown_timeout=0.5)
             await runner.setup()
