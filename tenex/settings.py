@@ -214,7 +214,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     else {}
 )
 CELERY_TIMEZONE = "UTC"
-WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 4, low=1, high=64)
+WORKER_CONCURRENCY = CELERY_WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 4, low=1, high=64)
 
 # --- the carrier ---------------------------------------------------------------------------------
 TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID")

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import requests
 from multidict import MultiDict
+from twilio.rest import Client
 
 from tests.rehearsal.phone_app import PERSON, play, standing
 from voice.rehearsal.carrier import params
@@ -91,7 +92,7 @@ async def test_ringing_ends_with_the_timeout() -> None:
 async def test_what_it_refuses(change: dict[str, str], code: int, status: int) -> None:
     async with standing() as stand:
         wish = {"to": PERSON, "from_": OUR_NUMBER} | change
-        error = await stand.refused(lambda c: c.calls.create(**wish))  # type: ignore[arg-type]
+        error = await stand.refused(lambda c: c.calls.create(**wish))
         assert (error.code, error.status) == (code, status)
         assert not stand.exchange.books.calls
 
@@ -162,11 +163,13 @@ async def test_the_list_filters_and_pages() -> None:
         stand.rehearsal.plan(PERSON, play(answer="busy"))
         other = "+14155550143"
         stand.rehearsal.plan(other, play(answer="busy"))
-        for to in (PERSON, PERSON, PERSON, other):
-            made = await stand.sdk(
-                lambda c, to=to: c.calls.create(to=to, from_=OUR_NUMBER, twiml="<Response/>")
-            )  # type: ignore[misc]
-            await stand.ended(str(made.sid))
+
+        def four(client: Client) -> list[str]:
+            wish = {"from_": OUR_NUMBER, "twiml": "<Response/>"}
+            return [str(client.calls.create(to=to, **wish).sid) for to in (PERSON, PERSON, PERSON, other)]
+
+        for sid in await stand.sdk(four):
+            await stand.ended(sid)
         mine = await stand.sdk(lambda c: c.calls.list(to=PERSON, page_size=2))
         assert len(mine) == 3
         assert len({call.sid for call in mine}) == 3
