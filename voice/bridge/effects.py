@@ -188,7 +188,8 @@ class Effects:
         def done(result: BaseException | None) -> None:
             if not isinstance(result, BaseException):
                 return
-            retryable = isinstance(result, TenexError) and result.retryable
+            # Also when nobody knows whether it happened: to hang up twice does no harm.
+            retryable = isinstance(result, TenexError) and (result.retryable or result.status >= 500)
             log.warning("hang-up failed", error=_code(result), attempt=attempt, **self._fields())
             if retryable and attempt < _HANG_UP_TRIES and not self._stopped:
                 self._loop.call_later(0.5 * attempt, self._try_hang_up, reason, attempt + 1)
