@@ -120,7 +120,8 @@ class Speech:
             sound = soxr.resample(sound, RATE_HZ * voice.pitch, RATE_HZ)
         sound = _shorten_pauses(sound)
         sound = sound * (_PEAK / max(float(np.abs(sound).max(initial=0.0)), 1e-3))
-        return np.round(np.clip(sound, -1.0, 1.0) * 32767).astype(np.int16)
+        samples: NDArray[np.int16] = np.round(np.clip(sound, -1.0, 1.0) * 32767).astype(np.int16)
+        return samples
 
     async def _read(self, key: str, kind: str) -> bytes | None:
         def read() -> bytes | None:
