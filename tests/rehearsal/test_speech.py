@@ -1,5 +1,6 @@
 """Sound: the µ-law tables, rendered lines, the cache."""
 
+import asyncio
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,18 @@ async def test_a_line_is_rendered_once_in_both_forms(tmp_path: Path, monkeypatch
     monkeypatch.setattr(second, "_synthesize", None)
     assert await second.mulaw("Good morning.", voice) == narrow
     second.close()
+
+
+async def test_a_line_may_be_asked_for_twice_at_once(tmp_path: Path) -> None:
+    rendered = Speech(tmp_path)
+    first, *others = await asyncio.gather(*(rendered.mulaw("At once.", speech.AGENT) for _ in range(8)))
+    assert others == [first] * 7
+    rendered.close()
+    assert _files(tmp_path) == 1
+
+
+def _files(folder: Path) -> int:
+    return len(list(folder.iterdir()))
 
 
 async def test_voices_differ_in_pitch_and_not_in_pace(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ or faster by the same factor as the samples are then resampled, so that the pace
 
 import asyncio
 import hashlib
-import os
 import re
+import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -135,9 +135,9 @@ class Speech:
     async def _write(self, key: str, kind: str, data: bytes) -> None:
         def write() -> None:
             self._dir.mkdir(parents=True, exist_ok=True)
-            partial = self._dir / f".{key}.{kind}.{os.getpid()}"
+            partial = self._dir / f".{key}.{kind}.{secrets.token_hex(8)}"
             partial.write_bytes(data)
-            partial.replace(self._dir / f"{key}.{kind}")  # several processes may share the folder
+            partial.replace(self._dir / f"{key}.{kind}")  # others may write the same line now
 
         await asyncio.to_thread(write)
 
