@@ -1,4 +1,4 @@
-"""Rows and doubles for the tests of dialling."""
+"""Rows and doubles for the tests of dialing."""
 
 import itertools
 import threading

@@ -11,6 +11,7 @@ import orjson
 import structlog
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -135,6 +136,7 @@ def _flatten(detail: Any, loc: tuple[str | int, ...]) -> Iterator[dict[str, Any]
             yield {"loc": list(loc), "msg": str(detail), "type": _TYPES.get(code, code)}
 
 
+@csrf_exempt
 def django_not_found(request: HttpRequest, exception: Exception | None = None, **_: object) -> HttpResponse:
     """`handler404` and the route that ends /api: JSON for programs, a line of text for people."""
     if request.path.startswith("/api"):

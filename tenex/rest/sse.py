@@ -23,7 +23,6 @@ from weakref import WeakKeyDictionary
 import orjson
 import redis.asyncio
 import structlog
-from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from django.conf import settings
 from django.http import StreamingHttpResponse
 from redis.exceptions import RedisError
@@ -76,10 +75,13 @@ def _cut(task: "asyncio.Task[Any] | None") -> None:
         task.cancel(_CUT)
 
 
-def end_when_cut(app: ASGI3Application) -> ASGI3Application:
+type AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def end_when_cut(app: AsgiApp) -> AsgiApp:
     """For the composition root: a cut reader ends its request without a traceback in the server's log."""
 
-    async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
         try:
             await app(scope, receive, send)
         except asyncio.CancelledError as exc:
@@ -205,7 +207,7 @@ class Hub[Key: Hashable, State]:
         """Rings of the doorbell; reconnects with a pause."""
         while True:
             client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
-            pubsub = client.pubsub(ignore_subscribe_messages=True)
+            pubsub: Any = client.pubsub(ignore_subscribe_messages=True)
             try:
                 subscribed: set[str] = set()
                 while missing := {"tenex:hub", *self._keys} - subscribed:  # more may come while we wait

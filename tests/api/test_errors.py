@@ -155,9 +155,10 @@ def test_every_route_wants_a_credential(alice: Tenant, route: Route) -> None:
     ],
 )
 def test_an_unknown_address_is_404_in_json(alice: Tenant, path: str) -> None:
-    answer = alice.api.get(path)
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert answer["Content-Type"] == "application/json"
+    for method in ("GET", "POST", "DELETE"):
+        answer: Any = alice.api.request(method, path, {} if method == "POST" else None)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert answer["Content-Type"] == "application/json"
 
 
 def test_accept_and_format_do_not_change_the_form(alice: Tenant) -> None:

@@ -141,7 +141,7 @@ def foreign_bodies(own: Tenant, other: Tenant) -> dict[tuple[str, str], dict[str
         "owner_id": str(other.owner.id),
         "organization_id": str(NOWHERE),
     }
-    bases = {
+    bases: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         "/api/v1/voice/sessions": (session, ("agent_id", "lead_id", "number_id", "calendar_connector_id")),
         "/api/v1/voice/batches": (
             batch,

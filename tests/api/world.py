@@ -47,7 +47,9 @@ class Api:
     """Requests with a bearer credential; answers are decoded."""
 
     token: str = ""
-    client: Client = field(default_factory=lambda: Client(raise_request_exception=False))
+    client: Client = field(
+        default_factory=lambda: Client(raise_request_exception=False, enforce_csrf_checks=True)
+    )
 
     def request(self, method: str, path: str, body: object = None, **headers: str) -> HttpResponse:
         extra = {"Authorization": f"Bearer {self.token}"} if self.token else {}

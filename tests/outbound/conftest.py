@@ -1,11 +1,11 @@
-"""A carrier on this machine that keeps the truth of who was dialled."""
+"""A carrier on this machine that keeps the truth of who was dialed."""
 
 from collections.abc import Iterator
 
 import pytest
 from pytest_django import Settings
 
-from prove.fake_carrier import FakeCarrier
+from tests.prove.fake_carrier import FakeCarrier
 
 
 @pytest.fixture

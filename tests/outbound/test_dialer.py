@@ -10,10 +10,10 @@ from pytest_django import Settings
 
 from crm.models import Lead
 from crm.services import suppressions
-from prove.fake_carrier import FakeCarrier
 from tenex.events.models import Event
 from tenex.workspaces.models import Workspace
 from tests.dialing_rows import agent, leads, number, outbound_call, over, together, workspace
+from tests.prove.fake_carrier import FakeCarrier
 from voice.models import (
     Batch,
     BatchStatus,
@@ -58,10 +58,10 @@ def _call_of(batch: Batch, position: int) -> Call:
     return Call.objects.filter(batch=batch, recipient__position=position).latest("created_at")
 
 
-def test_a_batch_is_dialled_settled_and_completed_with_one_event(carrier: FakeCarrier) -> None:
+def test_a_batch_is_dialed_settled_and_completed_with_one_event(carrier: FakeCarrier) -> None:
     batch = _batch(3)
     _tick()
-    assert sorted(carrier.dialled().values()) == [1, 1, 1]
+    assert sorted(carrier.dialed().values()) == [1, 1, 1]
     assert _statuses(batch) == [RecipientStatus.CALLING] * 3
     batch.refresh_from_db()
     assert batch.status == BatchStatus.RUNNING
@@ -79,7 +79,7 @@ def test_a_batch_is_dialled_settled_and_completed_with_one_event(carrier: FakeCa
     assert (batch.status, _statuses(batch)) == (BatchStatus.COMPLETED, [RecipientStatus.DONE] * 3)
     event = Event.objects.get(type="batch.completed")
     assert event.data["outcomes"] == {"qualified": 1, "no-answer": 1, "opted-out": 1}
-    assert sorted(carrier.dialled().values()) == [1, 1, 1]
+    assert sorted(carrier.dialed().values()) == [1, 1, 1]
 
 
 def test_ticks_of_many_workers_at_once_dial_everybody_once(carrier: FakeCarrier) -> None:
@@ -88,7 +88,7 @@ def test_ticks_of_many_workers_at_once_dial_everybody_once(carrier: FakeCarrier)
     results = together(*[_tick] * 4, *[_tick] * 2)
     assert results == [None] * 6
     _tick(2)
-    assert sorted(carrier.dialled().values()) == [1] * 12
+    assert sorted(carrier.dialed().values()) == [1] * 12
     assert _statuses(batch) == [RecipientStatus.CALLING] * 12
     assert DialAttempt.objects.filter(state=DialState.PLACED).count() == 12
 
@@ -129,7 +129,7 @@ def test_the_next_token_of_a_pace_is_worth_a_wait(carrier: FakeCarrier) -> None:
     assert 1.0 < waits.seconds < 2.1
 
 
-def test_a_queued_single_call_is_dialled(carrier: FakeCarrier) -> None:
+def test_a_queued_single_call_is_dialed(carrier: FakeCarrier) -> None:
     space = workspace()
     number(space, agent(space))
     call = dialing.place(space, phone="+14155557001")
@@ -187,7 +187,7 @@ def test_outside_the_calling_hours_recipients_wait_for_the_window(carrier: FakeC
     assert _statuses(batch) == [RecipientStatus.CALLING]
 
 
-def test_without_a_model_nobody_is_dialled(carrier: FakeCarrier, settings: Settings) -> None:
+def test_without_a_model_nobody_is_dialed(carrier: FakeCarrier, settings: Settings) -> None:
     settings.OPENAI_API_KEY, settings.OPENAI_BASE_URL = "", "https://api.openai.com/v1"
     batch = _batch(1)
     _tick()
@@ -219,7 +219,7 @@ def test_no_answer_is_tried_again_as_often_as_the_batch_says(carrier: FakeCarrie
     assert len(carrier.calls) == 1
     Recipient.objects.update(next_at=None)
     _tick()
-    assert list(carrier.dialled().values()) == [2]
+    assert list(carrier.dialed().values()) == [2]
     over(_call_of(batch, 1), EndReason.BUSY, Outcome.BUSY)
     _tick(2)
     recipient.refresh_from_db()
@@ -273,7 +273,7 @@ def test_a_canceled_batch_takes_back_what_rings_and_lets_talk_what_talks(carrier
     assert Event.objects.filter(type="batch.completed").count() == 1
 
 
-def test_a_call_that_was_throttled_is_dialled_again_after_its_wait(carrier: FakeCarrier) -> None:
+def test_a_call_that_was_throttled_is_dialed_again_after_its_wait(carrier: FakeCarrier) -> None:
     carrier.faults.throttled = 1.0
     batch = _batch(1)
     _tick()
@@ -287,7 +287,7 @@ def test_a_call_that_was_throttled_is_dialled_again_after_its_wait(carrier: Fake
     assert _statuses(batch) == [RecipientStatus.CALLING]
 
 
-def test_a_queued_call_whose_lead_opted_out_meanwhile_is_not_dialled_again(carrier: FakeCarrier) -> None:
+def test_a_queued_call_whose_lead_opted_out_meanwhile_is_not_dialed_again(carrier: FakeCarrier) -> None:
     carrier.faults.throttled = 1.0
     batch = _batch(1)
     _tick()

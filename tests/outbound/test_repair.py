@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from prove.fake_carrier import FakeCarrier, Faults
 from tests.dialing_rows import outbound_call, workspace
+from tests.prove.fake_carrier import FakeCarrier, Faults
 from voice.models import Call, CallStatus, DialAttempt, DialState, Direction, EndReason
 from voice.outbound.reconcile import reconcile
 from voice.outbound.sweep import sweep

@@ -24,7 +24,7 @@ from voice.bridge import clips
 
 FRAME_S = 0.02
 SILENCE = base64.b64encode(b"\xff" * 160).decode()
-TONE = base64.b64encode((b"\x10" * 10 + b"\x90" * 10) * 8).decode()
+_TONE_20_MS = (b"\x10" * 10 + b"\x90" * 10) * 8
 _QUIET = bytes([0xFF, 0xFE, 0xFD, 0xFC, 0x7F, 0x7E, 0x7D, 0x7C])
 STAMP_CHARS = 12
 _SAY_S = 2.0
@@ -75,9 +75,13 @@ class Phone:
         self.stamps = False
         self.mute = False
         """Send no frames at all, the socket stays open."""
+        self.frame_s = FRAME_S
+        """Real ones have 20 ms. Longer ones, where many calls run faster than time, cost less."""
         self.leaves_socket_open = False
         """The carrier ends the call and never says so: no `stop`, no close, no callback."""
-        self.connected = asyncio.Event()
+        self.connected_at = 0.0
+        self.hang_up_refusals = 0
+        """So many of our requests to hang up are answered with 500."""
         self.over = asyncio.Event()
         self.spoken_until = 0.0
         self._base, self._http, self._scale = base_url, http, scale
@@ -88,14 +92,14 @@ class Phone:
         self._until = 0.0
         self._marks: deque[tuple[float, str]] = deque()
         self._frames = 0
-        self._clips = {clip.payload[:64]: name for name, clip in clips.load().items()}
+        self._clips = {clip.payload: name for name, clip in clips.load().items()}
         self._next_twiml: str | None = None
 
     # --- what a promise does with it ---
 
     def speak(self, seconds: float) -> None:
         """Talk from now on for so long."""
-        self._tone_frames = int(seconds / FRAME_S)
+        self._tone_frames = int(seconds / self.frame_s)
         self.spoken_until = self._loop.time() + seconds / self._scale
 
     @property
@@ -205,7 +209,7 @@ class Phone:
                 self._ws = ws
                 await self._send(event="connected", protocol="Call", version="1.0.0")
                 await self._send(**self.start_message(parameters))
-                self.connected.set()
+                self.connected_at = self.connected_at or self._loop.time()
                 pace = asyncio.create_task(self._pace())
                 try:
                     async for frame in ws:
@@ -244,7 +248,7 @@ class Phone:
         began, sent = self._loop.time(), 0
         while True:
             sent += 1
-            await asyncio.sleep(max(0.0, began + sent * FRAME_S / self._scale - self._loop.time()))
+            await asyncio.sleep(max(0.0, began + sent * self.frame_s / self._scale - self._loop.time()))
             now = self._loop.time()
             while self._marks and self._marks[0][0] <= now:
                 await self._return_mark(self._marks.popleft()[1])
@@ -253,15 +257,16 @@ class Phone:
 
     async def _frame(self, now: float) -> None:
         self._frames += 1
-        payload = SILENCE
+        length = round(self.frame_s / FRAME_S)
+        payload = base64.b64encode(b"\xff" * 160 * length).decode()
         if self._tone_frames > 0:
             self._tone_frames -= 1
-            payload = TONE
+            payload = base64.b64encode(_TONE_20_MS * length).decode()
         elif self.stamps:
             payload = stamped(self._frames)
             self.sent_at[payload[:STAMP_CHARS]] = now
         chunk = str(self._frames)
-        media = {"track": "inbound", "chunk": chunk, "timestamp": str(self._frames * 20), "payload": payload}
+        media = {"track": "inbound", "chunk": chunk, "timestamp": str(self._frames * 20 * length), "payload": payload}
         await self._send(event="media", sequenceNumber=chunk, streamSid=self._stream_sid, media=media)
 
     async def _send(self, **message: Any) -> None:
@@ -275,7 +280,7 @@ class Phone:
         match message["event"]:
             case "media":
                 payload = message["media"]["payload"]
-                what = self._clips.get(payload[:64], "agent")
+                what = self._clips.get(payload, "agent")
                 self._hear(what, len(payload) * 3 / 4 / 8000)
             case "mark":
                 self._marks.append((self._until, message["mark"]["name"]))

@@ -56,7 +56,6 @@ class LiveSystem:
     worker: RealProcess | None
     phones: dict[str, "Phone"] = field(default_factory=dict)
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
-    refuse_hangups: bool = False
 
     def phone(self, remote: str) -> "Phone":
         """A caller who has not rung yet."""
@@ -314,6 +313,10 @@ def _carrier(system: LiveSystem) -> web.Application:
         if phone.ended_at:
             body = {"code": 21220, "message": "Call is not in-progress.", "status": 400, "more_info": ""}
             return web.json_response(body, status=400)
+        if phone.hang_up_refusals > 0:
+            phone.hang_up_refusals -= 1
+            body = {"code": 20500, "message": "Internal Server Error", "status": 500, "more_info": ""}
+            return web.json_response(body, status=500)
         loop = asyncio.get_running_loop()
         work = phone.redirect(str(form["Twiml"])) if "Twiml" in form else phone.end("application")
         task = loop.create_task(work)

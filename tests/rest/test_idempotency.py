@@ -10,8 +10,8 @@ from django.db import connections
 from django.utils import timezone
 
 from crm.models import Lead
-from tenex.rest import idempotency
 from tenex.workspaces.models import IdempotentRequest
+from tenex.workspaces.services import housekeeping
 from tests.api.world import Api, Tenant
 
 LEADS = "/api/v1/crm/leads"
@@ -118,7 +118,7 @@ def test_answers_are_forgotten_after_three_days(alice: Tenant) -> None:
     alice.api.post(LEADS, {"first_name": "Twice"}, Idempotency_Key="old")
     IdempotentRequest.objects.update(created_at=timezone.now() - timedelta(hours=73))
     alice.api.post(LEADS, {"first_name": "Twice"}, Idempotency_Key="new")
-    assert idempotency.purge() == 1
+    assert housekeeping.forget_answers() == 1
     assert IdempotentRequest.objects.get().key == "new"
 
 

@@ -157,7 +157,7 @@ def test_the_fence_is_passed_once() -> None:
 
 
 @pytest.mark.parametrize("stop", ["workspace", "batch", "end"])
-def test_what_was_stopped_since_the_claim_is_not_dialled(stop: str) -> None:
+def test_what_was_stopped_since_the_claim_is_not_dialed(stop: str) -> None:
     call = outbound_call(workspace())
     assert call.agent_version is not None
     assert call.number is not None

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import APIException, PermissionDenied
 
 from tenex.errors import InvalidInput, NotFound, TenexError, Unauthorized
@@ -36,6 +37,7 @@ _hubs: sse.Hubs[uuid.UUID, read.Position] = sse.Hubs(
 _journal_after = off_loop(read.journal_after)
 
 
+@csrf_exempt
 async def stream(request: HttpRequest, call_id: uuid.UUID) -> HttpResponseBase:
     """Open the stream, or answer JSON like the rest of the API."""
     try:
