@@ -1,6 +1,6 @@
 """uvicorn's websocket protocol, with a shorter way in for media frames.
 
-An ASGI message costs a queue, two epoll changes and a task switch. A carrier sends 50 frames a second and call,
+An ASGI message costs a queue, two epoll changes and a task switch. A carrier sends 50 frames a second a call,
 so an application may ask (the ASGI extension ``tenex.frames``) to be called with each text frame out of the
 socket's own callback instead. Everything else, and every other server, works as ASGI says.
 """
