@@ -3,7 +3,7 @@
 
 PORT ?= 8000
 TENEX_DATA_DIR ?= var
-export PORT TENEX_DATA_DIR DEMO_EXIT FULL NO_COLOR
+export PORT TENEX_DATA_DIR DEMO_EXIT DEMO_SPEED FULL NO_COLOR
 
 PY := .venv/bin/python
 # Checks read settings but use no database of yours: engines of their own, gone when they end.
@@ -21,7 +21,7 @@ setup:
 setup-dev:
 	@PYTHON="$(PYTHON)" sh scripts/setup.sh dev
 
-demo: setup ## start a system of its own, place five calls through it, show what came out (DEMO_EXIT=1: then end)
+demo: setup ## start a system of its own, place five calls through it, show what came out (DEMO_EXIT=1: then end; DEMO_SPEED=3: faster than life)
 	@$(PY) manage.py demo
 
 run: setup ## start the system: web, media, worker, scheduler in this terminal, Ctrl-C ends it

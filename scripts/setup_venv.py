@@ -34,7 +34,7 @@ def main(kind: str) -> int:
         if not _venv_works():
             print(f"setting up .venv with Python {sys.version.split()[0]}", flush=True)
             shutil.rmtree(VENV, ignore_errors=True)
-            venv.create(VENV, with_pip=True)
+            venv.create(VENV, with_pip=True, symlinks=True)
         # A stamp says that the last install was completed: it goes before the next one begins.
         for other in REQUIREMENTS:
             _stamp(other).unlink(missing_ok=True)

@@ -15,6 +15,7 @@ django_application = get_asgi_application()  # before anything that imports mode
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
+from tenex.rest import sse  # noqa: E402
 from voice.bridge import assembly, threads  # noqa: E402
 from voice.bridge.consumer import MediaConsumer  # noqa: E402
 
@@ -45,7 +46,7 @@ async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendC
 application = ProtocolTypeRouter(
     {
         "lifespan": _lifespan,
-        "http": django_application,
+        "http": sse.end_when_cut(django_application),
         "websocket": URLRouter(
             [path("twilio/media", MediaConsumer.as_asgi()), re_path("", _no_socket)]  # type: ignore[arg-type]
         ),

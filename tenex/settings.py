@@ -214,7 +214,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     else {}
 )
 CELERY_TIMEZONE = "UTC"
-WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 4, low=1, high=64)
+WORKER_CONCURRENCY = CELERY_WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 4, low=1, high=64)
 
 # --- the carrier ---------------------------------------------------------------------------------
 TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID")
@@ -276,7 +276,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": False,
+    "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVERS": [{"url": PUBLIC_BASE_URL}],

@@ -1,4 +1,4 @@
-"""Rows and doubles for the tests of dialling."""
+"""Rows and doubles for the tests of dialing."""
 
 import itertools
 import threading
@@ -43,9 +43,7 @@ def workspace(**fields: Any) -> Workspace:
 def agent(space: Workspace, **fields: Any) -> Agent:
     index = next(_serial)
     profile = VoiceProfile.objects.create(workspace=space, name=f"Voice {index}", max_duration_s=600)
-    made = Agent.objects.create(
-        workspace=space, name="Ava", slug=f"ava-{index}", profile=profile, **fields
-    )
+    made = Agent.objects.create(workspace=space, name="Ava", slug=f"ava-{index}", profile=profile, **fields)
     made.current_version = AgentVersion.objects.create(
         agent=made, number=1, system_prompt="You are Ava.", objective="Qualify"
     )
@@ -72,10 +70,9 @@ def outbound_call(space: Workspace, *, status: CallStatus = CallStatus.QUEUED, *
         workspace=space,
         direction=Direction.OUTBOUND,
         status=status,
-        from_number=own.e164,
         number=own,
         agent_version=who.current_version,
-        **{"to_number": "+14155560001", **placed, **fields},
+        **{"from_number": own.e164, "to_number": "+14155560001", **placed, **fields},
     )
 
 

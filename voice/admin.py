@@ -63,7 +63,7 @@ class AgentForm(FormBase):
 
     system_prompt = forms.CharField(
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 24}),
-        help_text="May use {{lead.first_name}}, {{lead.last_name}}, {{lead.company}}, {{lead.title}}, {{objective}}.",
+        help_text="May use {{lead.first_name}}, {{lead.company}}, {{lead.title}}, {{objective}} and more.",
     )
     objective = forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), required=False)
     criteria = forms.JSONField(

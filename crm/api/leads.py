@@ -1,6 +1,8 @@
 """Leads, their timeline, and the do-not-call list."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import django_filters as df
@@ -13,7 +15,7 @@ from crm.models import Lead, Qualification, Stage, Suppression, SuppressionSourc
 from crm.selectors import leads as read
 from crm.services import leads as write
 from crm.services import suppressions
-from tenex.errors import NotFound
+from tenex.errors import InvalidInput, NotFound
 from tenex.lib import phone as phones
 from tenex.rest import filters as strict
 from tenex.rest.idempotency import idempotent
@@ -147,6 +149,20 @@ class LeadFilters(df.FilterSet):  # type: ignore[misc]
         return rows
 
 
+_WIRE_NAMES = {"company_id": "organization_id", "company_name": "organization"}
+"""On the wire `company_id` is the tenant (contract.md 1), so a lead's firm has another name."""
+
+
+@contextmanager
+def _wire_names() -> Iterator[None]:
+    """Errors of the service, with the fields as the client named them."""
+    try:
+        yield
+    except InvalidInput as exc:
+        exc.loc = tuple(_WIRE_NAMES.get(str(part), part) for part in exc.loc)
+        raise
+
+
 class LeadList(ApiView):
     scopes: ClassVar = {"GET": "leads:read", "POST": "leads:write"}
 
@@ -177,7 +193,8 @@ class LeadList(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        lead = write.create(self.workspace, actor=self.principal.actor, **self.body(LeadIn))
+        with _wire_names():
+            lead = write.create(self.workspace, actor=self.principal.actor, **self.body(LeadIn))
         return created(LeadOut(read.get(self.workspace.pk, lead.pk)).data)
 
 
@@ -202,7 +219,8 @@ class LeadDetail(ApiView):
     )
     def patch(self, request: Request, lead_id: uuid.UUID) -> Response:
         changes = self.body(LeadPatchIn)
-        write.update(self.workspace, lead_id, actor=self.principal.actor, **changes)
+        with _wire_names():
+            write.update(self.workspace, lead_id, actor=self.principal.actor, **changes)
         return Response(LeadOut(read.get(self.workspace.pk, lead_id)).data)
 
     @operation(

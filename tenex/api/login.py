@@ -2,10 +2,10 @@
 
 from django.conf import settings
 from rest_framework import serializers as f
-from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenex.errors import Unauthorized
 from tenex.rest import throttling
 from tenex.rest.permissions import Public
 from tenex.rest.schema import operation
@@ -51,5 +51,5 @@ class Login(ApiView):
         throttling.admit(f"login:{data['email'].lower()}", limit=ATTEMPTS_PER_MINUTE)
         token = tokens.login(data["email"], data["password"])
         if token is None:
-            raise AuthenticationFailed("the address or the password is wrong")
+            raise Unauthorized("the address or the password is wrong")
         return Response({"access_token": token, "token_type": "bearer", "expires_in": settings.JWT_TTL_S})

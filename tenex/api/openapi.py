@@ -98,4 +98,28 @@ def finish(result: dict[str, Any], generator: object, request: object, public: b
     paths["/api/v1/voice/calls/{call_id}/stream"] = {"get": _STREAM}
     paths["/api/v1/voice/recordings/{recording_id}/media"] = {"get": _MEDIA}
     result["paths"] = dict(sorted(paths.items()))
-    return result
+    return _named_as_written(result)
+
+
+def _named_as_written(document: dict[str, Any]) -> dict[str, Any]:
+    """Inputs under the names of their classes, and as strict as they are: no other fields.
+
+    The generator calls them `PatchedLeadPatchInRequest`, to tell them from outputs of the same class.
+    """
+    schemas = document["components"]["schemas"]
+    names = {name: name.removeprefix("Patched").removesuffix("Request") for name in schemas}
+    for name, schema in schemas.items():
+        if name.endswith("InRequest"):
+            schema["additionalProperties"] = False
+    document["components"]["schemas"] = {names[name]: schemas[name] for name in sorted(schemas)}
+    _rename(document, names)
+    return document
+
+
+def _rename(node: Any, names: dict[str, str]) -> None:
+    """References in place."""
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _rename(inner, names)
+    if isinstance(node, dict) and isinstance(ref := node.get("$ref"), str):
+        head, _, name = ref.rpartition("/")
+        node["$ref"] = f"{head}/{names.get(name, name)}"

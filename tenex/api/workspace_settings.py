@@ -1,8 +1,9 @@
 """The workspace's settings."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 from zoneinfo import available_timezones
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as f
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,6 +16,14 @@ from tenex.workspaces.services import workspaces
 
 TAG = "Settings"
 MAX_RETENTION_DAYS = 3650
+
+
+@extend_schema_field({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"})
+class LocalTime(f.TimeField):
+    """A time of day, `HH:MM`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format="%H:%M", input_formats=["%H:%M"], **kwargs)
 
 
 class SettingsIn(Input):
@@ -30,8 +39,8 @@ class SettingsIn(Input):
     recording_consent = f.ChoiceField(choices=RecordingConsent.choices, required=False)
     recording_retention_days = f.IntegerField(min_value=1, max_value=MAX_RETENTION_DAYS, required=False)
     transcript_retention_days = f.IntegerField(min_value=1, max_value=MAX_RETENTION_DAYS, required=False)
-    calling_window_start = f.TimeField(required=False, help_text="In the lead's time zone.")
-    calling_window_end = f.TimeField(required=False)
+    calling_window_start = LocalTime(required=False, help_text="In the lead's time zone.")
+    calling_window_end = LocalTime(required=False)
     max_concurrent_calls = f.IntegerField(min_value=0, max_value=1000, required=False)
     calls_per_second = f.FloatField(min_value=0.01, max_value=50, required=False)
     calling_paused = f.BooleanField(required=False, help_text="Kill switch: while true, nobody is dialled.")
@@ -54,8 +63,8 @@ class SettingsOut(Output):
     recording_consent = f.ChoiceField(choices=RecordingConsent.choices)
     recording_retention_days = f.IntegerField()
     transcript_retention_days = f.IntegerField()
-    calling_window_start = f.TimeField(format="%H:%M")
-    calling_window_end = f.TimeField(format="%H:%M")
+    calling_window_start = LocalTime()
+    calling_window_end = LocalTime()
     max_concurrent_calls = f.IntegerField()
     calls_per_second = f.FloatField()
     calling_paused_at = f.DateTimeField(allow_null=True)

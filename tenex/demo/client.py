@@ -19,6 +19,10 @@ class Api:
             base_url=base_url, headers={"authorization": f"Bearer {key}"}, timeout=30.0, trust_env=False
         )
 
+    def close(self) -> None:
+        """Let go of the connections that are kept open between requests."""
+        self._http.close()
+
     def get(self, path: str, **params: Any) -> Any:
         return self._json(self._http.get(path, params=params))
 

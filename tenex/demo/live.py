@@ -18,6 +18,7 @@ class LiveCall:
         self.failure = ""
         self._api = api
         self._label = label
+        self._printed: dict[str, str] = {}
         self._thread = threading.Thread(target=self._follow, name=f"live-{label}", daemon=True)
         self._thread.start()
 
@@ -29,17 +30,19 @@ class LiveCall:
     def _follow(self) -> None:
         try:
             for kind, data in self._api.events(f"{V}/calls/{self.call_id}/stream"):
-                self.events.append({"type": kind, "data": data})
-                self._show(kind, data)
+                self.events.append(data)
+                self._show(kind, data.get("data") or {}, int(data.get("at_ms") or 0))
         except Exception as exc:  # a thread's top: the demo reports it and fails
             self.failure = f"{type(exc).__name__}: {exc}"
 
-    def _show(self, kind: str, data: dict[str, Any]) -> None:
-        at_ms = int(data.get("at_ms") or 0)
+    def _show(self, kind: str, data: dict[str, Any], at_ms: int) -> None:
         match kind:
             case "turn.updated":
                 heard = data.get("heard_text") or ""
                 text = data.get("text") or ""
+                if self._printed.get(data["item_id"]) == heard + text:
+                    return  # a revision that changes nothing to read
+                self._printed[data["item_id"]] = heard + text
                 if data.get("interrupted"):
                     screen.spoken(
                         self._label, at_ms, data["speaker"], heard, cut=text.removeprefix(heard).strip()

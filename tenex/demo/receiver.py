@@ -27,7 +27,7 @@ class Receiver:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._secrets = ("", "")
-        self._received: list[Received] = []
+        self._received: dict[str, tuple[bytes, dict[str, str]]] = {}
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -49,32 +49,35 @@ class Receiver:
         return f"http://127.0.0.1:{self._server.server_address[1]}/webhooks"
 
     def trust(self, *, subscription_secret: str, workspace_secret: str) -> None:
-        """Both secrets, before the first delivery."""
+        """The two secrets; what came before is checked with them too."""
         self._secrets = (subscription_secret, workspace_secret)
 
     def of_call(self, call_id: str) -> list[Received]:
-        with self._lock:
-            return [entry for entry in self._received if entry.data.get("call_id") == call_id]
+        return [entry for entry in self.all() if entry.data.get("call_id") == call_id]
 
     def all(self) -> list[Received]:
         with self._lock:
-            return list(self._received)
+            kept = list(self._received.values())
+        return [self._read(body, headers) for body, headers in kept]
 
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
 
     def _keep(self, body: bytes, headers: dict[str, str]) -> None:
+        """At least once: a repeat is no news."""
+        with self._lock:
+            self._received.setdefault(headers.get("webhook-id", ""), (body, headers))
+
+    def _read(self, body: bytes, headers: dict[str, str]) -> Received:
         message = json.loads(body)
-        entry = Received(
-            id=headers.get("webhook-id", ""),
+        message_id = headers.get("webhook-id", "")
+        return Received(
+            id=message_id,
             type=message["type"],
             data=message["data"],
-            verified=self._verify(body, headers) and headers.get("webhook-id") == message["id"],
+            verified=message_id == message["id"] and self._verify(body, headers),
         )
-        with self._lock:
-            if all(known.id != entry.id for known in self._received):  # at least once: a repeat is no news
-                self._received.append(entry)
 
     def _verify(self, body: bytes, headers: dict[str, str]) -> bool:
         subscription_secret, workspace_secret = self._secrets

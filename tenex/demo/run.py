@@ -183,7 +183,6 @@ def _stay(system: DemoSystem, seeded: dict[str, Any]) -> None:
     screen.title("It stays up; Ctrl-C ends it")
     screen.line(f"   admin     {system.base_url}/admin/   {seeded['email']} / {seeded['password']}")
     screen.line(f"   API docs  {system.base_url}/docs")
-    screen.line(
-        f"   try       curl -H 'Authorization: Bearer {seeded['api_key']}' '{system.base_url}{V}/calls?limit=5'"
-    )
+    url = f"{system.base_url}{V}/calls?limit=5"
+    screen.line(f"   try       curl -H 'Authorization: Bearer {seeded['api_key']}' '{url}'")
     system.wait()

@@ -45,7 +45,14 @@ INBOUND = (
     Expected("+14155550199", "inbound-not-a-fit", "unqualified"),
 )
 OUTBOUND = (
-    Expected("+14155550102", "outbound-qualified", "qualified", stage="qualified"),
+    Expected(
+        "+14155550102",
+        "outbound-qualified",
+        "qualified",
+        meeting=True,
+        stage="qualified",
+        events=("call.answered", "meeting.booked", "call.ended", "agent.run.completed"),
+    ),
     Expected("+14155550103", "outbound-no-answer", "no-answer"),
     Expected(
         "+14155550104",
@@ -169,7 +176,7 @@ def _show(
     changed = {
         name: ((before or {}).get(name), after.get(name))
         for name in LEAD_FIELDS
-        if after.get(name) != (before or {}).get(name)
+        if (after.get(name) or None) != ((before or {}).get(name) or None)
     }
     screen.changes(before, after, changed)
     for delivery in deliveries:

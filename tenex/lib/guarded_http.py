@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -170,6 +171,12 @@ class _Bounded(httpcore2.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Loading the trusted certificates takes tens of milliseconds: once a process."""
+    return ssl.create_default_context()
 
 
 def request(

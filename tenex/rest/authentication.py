@@ -6,6 +6,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from tenex.rest import throttling
+from tenex.rest.errors import CHALLENGE
 from tenex.workspaces.principal import Principal
 from tenex.workspaces.services import keys, tokens
 
@@ -43,4 +44,4 @@ class BearerAuthentication(BaseAuthentication):
         return None if principal is None else (principal, principal)
 
     def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="tenex"'
+        return CHALLENGE

@@ -11,12 +11,15 @@ import orjson
 import structlog
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from tenex.errors import InvalidInput, TenexError
 
 log = structlog.get_logger(__name__)
+
+CHALLENGE = 'Bearer realm="tenex"'
 
 _TYPES = {"required": "missing", "null": "none_not_allowed", "blank": "too_short", "empty": "too_short"}
 """DRF's codes that have another name in the published error format."""
@@ -85,7 +88,10 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
                 ]
             )
         case TenexError():
-            return _application(exc.status, exc.detail, exc.code, **exc.extra)
+            answer = _application(exc.status, exc.detail, exc.code, **exc.extra)
+            if exc.status == 401:
+                answer["WWW-Authenticate"] = CHALLENGE
+            return answer
         case exceptions.ValidationError():
             return validation_failed(list(_flatten(exc.detail, ("body",))))
         case Http404():
@@ -95,9 +101,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
         case exceptions.APIException():
             code = next((code for kind, code in _APPLICATION if isinstance(exc, kind)), "request_failed")
             answer = _application(exc.status_code, str(exc.detail), code)
-            for header, value in (("WWW-Authenticate", getattr(exc, "auth_header", None)),):
-                if value:
-                    answer[header] = value
+            if exc.status_code == 401:
+                answer["WWW-Authenticate"] = CHALLENGE
             return answer
     view = context.get("view")
     log.exception("request failed", view=type(view).__name__, exc_info=exc)
@@ -131,6 +136,7 @@ def _flatten(detail: Any, loc: tuple[str | int, ...]) -> Iterator[dict[str, Any]
             yield {"loc": list(loc), "msg": str(detail), "type": _TYPES.get(code, code)}
 
 
+@csrf_exempt
 def django_not_found(request: HttpRequest, exception: Exception | None = None, **_: object) -> HttpResponse:
     """`handler404` and the route that ends /api: JSON for programs, a line of text for people."""
     if request.path.startswith("/api"):

@@ -28,7 +28,6 @@ from tenex.workspaces.models import IdempotentRequest
 
 HEADER = "Idempotency-Key"
 LEASE = timedelta(seconds=60)
-KEPT = timedelta(hours=72)
 
 type Handler = Callable[..., HttpResponseBase]
 
@@ -55,12 +54,6 @@ def idempotent(handler: Handler) -> Handler:
         return _run(view, claim, lambda: handler(view, request, *args, **kwargs))
 
     return guarded
-
-
-def purge() -> int:
-    """Forget answers that are older than 72 hours; returns how many."""
-    deleted, _ = IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEPT).delete()
-    return deleted
 
 
 def _claim(view: ApiView, request: Request, key: str) -> _Claim | IdempotentRequest:

@@ -21,7 +21,10 @@ class HasScope(BasePermission):
         principal: Any = request.auth
         if not isinstance(principal, Principal):
             return False  # DRF answers 401
-        needed = getattr(view, "scopes", {}).get(request.method)
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        if method not in view.allowed_methods:
+            return True  # DRF answers 405
+        needed = getattr(view, "scopes", {}).get(method)
         if needed is None or not principal.allows(needed):
             raise PermissionDenied(f"this credential lacks the scope {needed}")
         return True

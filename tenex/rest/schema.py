@@ -4,21 +4,24 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import django_filters
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 
 from tenex.rest.serializers import Input, Output
 
 
+@extend_schema_field({"type": "array", "items": {"type": ["string", "integer"]}})
+class Path(serializers.ListField):
+    """Where in the request."""
+
+
 class ErrorLocation(Output):
     """One field that is wrong."""
 
-    loc = serializers.ListField(
-        child=serializers.CharField(), help_text='Path of the field, for instance `["body", "phone"]`.'
-    )
+    loc = Path(help_text='For instance `["body", "phone"]`; a place in a list is a number.')
     msg = serializers.CharField()
     type = serializers.CharField()
 
@@ -57,6 +60,13 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         }
 
 
+class FreeObjectSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "tenex.rest.serializers.FreeObject"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, object]:
+        return {"type": "object", "additionalProperties": True}
+
+
 class Schema(AutoSchema):
     """Adds each operation's scope to its description and its security requirement."""
 
@@ -66,7 +76,7 @@ class Schema(AutoSchema):
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         scope = self._scope()
-        return [{"bearer": [scope]}] if scope else []
+        return [{"bearer": [scope]}] if scope else [{}]
 
     def get_description(self) -> str:  # type: ignore[override]
         text: str = super().get_description()
@@ -95,7 +105,7 @@ _MORE = {
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     OpenApiParameter.HEADER,
     description="Any text of up to 255 characters. The same key with the same request gets the first "
     "answer again "
@@ -104,9 +114,15 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 )
 PAGE = (
     OpenApiParameter(
-        "limit", int, description="Items a page: 1 to 200, 50 if absent. Above 200 counts as 200."
+        "limit",
+        {"type": "integer", "minimum": 1, "default": 50},
+        description="Items a page; above 200 counts as 200.",
     ),
-    OpenApiParameter("cursor", str, description="`next_cursor` of the page before, with the same filters."),
+    OpenApiParameter(
+        "cursor",
+        {"type": "string", "pattern": "^[A-Za-z0-9_-]{24,}$"},
+        description="`next_cursor` of the page before, with the same filters.",
+    ),
 )
 
 
@@ -169,7 +185,9 @@ def _parameter(item: tuple[str, Any]) -> OpenApiParameter:
         case django_filters.BooleanFilter():
             return OpenApiParameter(name, bool, description=text)
         case _:
-            return OpenApiParameter(name, str, description=text)
+            most = one.extra.get("max_length", 255)
+            words = {"type": "string", "minLength": 1, "maxLength": most, "pattern": "^[^\\u0000]+$"}
+            return OpenApiParameter(name, words, description=text)
 
 
 def page_of(item: type[Output]) -> type[Output]:

@@ -7,7 +7,16 @@ streams are, in one query for all of them.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,6 +32,8 @@ log = structlog.get_logger(__name__)
 HEARTBEAT_S = 15.0
 POLL_S = 1.0
 SLOW_READER_S = 30.0
+_CHUNK_BYTES = 32 * 1024
+_CUT = "slow reader"
 PING = b": ping\n\n"
 RETRY = b"retry: 1000\n\n"
 
@@ -61,7 +72,38 @@ async def cut_slow_reader(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def _cut(task: "asyncio.Task[Any] | None") -> None:
     log.info("slow reader cut")
     if task is not None:
-        task.cancel()
+        task.cancel(_CUT)
+
+
+type AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def end_when_cut(app: AsgiApp) -> AsgiApp:
+    """For the composition root: a cut reader ends its request without a traceback in the server's log."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError as exc:
+            task = asyncio.current_task()
+            if exc.args != (_CUT,) or task is None:
+                raise
+            task.uncancel()
+
+    return application
+
+
+def gather(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """Frames joined to chunks of some 32 KiB: few writes, and little in memory for a slow peer."""
+    chunk, size = [], 0
+    for one in frames:
+        chunk.append(one)
+        size += len(one)
+        if size >= _CHUNK_BYTES:
+            yield b"".join(chunk)
+            chunk, size = [], 0
+    if chunk:
+        yield b"".join(chunk)
 
 
 class Watch[Key: Hashable, State]:
@@ -102,37 +144,49 @@ class Hub[Key: Hashable, State]:
         self._states = states
         self._watches: dict[Key, set[Watch[Key, State]]] = {}
         self._keys: dict[str, Key] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._chores: set[asyncio.Task[None]] = set()
         self._pubsub: Any = None
 
-    @contextlib.asynccontextmanager
-    async def watch(self, key: Key) -> AsyncIterator[Watch[Key, State]]:
+    @contextlib.contextmanager
+    def watch(self, key: Key) -> Iterator[Watch[Key, State]]:
         """Watch a stream. It is watched before the body runs: read the rows inside, and none is missed."""
         one: Watch[Key, State] = Watch(key)
-        first = key not in self._watches
         self._watches.setdefault(key, set()).add(one)
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._listen())]
+            self._tasks = {asyncio.create_task(self._poll()), asyncio.create_task(self._listen())}
+        if len(self._watches[key]) == 1:
+            self._keys[self._name(key)] = key
+            self._spawn(self._subscribe(key))
         try:
-            if first:
-                self._keys[self._name(key)] = key
-                await self._tell("subscribe", key)
             yield one
-        finally:
+        finally:  # nothing is awaited here: a reader may be gone in any way, also by being collected
             self._watches[key].discard(one)
             if not self._watches[key]:
                 del self._watches[key], self._keys[self._name(key)]
-                await self._tell("unsubscribe", key)
+                self._spawn(self._unsubscribe(key))
             if not self._watches:
-                tasks, self._tasks = self._tasks, []
+                tasks, self._tasks = self._tasks, set()
                 for task in tasks:
                     task.cancel()
 
-    async def _tell(self, verb: str, key: Key) -> None:
-        """Subscribe or unsubscribe; without Redis the poll carries on; reconnecting subscribes anew."""
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def _subscribe(self, key: Key) -> None:
+        """Without Redis the poll carries on; reconnecting subscribes anew."""
         if self._pubsub is not None:
             with contextlib.suppress(RedisError, OSError):
-                await getattr(self._pubsub, verb)(self._name(key))
+                await self._pubsub.subscribe(self._name(key))
+        for one in self._watches.get(key, ()):
+            one.wake()  # what was rung before the subscription held
+
+    async def _unsubscribe(self, key: Key) -> None:
+        if self._pubsub is not None and key not in self._watches:
+            with contextlib.suppress(RedisError, OSError):
+                await self._pubsub.unsubscribe(self._name(key))
 
     async def _poll(self) -> None:
         """The floor: whatever the doorbell loses is seen within a second."""
@@ -153,16 +207,22 @@ class Hub[Key: Hashable, State]:
         """Rings of the doorbell; reconnects with a pause."""
         while True:
             client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+            pubsub: Any = client.pubsub(ignore_subscribe_messages=True)
             try:
-                self._pubsub = client.pubsub(ignore_subscribe_messages=True)
-                await self._pubsub.subscribe("tenex:hub", *self._keys)  # one that is always there
-                async for message in self._pubsub.listen():
+                subscribed: set[str] = set()
+                while missing := {"tenex:hub", *self._keys} - subscribed:  # more may come while we wait
+                    await pubsub.subscribe(*missing)
+                    subscribed |= missing
+                self._pubsub = pubsub
+                async for message in pubsub.listen():
                     self._ring(message["channel"].decode())
             except (RedisError, OSError) as exc:
                 log.warning("doorbell lost", error=type(exc).__name__)
             finally:
-                self._pubsub = None
+                if self._pubsub is pubsub:  # else a later listener has taken over
+                    self._pubsub = None
                 with contextlib.suppress(RedisError, OSError):
+                    await pubsub.aclose()
                     await client.aclose()
             await asyncio.sleep(POLL_S)
 

@@ -83,7 +83,7 @@ class WorkspaceAdmin(Page):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, Page):  # type: ignore[type-arg,misc]
+class UserAdmin(DjangoUserAdmin, Page):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from tenex.workspaces.models import ApiKey, AuditEntry, Membership, Role, User
 from tenex.workspaces.services import keys, tokens
-from tests.api.world import PASSWORD, Api, Tenant
+from tests.api.world import PASSWORD, Api, Tenant, person
 
 CALLS = "/api/v1/voice/calls"
 KEYS = "/api/v1/admin/api-keys"
@@ -129,7 +129,7 @@ def test_a_key_cannot_mint_more_than_it_has(alice: Tenant) -> None:
     ],
 )
 def test_a_role_is_a_set_of_scopes(alice: Tenant, role: Role, reads: int, writes: int, mints: int) -> None:
-    user = User.objects.create_user(f"{role}@alice.example", PASSWORD)
+    user = person(f"new-{role}@alice.example")
     Membership.objects.create(workspace=alice.workspace, user=user, role=role)
     token = Api(tokens.issue(user))
     assert token.get(CALLS).status_code == reads

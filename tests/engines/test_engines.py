@@ -50,7 +50,11 @@ def _holder(
     )
     assert process.stdout is not None
     with process.stdout:
-        return process, json.loads(process.stdout.readline())
+        line = process.stdout.readline()
+    if not line:
+        process.wait()
+    assert line, "the other user of the engines ended"
+    return process, json.loads(line)
 
 
 def _is_gone(pid: int) -> bool:
@@ -225,7 +229,8 @@ def _as_ordinary_user() -> Callable[[], None] | None:
     if os.geteuid() != 0:
         return None
     someone = account.Account("nobody", 65534, 65534)
-    return account.child_set_up(someone, (Path(sys.executable).resolve(), PROJECT / "tenex"), signal.SIGTERM)
+    needed = (Path(sys.executable).resolve(), Path(sys.base_prefix, "lib"), PROJECT / "tenex")
+    return account.child_set_up(someone, needed, signal.SIGTERM)
 
 
 def test_as_an_ordinary_user(tmp_path: Path) -> None:

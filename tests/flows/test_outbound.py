@@ -28,7 +28,7 @@ def test_somebody_who_said_stop_is_not_dialed_again(world: World) -> None:
 
 def test_an_answering_machine_is_recognized(world: World) -> None:
     number = "+14155550107"
-    world.carrier("POST", "scenarios", {"scenario": {**_machine(number)}})
+    world.answers(number, _machine(number))
     batch = world.batch([world.new_lead(number)])
     world.completed(batch["id"])
     call = world.calls(batch_id=batch["id"])[0]
@@ -37,13 +37,13 @@ def test_an_answering_machine_is_recognized(world: World) -> None:
 
 def test_an_answer_that_is_lost_does_not_dial_twice(world: World) -> None:
     number = "+14155550108"
-    world.carrier("POST", "scenarios", {"scenario": _busy(number)})
-    world.carrier("POST", "faults", {"post_500_after": 1.0})
+    world.answers(number, _busy(number))
+    world.carrier("PUT", "faults", {"next_creates": ["accept_then_500"]})
     try:
         batch = world.batch([world.new_lead(number)])
         world.completed(batch["id"])
     finally:
-        world.carrier("POST", "faults", {})
+        world.carrier("PUT", "faults", {})
     assert world.dials_to(number) == 1
     assert world.calls(batch_id=batch["id"])[0]["outcome"] == "busy"
 

@@ -32,6 +32,7 @@ class World:
         self.api = Api(system.base_url, self.key)
 
     def close(self) -> None:
+        self.api.close()
         self.receiver.close()
 
     # --- the phone network
@@ -43,17 +44,26 @@ class World:
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 
-    def call_in(self, scenario: str | dict[str, Any]) -> str:
+    def call_in(self, scenario: str) -> str:
         """Let a person call us; the id of our call."""
         known = {call["id"] for call in self.calls()}
         sid = self.carrier("POST", "calls", {"scenario": scenario})["sid"]
-        return self.until(
-            lambda: next((c["id"] for c in self.calls(direction="inbound") if c["id"] not in known), None),
-            f"no call of {sid} appeared",
-        )
+
+        def appeared() -> str | None:
+            return next((str(c["id"]) for c in self.calls(direction="inbound") if c["id"] not in known), None)
+
+        return self.until(appeared, f"no call of {sid} appeared")
+
+    def answers(self, number: str, scenario: dict[str, Any]) -> None:
+        """What happens when the app dials that number."""
+        self.carrier("POST", "scenarios", {"number": number, "scenario": scenario})
 
     def dials_to(self, number: str) -> int:
-        return int(self.carrier("GET", "dials").get(number, 0))
+        return sum(
+            1
+            for call in self.carrier("GET", f"calls?number=%2B{number[1:]}")["calls"]
+            if call["direction"] == "outbound-api"
+        )
 
     # --- our side
 

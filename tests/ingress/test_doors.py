@@ -60,7 +60,7 @@ def _verbs(response: Any) -> list[str]:
     return [verb.tag for verb in ET.fromstring(response.content)]  # noqa: S314
 
 
-def _dialled(space: Workspace | None = None) -> DialAttempt:
+def _dialed(space: Workspace | None = None) -> DialAttempt:
     call = outbound_call(space or workspace())
     attempt = attempts.prepare(call.pk)
     assert attempt is not None
@@ -73,9 +73,7 @@ def _dialled(space: Workspace | None = None) -> DialAttempt:
 
 def _paths() -> list[str]:
     some = str(uuid.uuid4())
-    return [
-        "/twilio/" + re.sub(r"<uuid:\w+>", some, str(pattern.pattern)) for pattern in urlpatterns
-    ]
+    return ["/twilio/" + re.sub(r"<uuid:\w+>", some, str(pattern.pattern)) for pattern in urlpatterns]
 
 
 @pytest.mark.parametrize("path", _paths())
@@ -213,19 +211,20 @@ def test_without_a_fallback_number_it_hears_an_apology_and_is_hung_up(
 
 
 def test_the_voice_door_is_fast(door: Client, line: PhoneNumber) -> None:
+    """The bar is 50 ms at p95; processor time, which a busy machine does not stretch as it does the clock."""
     took_ms = []
     for index in range(30):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         knock(door, "/twilio/voice", {**RINGING, "CallSid": f"CA{index}", "From": f"+1415666{index:04}"})
-        took_ms.append((time.perf_counter() - begun) * 1000)
-    assert sorted(took_ms)[27] < 150, took_ms  # the bar is 50 ms at p95; a busy machine gets three times that
+        took_ms.append((time.thread_time() - begun) * 1000)
+    assert sorted(took_ms)[28] < 50, took_ms
 
 
 # --- our own dials -------------------------------------------------------------------------------
 
 
 def test_an_answered_dial_talks(door: Client) -> None:
-    attempt = _dialled()
+    attempt = _dialed()
     answer = knock(door, f"/twilio/outbound/{attempt.pk}", {"CallSid": "CA1", "CallStatus": "in-progress"})
     assert _verbs(answer) == ["Connect", "Redirect"]
     attempt.refresh_from_db()
@@ -235,7 +234,7 @@ def test_an_answered_dial_talks(door: Client) -> None:
 
 
 def test_a_superseded_attempt_that_is_answered_hangs_up(door: Client) -> None:
-    first = _dialled()
+    first = _dialed()
     attempts.give_back(first.pk, why="not-found", state=DialState.POSTING)
     second = attempts.prepare(first.call_id)
     assert second is not None
@@ -249,13 +248,13 @@ def test_a_superseded_attempt_that_is_answered_hangs_up(door: Client) -> None:
 
 
 def test_a_call_whose_end_was_asked_for_hangs_up_when_answered(door: Client) -> None:
-    attempt = _dialled()
+    attempt = _dialed()
     calls.hint_end(attempt.call_id, EndReason.CANCELED)
     assert _verbs(knock(door, f"/twilio/outbound/{attempt.pk}", {"CallSid": "CA1"})) == ["Hangup"]
 
 
 def test_a_status_callback_tells_the_sid_before_the_answer_does(door: Client) -> None:
-    attempt = _dialled()
+    attempt = _dialed()
     fields = {"CallSid": "CA1", "CallStatus": "ringing", "SequenceNumber": "1"}
     assert knock(door, f"/twilio/status/{attempt.pk}", fields).status_code == 204
     attempt.call.refresh_from_db()
@@ -263,7 +262,7 @@ def test_a_status_callback_tells_the_sid_before_the_answer_does(door: Client) ->
 
 
 def test_who_answered_is_a_row_first_and_stays(door: Client) -> None:
-    attempt = _dialled()
+    attempt = _dialed()
     attempts.adopt(attempt.pk, "CA1")
     path = f"/twilio/amd/{attempt.pk}"
     human = {"CallSid": "CA1", "AnsweredBy": "human", "MachineDetectionDuration": "1900"}
@@ -278,7 +277,7 @@ def test_who_answered_is_a_row_first_and_stays(door: Client) -> None:
 def test_who_answered_is_kept_when_the_channel_layer_is_down(
     door: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attempt = _dialled()
+    attempt = _dialed()
     attempts.adopt(attempt.pk, "CA1")
 
     def down(*_: object, **__: object) -> None:
@@ -324,7 +323,7 @@ def _talking(**fields: Any) -> Call:
     )
 
 
-def test_a_lost_stream_is_resumed_with_a_new_token_a_few_times_then_we_apologise(door: Client) -> None:
+def test_a_lost_stream_is_resumed_with_a_new_token_a_few_times_then_we_apologize(door: Client) -> None:
     call = _talking()
     seen = set()
     for _ in range(3):
@@ -364,7 +363,10 @@ def test_a_promised_transfer_is_made_when_the_stream_ends(door: Client) -> None:
 def test_after_a_transfer_the_call_is_over_and_after_a_failed_one_the_agent_is_back(door: Client) -> None:
     call = _talking(transfer_state="requested", transfer_to="+14155550888")
     path = f"/twilio/dial/{call.pk}"
-    assert _verbs(knock(door, path, {"CallSid": "CA1", "DialCallStatus": "no-answer"})) == ["Connect", "Redirect"]
+    assert _verbs(knock(door, path, {"CallSid": "CA1", "DialCallStatus": "no-answer"})) == [
+        "Connect",
+        "Redirect",
+    ]
     call.refresh_from_db()
     assert (call.transfer_state, call.end_hint) == ("failed", "")
     Call.objects.filter(pk=call.pk).update(transfer_state="requested")

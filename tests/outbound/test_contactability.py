@@ -1,4 +1,4 @@
-"""May this lead be dialled now? Only facts and an instant."""
+"""May this lead be dialed now? Only facts and an instant."""
 
 import random
 from dataclasses import replace
@@ -60,7 +60,7 @@ def test_the_leads_own_clock_counts_and_the_workspaces_if_it_has_none() -> None:
     assert isinstance(decide(replace(FINE, lead_zone="Mars/Olympus"), late), Refuse)
 
 
-def test_nobody_is_dialled_in_the_last_minutes_of_the_window() -> None:
+def test_nobody_is_dialed_in_the_last_minutes_of_the_window() -> None:
     zone = ZoneInfo("America/New_York")
     end = datetime(2026, 11, 23, 20, 0, tzinfo=zone)
     window = Window(time(9), time(20))

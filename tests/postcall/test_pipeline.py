@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as live
@@ -144,8 +145,7 @@ def test_kill_9_in_the_middle(judge: ResponsesServer, step: str) -> None:
 
 def _finalize_elsewhere(call: Call, *, failpoint_: str) -> int:
     """Finalize in another process that dies at a failpoint; its return code."""
-    database = connection.settings_dict
-    url = f"postgres://{database['USER']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+    url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
     code = (
         "import sys, uuid, django; django.setup();"
         "from tenex.lib import failpoint; from voice.postcall import pipeline;"

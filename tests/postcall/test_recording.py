@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pytest
 from django.utils import timezone
@@ -24,8 +24,19 @@ WAV = riff()
 URL = "https://api.twilio.com/2010-04-01/Accounts/AC1/Recordings/RE1"
 
 
-def note(call: Call, status: str = "completed", **fields: Any) -> Recording:
-    row = note_callback(call.pk, **{"provider_sid": "RE1", "source_url": URL, "status": status, **fields})
+def form(status: str = "completed", **fields: str) -> dict[str, str]:
+    return {
+        "RecordingSid": "RE1",
+        "RecordingUrl": URL,
+        "RecordingStatus": status,
+        "RecordingStartTime": "Sun, 22 Nov 2026 17:12:29 +0000",
+        "RecordingDuration": "-1",
+        **fields,
+    }
+
+
+def note(call: Call, status: str = "completed", **fields: str) -> Recording:
+    row = note_callback(call.pk, form(status, **fields))
     assert row
     return row
 
@@ -56,7 +67,7 @@ def call() -> Call:
 
 
 def test_stored_and_announced_once(call: Call, media: Path) -> None:
-    row = note(call, duration_s=1, channels=2)
+    row = note(call, RecordingDuration="1", RecordingChannels="2")
     note(call)
     assert recording.fetch(row.pk, get=giving(WAV))
     assert not recording.fetch(row.pk, get=giving(WAV))
@@ -82,6 +93,14 @@ def test_callbacks_in_any_order(call: Call, order: tuple[str, str]) -> None:
     assert recording.due() == [row.pk]
 
 
+def test_fields_of_the_callback(call: Call) -> None:
+    row = note(call, RecordingDuration="61", RecordingChannels="2")
+    assert (row.duration_ms, row.channels, row.source_url) == (61_000, 2, URL)
+    assert row.started_at == datetime(2026, 11, 22, 17, 12, 29, tzinfo=UTC)
+    odd = {"RecordingDuration": "x", "RecordingChannels": "-2", "RecordingStartTime": "noon"}
+    assert note(call, **odd).duration_ms == 61_000
+
+
 def test_in_progress_alone_is_not_fetched(call: Call) -> None:
     row = note(call, "in-progress")
     assert recording.due() == []
@@ -97,9 +116,9 @@ def test_absent_is_the_end_of_it(call: Call) -> None:
 def test_callbacks_for_nothing_of_ours(call: Call) -> None:
     other = rows.call(call.workspace, agent=call.agent_version)
     note(call)
-    assert note_callback(other.pk, provider_sid="RE1", source_url=URL, status="completed") is None
-    assert note_callback(call.pk, provider_sid="", source_url=URL, status="completed") is None
-    assert note_callback(call.workspace_id, provider_sid="RE2", source_url=URL, status="completed") is None
+    assert note_callback(other.pk, form()) is None
+    assert note_callback(call.pk, form(RecordingSid="")) is None
+    assert note_callback(call.workspace_id, form(RecordingSid="RE2")) is None
     assert Recording.objects.count() == 1
 
 

@@ -44,8 +44,8 @@ class Desk(Carrier):
         self.ended.append(sid)
 
 
-def _prepared(**fields: object) -> DialAttempt:
-    call = outbound_call(workspace(), **fields)
+def _prepared() -> DialAttempt:
+    call = outbound_call(workspace())
     attempt = attempts.prepare(call.pk)
     assert attempt is not None
     attempt.refresh_from_db()
@@ -157,7 +157,7 @@ def test_the_fence_is_passed_once() -> None:
 
 
 @pytest.mark.parametrize("stop", ["workspace", "batch", "end"])
-def test_what_was_stopped_since_the_claim_is_not_dialled(stop: str) -> None:
+def test_what_was_stopped_since_the_claim_is_not_dialed(stop: str) -> None:
     call = outbound_call(workspace())
     assert call.agent_version is not None
     assert call.number is not None

@@ -177,18 +177,47 @@ def test_a_silent_model_gets_a_filler_and_then_counts_as_lost() -> None:
     call.wait(3.5)
     assert [c.reason for c in call.sent(cmd.CloseModel)] == ["stalled"]
     assert call.sent(cmd.OpenModel)[-1].attempt == 2
+    assert clips(call) == ["one_moment"]  # once is enough
 
 
-def test_a_slow_model_that_gives_signs_of_life_is_waited_for() -> None:
+def test_signs_of_life_are_no_speech() -> None:
+    """A trickling connection: messages come, and the caller hears nothing (promises.md B1)."""
     call = Call().talking()
     call.speaks()
     call.stops()
     call.created(server=True)
-    for _ in range(10):
+    for _ in range(6):
         call.wait(1.0)
         call.on(ev.ItemAdded("x", None, "reasoning"))
-    assert not call.sent(cmd.CloseModel)
+    assert [c.reason for c in call.sent(cmd.CloseModel)] == ["stalled"]
+
+
+def test_a_response_that_stops_in_the_middle_is_lost() -> None:
+    call = Call().talking()
+    call.speaks()
+    call.stops()
+    call.created(server=True)
+    call.audio(400)
+    call.wait(0.1)
+    call.mark()
+    assert not clips(call)
+    call.wait(2.7)
     assert clips(call) == ["one_moment"]
+    call.wait(3.0)
+    assert [c.reason for c in call.sent(cmd.CloseModel)] == ["stalled"]
+
+
+def test_late_audio_pays_what_the_model_owes() -> None:
+    call = Call().talking()
+    call.speaks()
+    call.stops()
+    call.created(server=True)
+    for _ in range(8):
+        call.audio(200)
+        call.wait(0.3)
+        call.mark()
+        call.wait(1.0)
+    assert not call.sent(cmd.CloseModel)
 
 
 # --- rotation -------------------------------------------------------------------------------------

@@ -44,7 +44,9 @@ def test_an_unknown_status_is_none() -> None:
 
 
 def test_fields_that_cannot_be_read_are_none() -> None:
-    assert statuses.instant("Tue, 31 Aug 2010 20:36:28 +0000") == datetime(2010, 8, 31, 20, 36, 28, tzinfo=UTC)
+    assert statuses.instant("Tue, 31 Aug 2010 20:36:28 +0000") == datetime(
+        2010, 8, 31, 20, 36, 28, tzinfo=UTC
+    )
     assert statuses.instant("soon") is None
     assert statuses.number("12") == 12
     assert [statuses.number(raw) for raw in ("", "-1", "1.5", "٣", "9" * 5000)] == [None] * 5

@@ -207,7 +207,7 @@ def test_no_calendar() -> None:
 def test_transfer_goes_where_the_workspace_says() -> None:
     call = a_call()
     result = registry.run(call.pk, "t1", "transfer_to_human", '{"reason": "wants a person"}')
-    assert (result.effect, result.effect_data["to"]) == ("transfer", "+14155550777")
+    assert (result.effect, result.effect_data["number"]) == ("transfer", "+14155550777")
     assert "+1415" not in result.output_json
     again = registry.run(call.pk, "t1", "transfer_to_human", "{}")
     assert alike(again, result)
@@ -221,7 +221,7 @@ def test_transfer_falls_back_to_the_number_and_else_says_no() -> None:
     assert call.number
     call.number.fallback_number = "+14155550888"
     call.number.save()
-    assert registry.run(call.pk, "t", "transfer_to_human", "{}").effect_data["to"] == "+14155550888"
+    assert registry.run(call.pk, "t", "transfer_to_human", "{}").effect_data["number"] == "+14155550888"
 
 
 # --- whatever the model sends ---

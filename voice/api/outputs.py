@@ -22,6 +22,11 @@ from voice.models import (
 )
 
 
+@extend_schema_field({})
+class AnyJson(f.JSONField):
+    """Any JSON, null too."""
+
+
 class EvidenceOut(Output):
     """Words of the transcript that carry a conclusion."""
 
@@ -226,7 +231,7 @@ class TranscriptItemOut(Output):
     tool_call_id = f.CharField(allow_null=True)
     name = f.CharField(allow_null=True, help_text="Name of the tool.")
     arguments = f.DictField(allow_null=True)
-    output = f.JSONField(allow_null=True)
+    output = AnyJson(help_text="What the tool answered: any JSON.")
     status = f.ChoiceField(choices=sorted({*TurnStatus.values, *ToolStatus.values}))
 
 

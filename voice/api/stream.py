@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import APIException, PermissionDenied
 
 from tenex.errors import InvalidInput, NotFound, TenexError, Unauthorized
@@ -19,9 +20,9 @@ from tenex.events import bus
 from tenex.rest import signed, sse, throttling
 from tenex.rest.authentication import principal_of
 from tenex.rest.errors import exception_handler
-from tenex.rest.off_loop import off_loop
+from tenex.rest.off_loop import Shared, off_loop
 from tenex.rest.renderers import dumps
-from voice.models import Call, CallStatus
+from voice.models import Call, CallEvent, CallStatus
 from voice.selectors import calls as read
 
 PURPOSE = "call-stream"
@@ -33,9 +34,11 @@ AFTER_END = timedelta(minutes=5)
 _hubs: sse.Hubs[uuid.UUID, read.Position] = sse.Hubs(
     lambda: sse.Hub(bus.call_channel, off_loop(read.positions))
 )
-_journal_after = off_loop(read.journal_after)
+_position = Shared(off_loop(read.position))
+_journal_after = Shared(off_loop(read.journal_after))
 
 
+@csrf_exempt
 async def stream(request: HttpRequest, call_id: uuid.UUID) -> HttpResponseBase:
     """Open the stream, or answer JSON like the rest of the API."""
     try:
@@ -100,24 +103,18 @@ async def _follow(call_id: uuid.UUID, after: int) -> AsyncIterator[bytes]:
     yield sse.RETRY
     last_sent_s = time.monotonic()
     ended_at: datetime | None = None
-    async with _hubs.here().watch(call_id) as watch:
+    with _hubs.here().watch(call_id) as watch:
         while True:
             # The position is read before the rows: when it says "finalized", the rows up to it are there.
-            position = (await off_loop(read.positions)({call_id})).get(call_id)
+            position = await _position(call_id)
             if position is None:
                 return
             while after < position.journal_seq:
                 lines = await _journal_after(call_id, after, _PAGE)
                 if not lines:
                     return  # purged under our feet
-                yield b"".join(
-                    sse.frame(
-                        line.seq,
-                        line.type,
-                        {"seq": line.seq, "type": line.type, "at_ms": line.at_ms, "data": line.data},
-                    )
-                    for line in lines
-                )
+                for chunk in sse.gather(map(_frame, lines)):
+                    yield chunk
                 after = lines[-1].seq
                 last_sent_s = time.monotonic()
             if position.status == CallStatus.FINALIZED:
@@ -131,6 +128,11 @@ async def _follow(call_id: uuid.UUID, after: int) -> AsyncIterator[bytes]:
                 last_sent_s = time.monotonic()
                 if ended_at is not None and timezone.now() - ended_at > AFTER_END:
                     return
+
+
+def _frame(line: CallEvent) -> bytes:
+    data = {"seq": line.seq, "type": line.type, "at_ms": line.at_ms, "data": line.data}
+    return sse.frame(line.seq, line.type, data)
 
 
 def _json(status: int, body: object, headers: dict[str, str] | None = None) -> HttpResponse:

@@ -42,8 +42,8 @@ from voice.wire.twilio_media import Connected, StreamStart, TwilioMessage, Twili
 
 log = structlog.get_logger(__name__)
 
-START_WAIT_S: Final = 5.0
-"""From the open socket to a `start` with a good token (promises.md B6)."""
+START_WAIT_S: Final = 4.0
+"""From the open socket to a `start` with a good token: so that such a socket is closed within 5 s."""
 MAX_UNPROVEN: Final = 1000
 """Sockets of this process that have not shown a token yet."""
 _CLOSE_WAIT_S: Final = 2.0

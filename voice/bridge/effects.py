@@ -3,8 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any, Final, Literal, Protocol
-from uuid import UUID
+from typing import Any, Literal, Protocol
 
 import structlog
 from django.conf import settings
@@ -20,9 +19,9 @@ from voice.session.events import OwnEvent, ToolFinished, TransferFailed
 
 log = structlog.get_logger(__name__)
 
-_HANG_UP_TRIES: Final = 3
-_GIVE_UP_S: Final = 1.0
-"""How long the row of a tool call may take to be given up; then the model is answered without it."""
+_HANG_UP_TRIES = 3
+_GIVE_UP_S = 2.0
+"""Longest wait for the row of a tool run that is given up."""
 
 
 class ToolResult(Protocol):
@@ -39,12 +38,14 @@ class ToolResult(Protocol):
 
 
 class ToolBox(Protocol):
-    """The tools an agent may use in a call (`voice.tools.registry`). All are called in threads."""
+    """The tools an agent may use in a call (`voice.tools.registry`). All are called in threads.
+
+    `time_out` gives a run up: what it did is undone, or, if it was done just in time, its result is given.
+    """
 
     def definitions(self, names: tuple[str, ...]) -> list[dict[str, Any]]: ...
-    def run(self, call_id: UUID, tool_call_id: str, name: str, arguments_json: str) -> ToolResult: ...
-    def time_out(self, call_id: UUID, tool_call_id: str) -> ToolResult:
-        """Give a run up for good; its answer, if it came just in time."""
+    def run(self, call_id: Any, tool_call_id: str, name: str, arguments_json: str) -> ToolResult: ...
+    def time_out(self, call_id: Any, tool_call_id: str) -> ToolResult: ...
 
 
 class CallControl(Protocol):
@@ -62,12 +63,12 @@ class RegistryTools:
 
         return list(registry.definitions(names))
 
-    def run(self, call_id: UUID, tool_call_id: str, name: str, arguments_json: str) -> ToolResult:
+    def run(self, call_id: Any, tool_call_id: str, name: str, arguments_json: str) -> ToolResult:
         from voice.tools import registry
 
         return registry.run(call_id, tool_call_id, name, arguments_json)
 
-    def time_out(self, call_id: UUID, tool_call_id: str) -> ToolResult:
+    def time_out(self, call_id: Any, tool_call_id: str) -> ToolResult:
         from voice.tools import registry
 
         return registry.time_out(call_id, tool_call_id)
@@ -154,24 +155,28 @@ class Effects:
         )
 
     def _on_deadline(self, command: RunTool) -> None:
-        """Its row is given up first: a tool that ends now undoes what it did, or was just in time."""
-        if self._stopped or command.call_id not in self._deadlines:
-            return
-        log.warning("tool ran out of time", tool=command.name, **self._fields())
-        self._deadlines[command.call_id] = self._loop.call_later(_GIVE_UP_S, self._on_no_answer, command)
-        context = self._context
-
-        def give_up() -> ToolResult:
-            return self._tools.time_out(context.call_id, command.call_id)
-
-        try:
-            threads.run(self._loop, "tool-time-out", give_up, lambda done: self._on_tool(command, done))
-        except threads.TooBusy as exc:
-            self._on_tool(command, exc)
-
-    def _on_no_answer(self, command: RunTool) -> None:
+        """Give the run up in its row first, so that what the agent says about it is what is true."""
         if self._deadlines.pop(command.call_id, None) is None or self._stopped:
             return
+        log.warning("tool ran out of time", tool=command.name, **self._fields())
+        self._deadlines[command.call_id] = self._loop.call_later(
+            self._clock.real_s(_GIVE_UP_S), self._unanswered, command
+        )
+
+        def work() -> ToolResult:
+            return self._tools.time_out(self._context.call_id, command.call_id)
+
+        try:
+            threads.run(self._loop, "tool-timeout", work, lambda done: self._on_tool(command, done))
+        except threads.TooBusy:
+            self._unanswered(command)
+
+    def _unanswered(self, command: RunTool) -> None:
+        """Not even the row could be had."""
+        deadline = self._deadlines.pop(command.call_id, None)
+        if deadline is None or self._stopped:
+            return
+        deadline.cancel()
         output = _error("timeout", "The tool took too long. Go on without it, do not claim that it worked.")
         self._feed(ToolFinished(command.call_id, output, ok=False))
 
@@ -183,7 +188,8 @@ class Effects:
         def done(result: BaseException | None) -> None:
             if not isinstance(result, BaseException):
                 return
-            retryable = isinstance(result, TenexError) and result.retryable
+            # Also when nobody knows whether it happened: to hang up twice does no harm.
+            retryable = isinstance(result, TenexError) and (result.retryable or result.status >= 500)
             log.warning("hang-up failed", error=_code(result), attempt=attempt, **self._fields())
             if retryable and attempt < _HANG_UP_TRIES and not self._stopped:
                 self._loop.call_later(0.5 * attempt, self._try_hang_up, reason, attempt + 1)
@@ -192,9 +198,7 @@ class Effects:
 
     def transfer(self, target: dict[str, Any]) -> None:
         """Ask the carrier to connect the caller to a person: the number given, or the workspace's own."""
-        number = normalize_or_none(
-            str(target.get("number") or target.get("to") or self._context.transfer_number)
-        )
+        number = normalize_or_none(str(target.get("number") or self._context.transfer_number))
         if number is None:
             self._loop.call_soon(self._transfer_failed, "no_number")
             return

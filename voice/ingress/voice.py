@@ -44,7 +44,7 @@ def resume(form: Form, call_id: uuid.UUID) -> HttpResponse:
 
 
 @twilio
-def dialled(form: Form, call_id: uuid.UUID) -> HttpResponse:
+def dialed(form: Form, call_id: uuid.UUID) -> HttpResponse:
     """Action URL of `<Dial>`: the person has hung up, or was not there."""
     step = continuation.after_dial(call_id, form["DialCallStatus"])
     return xml(_carry_out(step, apology=twiml.TRANSFER_FAILED))
@@ -70,7 +70,7 @@ def _carry_out(step: Step, *, fresh: bool = False, apology: str = twiml.APOLOGY)
             return _talk(call, fresh=fresh)
         case Next.TRANSFER if call is not None:
             return twiml.transfer(_person(call, step.transfer_to))
-        case Next.APOLOGISE if call is not None:
+        case Next.APOLOGIZE if call is not None:
             if not step.transfer_to:
                 return twiml.apology(text=apology)
             continuation.note_fallback(call, step.transfer_to)

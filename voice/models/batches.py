@@ -162,7 +162,7 @@ class DialAttempt(Row):
 
 
 class Pacer(models.Model):
-    """Token bucket of a dialling workspace (tenex.lib.token_bucket): a row, so it holds over processes.
+    """Token bucket of a dialing workspace (tenex.lib.token_bucket): a row, so it holds over processes.
 
     Taken and given back in the transaction that claims a call.
     """

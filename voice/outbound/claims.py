@@ -6,7 +6,7 @@ Locks in order: the advisory lock, recipient, pacer, call, attempt, event counte
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import Count, F, Q, QuerySet
@@ -34,8 +34,11 @@ from voice.outbound.contactability import Allow, Facts, Refuse, Window, decide
 from voice.services import attempts, calls, journal, readiness
 from voice.services.timing import scaled
 
-_REFUSALS_A_CLAIM = 25
-"""Recipients that one claim may pass over before it lets others have the lock."""
+_LOOK_AT = 4
+"""Waiting ones that one claim reads; if it refuses them all, it commits that and asks again."""
+
+_FULL_AGAIN = timedelta(seconds=1)
+"""When to look again at a queued call whose batch has all its lines in use."""
 
 _PACE = 0.97
 """Of the allowed rate: requests jitter on their way, and the carrier counts what arrives in a second."""
@@ -43,7 +46,7 @@ _PACE = 0.97
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Committed: the attempt may be dialled, before its fence falls."""
+    """Committed: the attempt may be dialed, before its fence falls."""
 
     attempt_id: uuid.UUID
 
@@ -75,16 +78,16 @@ def claim(workspace_id: uuid.UUID) -> Claimed | Wait | Again | Nothing:
         if readiness.lines_in_use(workspace_id) >= workspace.max_concurrent_calls:
             return Nothing()
         now = timezone.now()
-        wait_s = _pace_wait_s(workspace)
+        bucket, wait_s = _pace(workspace)
         if wait_s > 0:
             return Wait(wait_s) if _anything_due(workspace, now) else Nothing()
         call_id = _due_call(workspace, now)
         if isinstance(call_id, Again):
             return call_id
         call_id = call_id or _due_recipient(workspace, now)
-        if call_id is None:
-            return Nothing()
-        _take_token(workspace)
+        if call_id is None or isinstance(call_id, Again):
+            return call_id or Nothing()
+        Pacer.objects.filter(workspace=workspace).update(tokens=bucket.tokens, at_s=bucket.at_s)
         attempt = attempts.prepare(call_id)
         failpoint.hit("dial.claimed")
     failpoint.hit("dial.prepared")
@@ -113,10 +116,13 @@ def _due_call(workspace: Workspace, now: datetime) -> uuid.UUID | Again | None:
     waiting = (
         _queued(workspace, now)
         .select_related("lead", "number", "batch", "agent_version__agent", "recipient")
-        .order_by("created_at")[:_REFUSALS_A_CLAIM]
+        .order_by("created_at")[:_LOOK_AT]
     )
+    passed = False
     for call in waiting:
         if call.batch is not None and _live_calls(call.batch) >= call.batch.concurrency:
+            Call.objects.filter(pk=call.pk, status=CallStatus.QUEUED).update(sweep_at=now + _FULL_AGAIN)
+            passed = True
             continue
         match decide(
             _facts(workspace, call.lead, call.to_number, call.number, call.agent_version, call.batch), now
@@ -128,17 +134,17 @@ def _due_call(workspace: Workspace, now: datetime) -> uuid.UUID | Again | None:
                 return Again()
             case Refuse() as refusal:
                 Call.objects.filter(pk=call.pk, status=CallStatus.QUEUED).update(sweep_at=refusal.until)
-    return None
+                passed = True
+    return Again() if passed else None
 
 
-def _due_recipient(workspace: Workspace, now: datetime) -> uuid.UUID | None:
+def _due_recipient(workspace: Workspace, now: datetime) -> uuid.UUID | Again | None:
     """The next recipient, of the batch with the fewest calls under way, as a queued call."""
-    passed = 0
+    refused = False
     for batch in _batches_with_room(workspace):
         version = batch.agent_version or batch.agent.current_version
         usable = version if batch.agent.archived_at is None else None
-        for recipient in _waiting(batch, now)[:_REFUSALS_A_CLAIM]:
-            passed += 1
+        for recipient in _waiting(batch, now)[:_LOOK_AT]:
             lead = recipient.lead
             facts = _facts(workspace, lead, lead.phone or "", batch.number, usable, batch)
             match decide(facts, now):
@@ -148,9 +154,8 @@ def _due_recipient(workspace: Workspace, now: datetime) -> uuid.UUID | None:
                     _refuse_recipient(recipient, refusal)
                 case Refuse() as refusal:
                     Recipient.objects.filter(pk=recipient.pk).update(next_at=refusal.until)
-            if passed >= _REFUSALS_A_CLAIM:
-                return None
-    return None
+            refused = True
+    return Again() if refused else None
 
 
 def _queued(workspace: Workspace, now: datetime) -> QuerySet[Call]:
@@ -276,22 +281,15 @@ def _lock(workspace_id: uuid.UUID) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"dial:{workspace_id}"])
 
 
-def _bucket(workspace: Workspace) -> tuple[Bucket, float, float]:
-    """The workspace's bucket, its rate a real second, and the database's clock."""
-    pacer, _ = Pacer.objects.get_or_create(workspace=workspace)
+def _pace(workspace: Workspace) -> tuple[Bucket, float]:
+    """The workspace's bucket after taking a token, and 0; or unchanged, and the real seconds to wait."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
-        now_s = float(cursor.fetchone()[0])
+        cursor.execute(
+            "INSERT INTO voice_pacer (workspace_id, tokens, at_s) VALUES (%s, 1, 0)"
+            " ON CONFLICT (workspace_id) DO UPDATE SET tokens = voice_pacer.tokens"
+            " RETURNING tokens, at_s, extract(epoch FROM clock_timestamp())",
+            [workspace.pk],
+        )
+        tokens, at_s, now_s = cursor.fetchone()
     rate = workspace.calls_per_second * _PACE / scaled(1.0).total_seconds()
-    return Bucket(pacer.tokens, pacer.at_s), rate, now_s
-
-
-def _pace_wait_s(workspace: Workspace) -> float:
-    bucket, rate, now_s = _bucket(workspace)
-    return take(bucket, rate=rate, burst=1.0, now_s=now_s)[1]
-
-
-def _take_token(workspace: Workspace) -> None:
-    bucket, rate, now_s = _bucket(workspace)
-    left, _ = take(bucket, rate=rate, burst=1.0, now_s=now_s)
-    Pacer.objects.filter(workspace=workspace).update(tokens=left.tokens, at_s=left.at_s)
+    return take(Bucket(tokens, at_s), rate=rate, burst=1.0, now_s=float(now_s))

@@ -1,4 +1,4 @@
-"""May this lead be dialled now? Pure: the facts and the instant go in.
+"""May this lead be dialed now? Pure: the facts and the instant go in.
 
 The calling window is read in the lead's own time zone; where that is not known, in the workspace's. Several
 candidate zones, legal windows and consent are not decided here yet.
@@ -58,7 +58,7 @@ SOON = timedelta(seconds=15)
 
 
 def decide(facts: Facts, now: datetime) -> Allow | Refuse:
-    """The first reason against dialling, the final ones first. `now` is aware."""
+    """The first reason against dialing, the final ones first. `now` is aware."""
     final = _final(facts)
     if final is not None:
         return final

@@ -214,13 +214,15 @@ class Expectation(_Part):
     """Somebody says this (case does not matter)."""
     absent: bool = False
     within_ms: int | None = Field(default=None, gt=0)
-    """It is true within so many milliseconds of the answer."""
+    """With `tool`: it is called within so many milliseconds of sound after the answer."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         names = ("tool", "event", "outcome", "verdict", "status", "text_contains")
         if sum(getattr(self, name) is not None for name in names) != 1:
             raise ValueError(f"an expectation is exactly one of {', '.join(names)}")
+        if self.within_ms is not None and self.tool is None:
+            raise ValueError("within_ms goes with tool")
         return self
 
 
@@ -261,8 +263,20 @@ def parse(text: str, *, source: str = "scenario") -> Scenario:
     try:
         return Scenario.model_validate(data)
     except ValidationError as exc:
-        found = dict.fromkeys(_describe(error, node, source) for error in exc.errors())
+        errors = exc.errors()
+        paths = {error["loc"] for error in errors}
+        # What is inside is wrong: then that the whole has become too short says nothing new.
+        told = [
+            error
+            for error in errors
+            if error["type"] != "too_short" or not any(_is_inside(path, error["loc"]) for path in paths)
+        ]
+        found = dict.fromkeys(_describe(error, node, source) for error in told)
         raise ScenarioError("\n".join(found)) from exc
+
+
+def _is_inside(path: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(path) > len(outer) and path[: len(outer)] == outer
 
 
 def _describe(error: Mapping[str, Any], node: yaml.Node | None, source: str) -> str:

@@ -6,8 +6,8 @@ or faster by the same factor as the samples are then resampled, so that the pace
 
 import asyncio
 import hashlib
-import os
 import re
+import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from hibari import Hibari
 
 RATE_HZ = 24_000
-_REVISION = "1"  # part of every cache key: raise it when the sound of the same text changes
+_LONGEST_PAUSE_S = 0.2
+_QUIET = 0.02  # of full scale
+_REVISION = "2"  # part of every cache key: raise it when the sound of the same text changes
 _PEAK = 0.6
 
 
@@ -75,6 +77,10 @@ class Speech:
             await self._write(key, "pcm24", kept)
         return kept
 
+    async def warm(self) -> None:
+        """Load the synthesizer now: a template line in the middle of a call must not wait for it."""
+        await self._in_thread(self._synthesize, "Ready.", AGENT)
+
     async def prepare(self, lines: Iterable[tuple[str, Voice]]) -> None:
         """Render ahead, so that nothing waits for the first use. Lines with `{{ … }}` are left out."""
         for text, voice in lines:
@@ -112,8 +118,10 @@ class Speech:
         sound = np.asarray(self._engine(text, speed=1 / voice.pitch, seed=0), dtype=np.float32)
         if voice.pitch != 1.0:
             sound = soxr.resample(sound, RATE_HZ * voice.pitch, RATE_HZ)
+        sound = _shorten_pauses(sound)
         sound = sound * (_PEAK / max(float(np.abs(sound).max(initial=0.0)), 1e-3))
-        return np.round(np.clip(sound, -1.0, 1.0) * 32767).astype(np.int16)
+        samples: NDArray[np.int16] = np.round(np.clip(sound, -1.0, 1.0) * 32767).astype(np.int16)
+        return samples
 
     async def _read(self, key: str, kind: str) -> bytes | None:
         def read() -> bytes | None:
@@ -127,12 +135,26 @@ class Speech:
     async def _write(self, key: str, kind: str, data: bytes) -> None:
         def write() -> None:
             self._dir.mkdir(parents=True, exist_ok=True)
-            partial = self._dir / f".{key}.{kind}.{os.getpid()}"
+            partial = self._dir / f".{key}.{kind}.{secrets.token_hex(8)}"
             partial.write_bytes(data)
-            partial.replace(self._dir / f"{key}.{kind}")  # several processes may share the folder
+            partial.replace(self._dir / f"{key}.{kind}")  # others may write the same line now
 
         await asyncio.to_thread(write)
 
 
 def _to_mulaw(pcm: NDArray[np.int16]) -> bytes:
     return mulaw.encode(soxr.resample(pcm, RATE_HZ, mulaw.RATE_HZ))
+
+
+def _shorten_pauses(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cap the quiet between sentences: the synthesizer's 0.8 s would read as the end of a turn."""
+    window = RATE_HZ // 50
+    whole = sound[: len(sound) // window * window]
+    loud = np.abs(whole).reshape(-1, window).max(axis=1, initial=0.0) > _QUIET
+    kept: list[NDArray[np.float32]] = []
+    quiet = 0
+    for index, is_loud in enumerate(loud):
+        quiet = 0 if is_loud else quiet + window
+        if quiet <= _LONGEST_PAUSE_S * RATE_HZ:
+            kept.append(whole[index * window : (index + 1) * window])
+    return np.concatenate(kept) if kept else sound

@@ -5,11 +5,11 @@ sends it; *what* was said it takes from here. Nothing here carries sound.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from voice.rehearsal.scenario import AgentAction, AgentStep, CallerStep, Json, Scenario, UseTool
+from voice.rehearsal.scenario import AgentAction, AgentStep, CallerStep, Json, Scenario, UseTool, fill_text
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +40,8 @@ class AgentCursor:
         self.context: dict[str, Json] = {"last": None, "tools": {}}
         """What templates see; see `scenario.fill`."""
         self.tools_used: list[tuple[str, dict[str, Json]]] = []
+        self.tool_at_ms: dict[str, int] = {}
+        """First call of each tool, in ms since the answer."""
         self.said: list[str] = []
         self.fault_done = False
 
@@ -88,6 +90,7 @@ class AgentCursor:
 
     def tool_called(self, name: str, args: dict[str, Json]) -> None:
         self.tools_used.append((name, args))
+        self.tool_at_ms.setdefault(name, self._call.now_ms())
         self.open_tool = name
         self._call.touch()
 
@@ -99,6 +102,10 @@ class AgentCursor:
             tools[name] = output
         self.open_tool = None
         self._call.touch()
+
+    def fill(self, text: str) -> str:
+        """A line with its holes filled from the tool outputs so far."""
+        return fill_text(text, self.context)
 
     def begin_response(self) -> None:
         self.responding += 1
@@ -145,6 +152,8 @@ class StageCall:
     spoken: list[SpokenLine] = field(default_factory=list)
     caller_at: int = -1
     """Index of the last caller step that was begun."""
+    now_ms: Callable[[], int] = field(default=lambda: 0)
+    """Sound time since the answer, told by the carrier."""
     claimed: bool = False
     """A model session plays the agent of this call."""
     over: bool = False
@@ -203,6 +212,10 @@ class Stage:
         call = StageCall(call_id or f"local-{next(self._numbers)}", remote, local, direction, scenario)
         self._calls[call.id] = call
         return call
+
+    def join(self, call: StageCall) -> None:
+        """Like `enter`, with a call that was prepared before."""
+        self._calls[call.id] = call
 
     def leave(self, call: StageCall) -> None:
         call.over = True

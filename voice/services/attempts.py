@@ -84,7 +84,7 @@ def dial(attempt_id: uuid.UUID, carrier: Carrier) -> DialState:
 
 
 def fence(attempt_id: uuid.UUID) -> Fenced | None:
-    """Compare-and-set `prepared` -> `posting`; None after the deadline, or if dialling was stopped."""
+    """Compare-and-set `prepared` -> `posting`; None after the deadline, or if dialing was stopped."""
     started_s = time.monotonic()
     times = timing()
     # The conditions on the attempt stay in the outer WHERE, where PostgreSQL checks them again after a wait.
@@ -141,7 +141,11 @@ def adopt(attempt_id: uuid.UUID, sid: str) -> Adoption:
         DialAttempt.DoesNotExist: no such attempt.
         IntegrityError: the sid belongs to another call.
     """
-    call_id = DialAttempt.objects.values_list("call_id", flat=True).get(pk=attempt_id)
+    call_id, state, known = DialAttempt.objects.values_list("call_id", "state", "provider_sid").get(
+        pk=attempt_id
+    )
+    if state == DialState.PLACED:  # the usual case of a callback; nothing leads out of that state
+        return Adoption.CURRENT if known == sid else Adoption.SUPERSEDED
     with transaction.atomic():
         call = Call.objects.select_for_update().get(pk=call_id)
         attempt = DialAttempt.objects.select_for_update().get(pk=attempt_id)

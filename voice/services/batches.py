@@ -114,7 +114,7 @@ def append(batch: Batch, lead_ids: Sequence[uuid.UUID | str]) -> BatchCreated:
 
 
 def pause(batch: Batch, *, reason: str = "") -> Batch:
-    """Nobody is dialled any more; calls under way go on. The dialer's fence holds this to the instant.
+    """Nobody is dialed any more; calls under way go on. The dialer's fence holds this to the instant.
 
     Raises:
         Conflict: `batch_over`.

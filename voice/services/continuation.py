@@ -27,7 +27,7 @@ _OUR_FAULT = frozenset(
 class Next(StrEnum):
     TALK = "talk"
     """Another stream: the agent goes on where it was."""
-    APOLOGISE = "apologise"
+    APOLOGIZE = "apologize"
     """Say sorry, then ring the number's fallback person, or hang up."""
     TRANSFER = "transfer"
     """Ring the person that the agent promised."""
@@ -36,7 +36,7 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`transfer_to` is a number in E.164 for TRANSFER, and for APOLOGISE where there is one."""
+    """`transfer_to` is a number in E.164 for TRANSFER, and for APOLOGIZE where there is one."""
 
     next: Next
     call: Call | None = None
@@ -90,7 +90,7 @@ def after_dial(call_id: uuid.UUID, dial_status: str) -> Step:
         talk_again = not call.end_hint and call.agent_version_id and call.resumes < MAX_RESUMES
         if not talk_again:
             calls.hint_end(call.pk, EndReason.MEDIA_LOST)
-            return Step(Next.APOLOGISE, call)
+            return Step(Next.APOLOGIZE, call)
         Call.objects.filter(pk=call.pk).update(resumes=F("resumes") + 1)
         call.resumes += 1
     return Step(Next.TALK, call)
@@ -107,7 +107,7 @@ def _over(call: Call, hint: EndReason | None = None) -> Step:
         return Step(Next.HANG_UP, call)
     fallback = call.number.fallback_number if call.number else ""
     tried = call.transfer_state in {"bridged", "failed"}
-    return Step(Next.APOLOGISE, call, "" if tried else fallback)
+    return Step(Next.APOLOGIZE, call, "" if tried else fallback)
 
 
 def _set_transfer(call: Call, state: str) -> None:

@@ -1,4 +1,4 @@
-"""One outbound call: asked for here, dialled by the dialer's next tick."""
+"""One outbound call: asked for here, dialed by the dialer's next tick."""
 
 from typing import Any
 

@@ -83,9 +83,9 @@ def _create(number: PhoneNumber, ringing: Ringing) -> uuid.UUID:
         end_hint=problem or "",
         sweep_at=timezone.now() + timedelta(seconds=timing().ring_s + timing().grace_s),
     )
-    calls.ring(call.pk)
     if from_number is not None:
-        caller_lead.ensure(call.pk)
+        caller_lead.ensure(call.pk)  # before the first event: the event counter is the last lock
+    calls.ring(call.pk)
     return call.pk
 
 

@@ -47,15 +47,17 @@ def apply(call_id: uuid.UUID, report: Report) -> bool:
     if status is None:
         return False
     failpoint.hit("progress.received")
+    if _is_old_news(call_id, report):
+        return False
     with transaction.atomic():
         call = Call.objects.select_for_update().filter(pk=call_id).first()
         if call is None:
             return False
-        _note(call, report, status.value)
-        if call.status not in LIVE:
-            return False
         if call.status == CallStatus.QUEUED:
             # Put back for another attempt while this one was under way after all: adopt() has the say.
+            return False
+        _note(call, report, status.value)
+        if call.status not in LIVE:
             return False
         at = _clamp(call, report.at)
         reading = read(status, report.sip_code)
@@ -73,6 +75,16 @@ def apply(call_id: uuid.UUID, report: Report) -> bool:
         failpoint.hit("progress.moved")
     failpoint.hit("progress.committed")
     return changed
+
+
+def _is_old_news(call_id: uuid.UUID, report: Report) -> bool:
+    """A repeated callback: everything up to its number is known, and what it says was applied with it."""
+    if report.seq is None:
+        return False
+    row = Call.objects.filter(pk=call_id).values_list("provider_seq", "provider_status").first()
+    if row is None:
+        return True
+    return bool(row == (report.seq, report.status))
 
 
 def _answer(call: Call, at: datetime) -> bool:

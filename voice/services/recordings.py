@@ -1,7 +1,9 @@
 """Rows of recordings: what the carrier's callbacks say, in whatever order and however often they come."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import structlog
 from django.db import transaction
@@ -13,33 +15,25 @@ from voice.models import Call, Recording, RecordingStatus
 log = structlog.get_logger(__name__)
 
 
-def note_callback(
-    call_id: uuid.UUID,
-    *,
-    provider_sid: str,
-    source_url: str,
-    status: str,
-    duration_s: int | None = None,
-    channels: int | None = None,
-    started_at: datetime | None = None,
-) -> Recording | None:
-    """Take in one recording status callback (twilio.md 11); None if it is about no call of ours.
+def note_callback(call_id: uuid.UUID, form: Mapping[str, str]) -> Recording | None:
+    """Take in one recording status callback (twilio.md 11); None if it names no recording or no call of ours.
 
     `in-progress` only makes the row, `completed` makes it due to be fetched, `absent` and `failed` close it.
     A late or repeated callback never takes a step back.
     """
+    sid = form.get("RecordingSid", "").strip()[:64]
     call = Call.objects.select_related("workspace").filter(pk=call_id).first()
-    if not provider_sid or call is None:
-        log.warning("recording callback for nothing of ours", call_id=str(call_id), sid=bool(provider_sid))
+    if not sid or call is None:
+        log.warning("recording callback for nothing of ours", call_id=str(call_id), has_sid=bool(sid))
         return None
     with transaction.atomic():
         row, _ = Recording.objects.select_for_update().get_or_create(
-            provider_sid=provider_sid[:64],
+            provider_sid=sid,
             defaults={
                 "workspace_id": call.workspace_id,
                 "call": call,
-                "source_url": source_url[:500],
-                "started_at": started_at,
+                "source_url": form.get("RecordingUrl", "")[:500],
+                "started_at": _instant(form.get("RecordingStartTime", "")),
                 "purge_after": purge_after(call),
             },
         )
@@ -47,13 +41,7 @@ def note_callback(
             log.warning("recording belongs to another call", call_id=str(call_id), recording_id=str(row.pk))
             return None
         if row.status == RecordingStatus.PENDING:
-            row.source_url = source_url[:500] or row.source_url
-            row.started_at = row.started_at or started_at
-            row.channels = row.channels if channels is None else channels
-            if duration_s is not None and duration_s >= 0:  # -1 is how an unknown one is told
-                row.duration_ms = duration_s * 1000
-            _move(row, status)
-            row.save()
+            _take_in(row, form)
     return row
 
 
@@ -62,10 +50,15 @@ def purge_after(call: Call) -> datetime:
     return (call.ended_at or timezone.now()) + timedelta(days=call.workspace.recording_retention_days)
 
 
-def _move(row: Recording, status: str) -> None:
-    match status:
+def _take_in(row: Recording, form: Mapping[str, str]) -> None:
+    if url := form.get("RecordingUrl", "")[:500]:
+        row.source_url = url
+    match form.get("RecordingStatus", "completed"):
         case "completed" if row.source_url:
             row.next_at = row.next_at or timezone.now()
+            row.channels = _number(form.get("RecordingChannels", "")) or row.channels
+            seconds = _number(form.get("RecordingDuration", ""))
+            row.duration_ms = seconds * 1000 if seconds is not None else row.duration_ms
             wake("voice.postcall.recording", str(row.pk))
         case "absent":
             row.status, row.next_at = RecordingStatus.ABSENT, None
@@ -73,3 +66,19 @@ def _move(row: Recording, status: str) -> None:
             row.status, row.next_at = RecordingStatus.FAILED, None
         case _:
             pass  # in-progress, paused, stopped, processing: not finished yet
+    row.started_at = row.started_at or _instant(form.get("RecordingStartTime", ""))
+    row.save(update_fields=["source_url", "status", "next_at", "channels", "duration_ms", "started_at"])
+
+
+def _number(text: str) -> int | None:
+    """A small count; -1 is how an unknown duration is told."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else None
+
+
+def _instant(text: str) -> datetime | None:
+    """RFC 2822, as the carrier writes instants."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    return found if found.tzinfo else None

@@ -70,7 +70,6 @@ def _use(live: Live, attempt: int, event: ModelReady, now: float) -> None:
     link.force_rotate_at = now + max(life - _ROTATE_MARGIN_S, life * 0.75)
     live.timers.set(Timer.ROTATE, link.rotate_at)
     live.input_base_ms = live.media_ms
-    live.model_at = now
 
 
 def open_gate(live: Live, now: float) -> None:
@@ -135,7 +134,7 @@ def lose(live: Live, code: str, *, retryable: bool, now: float) -> None:
     if link.ready:
         link.losses += 1
         standby = link.standby
-        _note_loss(live, now)
+        _note_loss(live, now, filler=code != "stalled" or not live.stall_filler)
         if link.losses > limits.reconnects_per_call:
             ending.model_gone(live, "too-many-losses", now)
             return
@@ -155,15 +154,17 @@ def lose(live: Live, code: str, *, retryable: bool, now: float) -> None:
     _open(live, after_s=_BACKOFF_S[min(link.tries, len(_BACKOFF_S)) - 1])
 
 
-def _note_loss(live: Live, now: float) -> None:
-    """Filler at once; what was being said counts as said as far as it was received."""
+def _note_loss(live: Live, now: float, *, filler: bool) -> None:
+    """Filler at once, unless the caller has just heard it; what was being said counts as said as far as it
+    was received."""
     link = live.link
     if live.responses.active is not None:
         live.mute(live.responses.active)
     ending.forget_model(live)
     link.lost_at, link.tries = now, 0
     live.timers.cancel(Timer.SILENCE)
-    live.play_clip("one_moment", now)
+    if filler:
+        live.play_clip("one_moment", now)
 
 
 def on_window_over(live: Live, now: float) -> None:

@@ -151,15 +151,15 @@ def on_audio_delta(live: Live, event: ev.AudioDelta, now: float) -> None:
         return
     live.out.append(cmd.PlayAudio(event.payload))
     live.out.append(cmd.SendMark(mark))
+    if live.owed_at is not None:
+        speech.paid(live)
     if first:
         _first_audio(live, event, max(now, starts_at), now)
 
 
 def _first_audio(live: Live, event: ev.AudioDelta, starts_at: float, now: float) -> None:
-    """The first audio of an item: latency, debts, and the turn's place in time."""
-    live.model_at = now
+    """The first audio of an item: latency, and the turn's place in time."""
     live.greeted = True
-    speech.paid(live)
     live.transcript.agent_sound(event.item_id, event.response_id, live.clock_ms(starts_at))
     if live.closing is not None and live.closing.response_id == event.response_id:
         live.closing.spoken = True
@@ -323,14 +323,14 @@ def on_response_timer(live: Live, now: float) -> None:
 
 
 def on_stall_timer(live: Live, now: float) -> None:
-    """The model owes speech: a filler first; if the connection is silent as a whole, it counts as lost."""
+    """The model owes speech: a filler first, then the connection counts as lost, whatever trickles in."""
     if live.owed_at is None or not live.link.ready:
         return
     if not live.stall_filler:
         live.stall_filler = True
         if live.phase is Phase.TALKING and not live.playback.busy and not live.caller_speaking:
             live.play_clip("one_moment", now)
-    lost_at = max(live.owed_at, live.model_at) + live.limits.stall_lost_s
+    lost_at = live.owed_at + live.limits.stall_lost_s
     if now < lost_at:
         live.timers.set(Timer.STALL, lost_at)
         return

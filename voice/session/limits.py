@@ -52,8 +52,8 @@ class Limits:
     """The model answers a committed turn by itself (turn_detection.create_response)."""
     stall_filler_s: float = 2.5
     """The model owes speech and sends none: a filler line is played."""
-    stall_lost_s: float = 6.0
-    """The model owes speech and sends nothing at all: the connection counts as lost."""
+    stall_lost_s: float = 5.0
+    """The model owes speech and none comes, whatever else does: the connection counts as lost."""
     reconnects_per_call: int = 10
     response_wait_s: float = 4.0
     """From `response.create` to `response.created`; beyond it the response is asked for once more."""

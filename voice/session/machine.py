@@ -190,8 +190,6 @@ _HOT: Final = frozenset({ev.CallerAudio, ev.AudioDelta})
 _MAX_TIMERS_AT_ONCE: Final = 64
 """What is left is still due: the runner comes back for it."""
 
-_MODEL_EVENTS: Final = frozenset(ev.ModelEvent.__args__)
-
 
 def _on_wrap_up(live: Live, now: float) -> None:
     if live.phase is Phase.TALKING:
@@ -303,8 +301,6 @@ class CallSession:
             if not live.playback.busy or live.transcript.changed or live.phase is not self._phase:
                 self._settle(now)
         elif kind not in _HOT:
-            if kind in _MODEL_EVENTS:
-                live.model_at = now
             self._settle(now)
         return out
 
@@ -331,6 +327,7 @@ class CallSession:
         if live.phase is not Phase.CLOSED:
             hearing.spend_check(live, now)
             speech.watch_playback(live, now)
+            speech.watch_response(live, now)
             ending.closing_progress(live, now)
             speech.pump(live, now)
             live.out.extend(live.transcript.take_dirty())

@@ -100,10 +100,25 @@ def on_played(live: Live, now: float) -> None:
 
 
 def owe(live: Live, now: float) -> None:
-    """The model is due to speak from now on."""
-    live.owed_at = live.model_at = now
-    live.stall_filler = False
-    live.timers.set(Timer.STALL, now + live.limits.stall_filler_s)
+    """The model is due to speak from now on. Its other messages pay nothing: the caller does not hear them."""
+    if live.owed_at is None:
+        live.owed_at = now
+        live.stall_filler = False
+        live.timers.set(Timer.STALL, now + live.limits.stall_filler_s)
+
+
+def watch_response(live: Live, now: float) -> None:
+    """A response that stopped in the middle: all its sound has been played and its end has not come."""
+    if (
+        live.owed_at is None
+        and live.responses.active is not None
+        and live.link.ready
+        and live.phase in {Phase.TALKING, Phase.CLOSING}
+        and not live.playback.busy
+        and not live.caller_speaking
+        and not live.tools.running
+    ):
+        owe(live, now)
 
 
 def paid(live: Live) -> None:

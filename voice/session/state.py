@@ -100,7 +100,6 @@ class Live:
         "limits",
         "link",
         "media_ms",
-        "model_at",
         "muted",
         "notes",
         "opted_out",
@@ -183,7 +182,6 @@ class Live:
         self.ids = 0
         self.latency_from: float | None = None
         self.first_audio_from: float | None = None
-        self.model_at = now
         self.owed_at: float | None = None
         """Since when the model owes speech."""
         self.stall_filler = False

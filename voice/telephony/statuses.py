@@ -47,7 +47,7 @@ class Reading:
 _BUSY_SIP = frozenset({486, 600})
 _NO_ANSWER_SIP = frozenset({408, 480, 487})
 _REFUSED_SIP = frozenset({401, 403, 404, 410, 484, 603, 604, 607, 608})
-"""Blocked, no such number, unwanted (RFC 3261, RFC 8197, RFC 8688): dialling again changes nothing."""
+"""Blocked, no such number, unwanted (RFC 3261, RFC 8197, RFC 8688): dialing again changes nothing."""
 
 
 def parse(raw: str) -> ProviderStatus | None:

@@ -228,7 +228,7 @@ def _result(row: ToolCall, output_json: str, *, ok: bool) -> ToolResult:
         return ToolResult(output_json, ok)
     data = {"reason": row.arguments.get("reason", "")}
     if tool.effect == "transfer":
-        data["to"] = Call.objects.values_list("transfer_to", flat=True).get(pk=row.call_id)
+        data["number"] = Call.objects.values_list("transfer_to", flat=True).get(pk=row.call_id)
     return ToolResult(output_json, ok, tool.effect, data)
 
 

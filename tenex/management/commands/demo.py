@@ -1,5 +1,6 @@
 """`manage.py demo`: the door to tenex.demo."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--speed", type=float, default=1.0, help="Clock factor; 1 is real time.")
+        speed = float(os.environ.get("DEMO_SPEED") or 1)
+        parser.add_argument("--speed", type=float, default=speed, help="Clock factor; 1 is real time.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         sys.exit(run(Path(settings.DATA_DIR) / "demo", port=settings.PORT, speed=options["speed"]))

@@ -52,7 +52,12 @@ class Command(BaseCommand):
                 _check_free(host, wanted)
         output = Output()
         output.say("preparing the database")
-        prepare()
+        try:
+            prepare()
+        except KeyboardInterrupt:
+            engines.stop()
+            output.say("ended before anything was started")
+            sys.exit(130)
         plan_options = PlanOptions(
             host=host,
             port=port,

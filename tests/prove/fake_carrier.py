@@ -1,6 +1,6 @@
-"""A carrier that keeps the truth: who was really dialled, and how often. No media: calls are answered or not.
+"""A carrier that keeps the truth: who was really dialed, and how often. No media: calls are answered or not.
 
-It speaks Twilio's REST API and callbacks as far as dialling goes (twilio.md 8-10), signs what it sends, and
+It speaks Twilio's REST API and callbacks as far as dialing goes (twilio.md 8-10), signs what it sends, and
 fails as it is told. One thread with its own event loop; the counters may be read from any thread.
 """
 
@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import random
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -22,7 +23,7 @@ import aiohttp
 from aiohttp import web
 
 ACCOUNT_SID = "AC" + "0" * 32
-AUTH_TOKEN = "rig-token"  # noqa: S105 - of a carrier that exists in this process only
+AUTH_TOKEN = "rig-token"
 TERMINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 
@@ -35,19 +36,21 @@ class Faults:
     refused_500: float = 0.0
     """5xx, not taken."""
     taken_500: float = 0.0
-    """5xx, and dialled all the same."""
+    """5xx, and dialed all the same."""
     lost_before: float = 0.0
     """The connection breaks; not taken."""
     lost_after: float = 0.0
-    """Taken and dialled, the answer is lost."""
+    """Taken and dialed, the answer is lost."""
     slow_after: float = 0.0
-    """Taken and dialled, the answer comes after any patience."""
+    """Taken and dialed, the answer comes after any patience."""
     callback_copies: int = 1
     """Each callback is sent 1 to so many times."""
     callback_spread_s: float = 0.0
     """Each copy is held back up to so long: the order is lost."""
     callback_dropped: float = 0.0
     callback_late: float = 0.0
+    muted: float = 0.0
+    """Calls without any status callback."""
     callback_late_s: float = 0.0
 
 
@@ -65,6 +68,7 @@ class Call:
     ended_at: datetime | None = None
     duration_s: int | None = None
     talked: bool = False
+    muted: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     wanted: str = ""
 
@@ -80,6 +84,7 @@ class FakeCarrier:
         *,
         faults: Faults | None = None,
         outcome: Outcome | None = None,
+        invalid: Callable[[str], bool] | None = None,
         ring_s: float = 0.05,
         talk_s: float = 0.15,
         latency_s: float = 0.02,
@@ -87,6 +92,8 @@ class FakeCarrier:
     ) -> None:
         self.faults = faults or Faults()
         self.calls: dict[str, Call] = {}
+        self.log: list[tuple[float, str, str]] = []
+        """Every POST Calls: monotonic seconds, number, what became of it."""
         self.answers: Counter[str] = Counter()
         """What became of POST Calls requests, by fault name or `taken`."""
         self.delivered: Counter[int] = Counter()
@@ -94,6 +101,7 @@ class FakeCarrier:
         self.starts_s: list[float] = []
         self.forms: list[dict[str, list[str]]] = []
         self._outcome: Outcome = outcome or (lambda _: "completed")
+        self._invalid = invalid or (lambda _: False)
         self._ring_s, self._talk_s, self._latency_s = ring_s, talk_s, latency_s
         self._random = random.Random(seed)
         self._loop = asyncio.new_event_loop()
@@ -114,8 +122,8 @@ class FakeCarrier:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
-    def dialled(self) -> Counter[str]:
-        """How often each number was really dialled."""
+    def dialed(self) -> Counter[str]:
+        """How often each number was really dialed."""
         return Counter(call.to for call in list(self.calls.values()))
 
     def conversations(self) -> Counter[str]:
@@ -124,6 +132,10 @@ class FakeCarrier:
 
     def live(self) -> int:
         return sum(call.status not in TERMINAL for call in list(self.calls.values()))
+
+    def under_way(self) -> int:
+        """Calls and callbacks that are not done."""
+        return len(self._tasks)
 
     def environment(self) -> dict[str, str]:
         """Settings of an application that is to use this carrier."""
@@ -155,7 +167,7 @@ class FakeCarrier:
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         server = site._server
-        assert isinstance(server, asyncio.Server)  # noqa: S101
+        assert isinstance(server, asyncio.Server)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15))
 
@@ -180,7 +192,12 @@ class FakeCarrier:
         self.starts_s.append(self._loop.time())
         await asyncio.sleep(self._random.uniform(0, 2 * self._latency_s))
         fault = self._draw()
+        if self._invalid(str(form["To"])):
+            fault = "rejected"
         self.answers[fault or "taken"] += 1
+        self.log.append((time.monotonic(), str(form["To"]), fault or "taken"))
+        if fault == "rejected":
+            return _error(400, 21211, "Invalid 'To' Phone Number")
         if fault == "throttled":
             return _error(429, 20429, "Too Many Requests")
         if fault == "refused_500":
@@ -217,6 +234,7 @@ class FakeCarrier:
             url=str(form["Url"]),
             status_url=str(form.get("StatusCallback", "")),
             created_at=datetime.now(UTC),
+            muted=self._random.random() < self.faults.muted,
         )
         self.calls[call.sid] = call
         self._spawn(self._live(call))
@@ -279,12 +297,16 @@ class FakeCarrier:
         if status in TERMINAL:
             fields["CallDuration"] = str(call.duration_s or 0)
         call.seq += 1
+        if call.muted:
+            return
         for _ in range(self._random.randint(1, max(1, self.faults.callback_copies))):
             if self._random.random() < self.faults.callback_dropped:
                 continue
             late = self._random.random() < self.faults.callback_late
             spread_s = self._random.uniform(0, self.faults.callback_spread_s)
-            self._spawn(self._send(call.status_url, fields, self.faults.callback_late_s if late else spread_s))
+            self._spawn(
+                self._send(call.status_url, fields, self.faults.callback_late_s if late else spread_s)
+            )
 
     async def _send(self, url: str, fields: dict[str, str], delay_s: float) -> None:
         await asyncio.sleep(delay_s)
@@ -309,7 +331,8 @@ class FakeCarrier:
         rows = [
             call
             for call in self.calls.values()
-            if call.to == request.query.get("To", call.to) and call.from_ == request.query.get("From", call.from_)
+            if call.to == request.query.get("To", call.to)
+            and call.from_ == request.query.get("From", call.from_)
         ]
         return web.json_response({"calls": [_resource(call) for call in rows], "next_page_uri": None})
 

@@ -1,0 +1,20 @@
+"""A carrier on this machine that keeps the truth of who was dialed."""
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import Settings
+
+from tests.prove.fake_carrier import FakeCarrier
+
+
+@pytest.fixture
+def carrier(settings: Settings) -> Iterator[FakeCarrier]:
+    """Its callbacks go nowhere: tests tell the application what they want it to know."""
+    settings.PUBLIC_BASE_URL = "http://127.0.0.1:9"
+    settings.OPENAI_API_KEY = "sk-test"
+    with FakeCarrier(ring_s=3600, latency_s=0) as running:
+        for name, value in running.environment().items():
+            setattr(settings, name, value)
+        settings.TWILIO_API_KEY_SID = ""
+        yield running
