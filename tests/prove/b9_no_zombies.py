@@ -16,9 +16,9 @@ from tests.prove.live_system import LiveSystem, main, percentile, run_live, unti
 if TYPE_CHECKING:
     from tests.prove.live_phone import Phone
 
-_SCALE = 3.0
+_SCALE = 2.0
 _AT_ONCE = 20
-_MAX_S = 40
+_MAX_S = 36
 _REPROMPT_S = 4
 _SILENCES = 3
 """Two re-prompts, then the goodbye."""
@@ -35,7 +35,7 @@ class Life:
 
 
 def prove(full: bool) -> dict[str, Any]:
-    count = 500 if full else 6
+    count = 500 if full else 9
     return run_live(
         lambda system: _body(system, count),
         scale=_SCALE,

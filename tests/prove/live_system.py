@@ -54,7 +54,6 @@ class LiveSystem:
     model: "OfflineModel"
     http: aiohttp.ClientSession
     server: RealProcess
-    worker: RealProcess | None
     phones: dict[str, "Phone"] = field(default_factory=dict)
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
@@ -268,16 +267,19 @@ async def _system(
     server = [sys.executable, _MANAGE, "serve", "--role=all", f"--port={app_port}"]
     if server_module:
         server = [sys.executable, "-m", server_module, f"--port={app_port}"]
-    celery = [sys.executable, "-m", "celery", "--app=tenex", "--quiet", "worker", "--beat", "--concurrency=2"]
-    celery += ["--without-gossip", "--without-mingle", f"--schedule={folder / 'beat'}", "--loglevel=INFO"]
+    celery = [sys.executable, "-m", "celery", "--app=tenex", "--quiet"]
+    helpers = {
+        "worker": [*celery, "worker", "--concurrency=2", "--without-gossip", "--without-mingle"],
+        "beat": [*celery, "beat", f"--schedule={folder / 'schedule'}", "--pidfile="],
+    }
     async with contextlib.AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         process = RealProcess("server", server, os.environ, folder)
         stack.callback(process.stop, timeout_s=8)
-        helper = RealProcess("worker", celery, os.environ, folder) if worker else None
-        if helper is not None:
+        for name, command in helpers.items() if worker else ():
+            helper = RealProcess(name, command, os.environ, folder)
             stack.callback(helper.stop, timeout_s=8)
-        system = LiveSystem(base, base.replace("http", "ws"), scale, model_app[MODEL], http, process, helper)
+        system = LiveSystem(base, base.replace("http", "ws"), scale, model_app[MODEL], http, process)
         for app, port in ((model_app, model_port), (_carrier(system), carrier_port)):
             runner = web.AppRunner(app, shutdown_timeout=0.5)
             await runner.setup()

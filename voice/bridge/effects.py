@@ -192,7 +192,8 @@ class Effects:
             retryable = isinstance(result, TenexError) and (result.retryable or result.status >= 500)
             log.warning("hang-up failed", error=_code(result), attempt=attempt, **self._fields())
             if retryable and attempt < _HANG_UP_TRIES and not self._stopped:
-                self._loop.call_later(0.5 * attempt, self._try_hang_up, reason, attempt + 1)
+                wait_s = self._clock.real_s(0.5 * attempt)
+                self._loop.call_later(wait_s, self._try_hang_up, reason, attempt + 1)
 
         self._in_thread("hang-up", lambda: self._control.hang_up(self._context, reason), done)
 
