@@ -22,6 +22,7 @@ from tenex.server import drain
 from tenex.server.media_protocol import EXTENSION
 from voice.bridge import assembly, threads
 from voice.bridge.phone import Phone
+from voice.bridge.runner import Runner
 from voice.bridge.writer import CallWriter
 from voice.services import control, live
 from voice.services.live import CallContext, StreamRefused
@@ -170,7 +171,8 @@ class _LiveCall:
         self._receive = receive
         self._send = send
         self._clock = Clock(settings.TIME_SCALE)
-        self._closed = False
+        self._runner: Runner | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -181,27 +183,33 @@ class _LiveCall:
         writer = CallWriter(context, self._on_lost_call)
         reason = "media-lost"
         try:
-            self._runner = await assembly.build(
-                context, self._clock, phone=phone, writer=writer, close_stream=self.close
-            )
-            reading = self._start(self._read())
-            commands = self._start(self._read_commands())
-            self._runner.start()
-            reason = await self._runner.finished  # also after the socket is gone: the last words may come
-            self.close(reason)
-            await asyncio.wait({reading}, timeout=_CLOSE_WAIT_S)
-            reading.cancel()
-            commands.cancel()
+            reason = await self._talk(phone, writer)
         except Exception:
             log.exception("live call failed", **self._fields())
         finally:
-            if hasattr(self, "_runner"):
+            if self._runner is not None:
                 self._runner.abandon()
+            self.close(reason)
+            if self._closing is not None:
+                await asyncio.wait({self._closing})
             phone.stop()
             for task in self._tasks:
                 task.cancel()
             written = await asyncio.shield(writer.finish(reason))
             log.info("live call over", **self._fields(), reason=reason, written=written)
+
+    async def _talk(self, phone: Phone, writer: CallWriter) -> str:
+        """The call itself; why it ended. It goes on after the socket is gone: the last words may come."""
+        runner = self._runner = await assembly.build(
+            self._context, self._clock, phone=phone, writer=writer, close_stream=self.close
+        )
+        reading = self._start(self._read(runner))
+        self._start(self._read_commands(runner))
+        runner.start()
+        reason = await runner.finished
+        self.close(reason)
+        await asyncio.wait({reading}, timeout=_CLOSE_WAIT_S)
+        return reason
 
     def _start(self, work: Any) -> "asyncio.Task[None]":
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
@@ -211,42 +219,44 @@ class _LiveCall:
 
     # --- frames of the carrier -----------------------------------------------------------------------
 
-    async def _read(self) -> None:
-        """Frames until the socket is over. Our own server calls :meth:`_on_text` itself."""
+    async def _read(self, runner: Runner) -> None:
+        """Frames until the socket is over. Our own server calls `on_text` itself."""
+        parse, feed = self._stream.feed, runner.feed
+
+        def on_text(text: str) -> None:
+            event = parse(text)
+            if type(event) is CallerAudio:
+                feed(event)
+            else:
+                self._on_rare(runner, event)
+
         if self._deliver is not None:
-            self._deliver(self._on_text)
+            self._deliver(on_text)
         while True:
             message = await self._receive()
             if message["type"] != "websocket.receive":
-                self._runner.feed(Drain() if drain.is_draining() else StreamStopped(clean=False))
+                feed(Drain() if drain.is_draining() else StreamStopped(clean=False))
                 return
             text = message.get("text")
             if text is not None:
-                self._on_text(text)
+                on_text(text)
             else:
-                self._on_rare(self._stream.feed_binary())
+                self._on_rare(runner, self._stream.feed_binary())
 
-    def _on_text(self, text: str) -> None:
-        event = self._stream.feed(text)
-        if type(event) is CallerAudio:
-            self._runner.feed(event)
-        else:
-            self._on_rare(event)
-
-    def _on_rare(self, event: TwilioMessage) -> None:
-        if self._closed or isinstance(event, Connected | StreamStart):
+    def _on_rare(self, runner: Runner, event: TwilioMessage) -> None:
+        if self._closing is not None or isinstance(event, Connected | StreamStart):
             return
-        self._runner.feed(event)
+        runner.feed(event)
         if isinstance(event, BadMessage) and event.fatal:
             log.warning("media socket closed", reason=event.reason, **self._fields())
             self.close("bad messages", POLICY_VIOLATION)
-            self._runner.feed(StreamStopped(clean=False))
+            runner.feed(StreamStopped(clean=False))
 
     def close(self, reason: str, code: int = 1000) -> None:
         """Close the media socket; the carrier goes on with the TwiML behind it."""
-        if not self._closed:
-            self._closed = True
-            self._start(self._close(code))
+        if self._closing is None:
+            log.debug("media socket is closed by us", reason=reason, **self._fields())
+            self._closing = self._start(self._close(code))
 
     async def _close(self, code: int) -> None:
         try:
@@ -260,16 +270,18 @@ class _LiveCall:
         """The peer does not read or is gone."""
         log.warning("media socket broken", reason=why, **self._fields())
         self.close(why)
-        self._runner.feed(StreamStopped(clean=False))
+        if self._runner is not None:
+            self._runner.feed(StreamStopped(clean=False))
 
     def _on_lost_call(self) -> None:
         """The database says that the call is over, or that another process has it."""
         log.warning("live call is not ours any more", **self._fields())
-        self._runner.feed(StreamStopped(clean=True))
+        if self._runner is not None:
+            self._runner.feed(StreamStopped(clean=True))
 
     # --- commands from other processes ---------------------------------------------------------------
 
-    async def _read_commands(self) -> None:
+    async def _read_commands(self, runner: Runner) -> None:
         """Over the channel layer, at most once by contract; without it the call goes on."""
         layer: Any = get_channel_layer()
         while layer is not None:
@@ -280,7 +292,7 @@ class _LiveCall:
                 while True:
                     event = _operator_event(await layer.receive(name))
                     if event is not None:
-                        self._runner.feed(event)
+                        runner.feed(event)
             except asyncio.CancelledError:
                 await _leave(layer, group, name)
                 raise
