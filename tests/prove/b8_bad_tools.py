@@ -21,7 +21,12 @@ _DEADLINE_S = 8.0
 _SLACK_S = 1.0
 """Two sockets and a thread under a busy machine."""
 _OUTPUT_BYTES = 8192
-KINDS = {"hangs": "list_free_slots", "raises": "lookup_lead", "huge": "search_knowledge", "slow": "update_lead"}
+KINDS = {
+    "hangs": "list_free_slots",
+    "raises": "lookup_lead",
+    "huge": "search_knowledge",
+    "slow": "update_lead",
+}
 NOTE = "wants the blue one"
 
 
@@ -147,7 +152,7 @@ def _notes(sid: str) -> int:
     from voice.models import Call
 
     call = Call.objects.get(provider_sid=sid)
-    return TimelineEntry.objects.filter(lead_id=call.lead_id, type="note", data__text=NOTE).count()
+    return TimelineEntry.objects.filter(lead=call.lead, type="note", data__text=NOTE).count()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 The carrier ends a call when it is asked to and never says so: no `stop`, the socket stays open without a
 frame, no status callback. A quarter of the requests to hang up are answered with 500 at the first try. Then
-the row ends as well, by the sweeper's own question, and the call completes once. Times are of the compressed clock.
+the row ends as well, by the sweeper's own question, and the call completes once. Times are of the
+compressed clock.
 """
 
 import asyncio
@@ -115,10 +116,12 @@ async def _rows(system: LiveSystem, lives: list[Life]) -> tuple[Counter[str], li
 
     def look() -> tuple[Counter[str], list[float], int, int]:
         calls = list(Call.objects.filter(provider_sid__in=ended))
-        done = Counter(
-            Event.objects.filter(type="agent.run.completed").values_list("call_id", flat=True)
-        )
-        lag = [(call.ended_at.timestamp() - ended[call.provider_sid or ""]) * _SCALE for call in calls if call.ended_at]
+        done = Counter(Event.objects.filter(type="agent.run.completed").values_list("call_id", flat=True))
+        lag = [
+            (call.ended_at.timestamp() - ended[call.provider_sid or ""]) * _SCALE
+            for call in calls
+            if call.ended_at
+        ]
         return (
             Counter(str(call.end_reason) for call in calls),
             lag,
