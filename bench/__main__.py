@@ -33,7 +33,12 @@ def main() -> None:
             database_url=database_url,
         )  # fmt: skip
         held = media.hold(sizes, warm_s=8.0, seconds=options.seconds, database_url=database_url)
-    found = media.summary(compared, held)
+        asked = media.measure(
+            "ours", 25, warm_s=6.0, seconds=options.seconds, database_url=database_url, with_webhook=True
+        )
+        p50, p95, _ = asked.webhook_ms
+        print(f"voice webhook while 25 calls run: p50 {p50:.1f} ms, p95 {p95:.1f} ms")
+    found = media.summary(compared, held, asked)
     if options.json:
         options.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
     print(json.dumps({key: value for key, value in found.items() if key != "runs"}, indent=2))
