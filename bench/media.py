@@ -18,6 +18,8 @@ from bench import fixture
 Kind = Literal["relay", "ours", "ours + 25 ms writes"]
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 SERVER_CORE = 0
+REAL_TIME = False
+"""Run server and load before everything else on this machine (needs root), where others work on it too."""
 
 
 @dataclass(slots=True)
@@ -121,8 +123,8 @@ def _process(*arguments: str, core: int, env: dict[str, str]) -> Iterator["subpr
         cwd=Path(__file__).resolve().parent.parent,
     )
     os.sched_setaffinity(child.pid, {cores[core % len(cores)]})
-    with contextlib.suppress(PermissionError):  # so that other work on this machine disturbs less
-        os.setpriority(os.PRIO_PROCESS, child.pid, -15)
+    if REAL_TIME:
+        os.sched_setscheduler(child.pid, os.SCHED_FIFO, os.sched_param(10))
     try:
         yield child
     finally:

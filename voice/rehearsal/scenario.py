@@ -263,8 +263,20 @@ def parse(text: str, *, source: str = "scenario") -> Scenario:
     try:
         return Scenario.model_validate(data)
     except ValidationError as exc:
-        found = dict.fromkeys(_describe(error, node, source) for error in exc.errors())
+        errors = exc.errors()
+        paths = {error["loc"] for error in errors}
+        # What is inside is wrong: then that the whole has become too short says nothing new.
+        told = [
+            error
+            for error in errors
+            if error["type"] != "too_short" or not any(_is_inside(path, error["loc"]) for path in paths)
+        ]
+        found = dict.fromkeys(_describe(error, node, source) for error in told)
         raise ScenarioError("\n".join(found)) from exc
+
+
+def _is_inside(path: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(path) > len(outer) and path[: len(outer)] == outer
 
 
 def _describe(error: Mapping[str, Any], node: yaml.Node | None, source: str) -> str:

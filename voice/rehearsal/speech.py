@@ -6,8 +6,8 @@ or faster by the same factor as the samples are then resampled, so that the pace
 
 import asyncio
 import hashlib
-import os
 import re
+import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -120,7 +120,8 @@ class Speech:
             sound = soxr.resample(sound, RATE_HZ * voice.pitch, RATE_HZ)
         sound = _shorten_pauses(sound)
         sound = sound * (_PEAK / max(float(np.abs(sound).max(initial=0.0)), 1e-3))
-        return np.round(np.clip(sound, -1.0, 1.0) * 32767).astype(np.int16)
+        samples: NDArray[np.int16] = np.round(np.clip(sound, -1.0, 1.0) * 32767).astype(np.int16)
+        return samples
 
     async def _read(self, key: str, kind: str) -> bytes | None:
         def read() -> bytes | None:
@@ -134,9 +135,9 @@ class Speech:
     async def _write(self, key: str, kind: str, data: bytes) -> None:
         def write() -> None:
             self._dir.mkdir(parents=True, exist_ok=True)
-            partial = self._dir / f".{key}.{kind}.{os.getpid()}"
+            partial = self._dir / f".{key}.{kind}.{secrets.token_hex(8)}"
             partial.write_bytes(data)
-            partial.replace(self._dir / f"{key}.{kind}")  # several processes may share the folder
+            partial.replace(self._dir / f"{key}.{kind}")  # others may write the same line now
 
         await asyncio.to_thread(write)
 

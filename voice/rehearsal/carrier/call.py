@@ -90,6 +90,7 @@ class LiveCall:
 
     def start(self, life: asyncio.Task[None]) -> None:
         self._life = life
+        life.add_done_callback(self._broken)
 
     def spawn(self, task: asyncio.Task[None]) -> None:
         """Keep a helper task until it is done or the call is over."""
@@ -138,6 +139,12 @@ class LiveCall:
             self._talk.cancel()
         self.close_stream()
         self._talk = task
+        task.add_done_callback(self._broken)
+
+    def _broken(self, task: asyncio.Task[None]) -> None:
+        """A mistake of the rehearsal itself (the exchange logs it) must not leave a call open for ever."""
+        if not task.cancelled() and task.exception() is not None:
+            self.end(CallStatus.FAILED, by="carrier", sip_code=500)
 
     def close_stream(self) -> None:
         """End the media stream, if there is one: `stop`, then the socket is closed, in the background."""

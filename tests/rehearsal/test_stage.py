@@ -1,0 +1,99 @@
+"""The stage: what the model double may do, when, and what the caller waits for."""
+
+import asyncio
+
+from voice.rehearsal.scenario import Say, Scenario, UseTool
+from voice.rehearsal.stage import AgentCursor, Stage, StageCall
+
+SCRIPT = [
+    {"agent": "Hello."},
+    {"caller": "Hi."},
+    {"agent": [{"say": "Moment."}, {"tool": "look"}, {"say": "Found {{ last.name }}."}]},
+    {"caller": {"dtmf": "1"}},
+    {"agent": "Thanks."},
+    {"caller": "Bye."},
+    {"agent": "Goodbye."},
+]
+
+
+def enter(stage: Stage, remote: str = "+14155550101") -> StageCall:
+    scenario = Scenario.model_validate({"name": "x", "script": SCRIPT})
+    return stage.enter(remote=remote, local="+14155550100", direction="inbound", scenario=scenario)
+
+
+def said(cursor: AgentCursor) -> str | None:
+    action = cursor.take()
+    return action.say if isinstance(action, Say) else None
+
+
+async def test_the_agent_goes_through_its_part_and_waits_for_the_caller() -> None:
+    call = enter(Stage())
+    cursor = call.agent
+    assert (said(cursor), cursor.take()) == ("Hello.", None)
+    assert not cursor.done_before(3)
+    line = call.begin_line(1, "Hi.", 300)
+    assert cursor.take() is None  # it was not heard yet
+    assert cursor.hear() == [line]
+    assert cursor.hear() == []
+    assert said(cursor) == "Moment."
+    assert isinstance(cursor.take(), UseTool)
+    assert cursor.open_tool == "look"
+    cursor.tool_answered("look", {"name": "Maria"})
+    assert not cursor.done_before(3)
+    action = cursor.take()
+    assert isinstance(action, Say)
+    assert cursor.fill(action.say) == "Found Maria."
+    assert cursor.done_before(3)
+    cursor.begin_response()
+    assert not cursor.done_before(3)
+    cursor.end_response()
+    assert cursor.done_before(3)
+
+
+async def test_keys_are_passed_once_they_were_pressed() -> None:
+    call = enter(Stage())
+    call.begin_line(1, "Hi.", 300)
+    call.agent.hear()
+    for _ in range(3):
+        call.agent.take()
+    call.agent.tool_answered("look", {})
+    assert call.agent.take() is None
+    call.begin_step(3)
+    assert said(call.agent) == "Thanks."
+
+
+async def test_an_interrupted_part_is_skipped() -> None:
+    call = enter(Stage())
+    call.begin_line(1, "Hi.", 300)
+    call.agent.hear()
+    call.agent.take()
+    call.begin_line(5, "Bye.", 300)
+    call.agent.hear()
+    assert said(call.agent) == "Goodbye."
+    assert call.agent.over
+
+
+async def test_a_session_finds_its_call_by_number_or_because_it_is_alone() -> None:
+    stage = Stage()
+    first = enter(stage)
+    assert stage.claim("no number here") is first
+    second, third = enter(stage, "+14155550102"), enter(stage, "+14155550103")
+    assert stage.claim("no number here") is None
+    assert stage.claim("Caller number: +14155550103.") is third
+    assert stage.claim("no number here") is second
+    assert stage.claim("Caller number: +14155550103.") is third  # a reconnect
+    stage.leave(third)
+    assert stage.find("Caller number: +14155550103.") is None
+    assert list(stage) == [first, second]
+
+
+async def test_leaving_ends_every_wait() -> None:
+    stage = Stage()
+    call = enter(stage)
+    line = call.begin_line(1, "Hi.", 300)
+    call.changed.clear()
+    waiting = asyncio.create_task(call.wait_change(5))
+    await asyncio.sleep(0)
+    stage.leave(call)
+    await asyncio.wait_for(line.finished.wait(), 1)
+    await asyncio.wait_for(waiting, 1)
