@@ -22,7 +22,7 @@ class Input(serializers.Serializer[Any]):
             wrong = {str(name): _UNKNOWN for name in data if name not in self.fields}
             for name, field in self.fields.items():
                 if name in data and (expected := _expected_type(field, data[name])):
-                    wrong[name] = ErrorDetail(f"must be {expected}", code="type")
+                    wrong[name] = ErrorDetail(f"must be {expected}", code="wrong_type")
             if wrong:
                 raise serializers.ValidationError({name: [one] for name, one in wrong.items()})
         return super().to_internal_value(data)

@@ -1,8 +1,11 @@
 """Playing a recording: whole, in ranges, for a while, for whoever has the link."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.test import AsyncClient
 from django.utils import timezone
 
@@ -11,6 +14,13 @@ from tests.api.world import WAV, Tenant
 from voice.models import Recording
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+async def own_thread() -> AsyncIterator[None]:
+    """Django's test client does not close the connection of the thread that it works in."""
+    yield
+    await sync_to_async(connections.close_all)()
 
 
 def link(tenant: Tenant) -> str:
@@ -86,6 +96,4 @@ async def test_after_its_retention_it_is_gone(alice: Tenant) -> None:
 
 
 async def in_thread(work: Any, *args: Any) -> Any:
-    from asgiref.sync import sync_to_async
-
     return await sync_to_async(work)(*args)
