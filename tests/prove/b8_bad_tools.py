@@ -21,7 +21,12 @@ _DEADLINE_S = 8.0
 _SLACK_S = 1.0
 """Two sockets and a thread under a busy machine."""
 _OUTPUT_BYTES = 8192
-KINDS = {"hangs": "list_free_slots", "raises": "lookup_lead", "huge": "search_knowledge", "slow": "update_lead"}
+KINDS = {
+    "hangs": "list_free_slots",
+    "raises": "lookup_lead",
+    "huge": "search_knowledge",
+    "slow": "update_lead",
+}
 NOTE = "wants the blue one"
 
 

@@ -145,7 +145,9 @@ def run_live(
         _seed(profile or {}, tools)
 
         async def main() -> dict[str, Any]:
-            async with _system(Path(folder), ports, scale, PlainMinds(script, mind), worker, server_module) as system:
+            async with _system(
+                Path(folder), ports, scale, PlainMinds(script, mind), worker, server_module
+            ) as system:
                 result: dict[str, Any] = await body(system)
                 return result
 
@@ -254,7 +256,12 @@ def _seed(profile: dict[str, Any], tools: tuple[str, ...]) -> None:
 
 @contextlib.asynccontextmanager
 async def _system(
-    folder: Path, ports: tuple[int, int, int], scale: float, minds: PlainMinds, worker: bool, server_module: str
+    folder: Path,
+    ports: tuple[int, int, int],
+    scale: float,
+    minds: PlainMinds,
+    worker: bool,
+    server_module: str,
 ) -> AsyncIterator[LiveSystem]:
     from tenex.lib.clock import Clock
     from voice.rehearsal.model.state import MODEL
