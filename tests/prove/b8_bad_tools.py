@@ -151,8 +151,8 @@ def _notes(sid: str) -> int:
     from crm.models import TimelineEntry
     from voice.models import Call
 
-    call = Call.objects.get(provider_sid=sid)
-    return TimelineEntry.objects.filter(lead_id=call.lead_id, type="note", data__text=NOTE).count()
+    call = Call.objects.exclude(lead=None).get(provider_sid=sid)
+    return TimelineEntry.objects.filter(lead=call.lead, type="note", data__text=NOTE).count()
 
 
 if __name__ == "__main__":

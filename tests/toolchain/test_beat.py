@@ -14,6 +14,6 @@ def test_what_the_apps_declare_is_due(tmp_path: Path) -> None:
     try:
         entries = service.scheduler.schedule
         assert {"voice.sweep", "voice.outbound.tick", "voice.outbound.reconcile"} <= set(entries)
-        assert entries["voice.outbound.tick"].is_due().next <= 1.0
+        assert entries["voice.outbound.tick"].is_due()[1] <= 1.0
     finally:
         service.scheduler.close()
