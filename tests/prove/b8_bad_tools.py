@@ -151,7 +151,7 @@ def _notes(sid: str) -> int:
     from crm.models import TimelineEntry
     from voice.models import Call
 
-    call = Call.objects.exclude(lead=None).get(provider_sid=sid)
+    call = Call.objects.get(provider_sid=sid)
     return TimelineEntry.objects.filter(lead=call.lead, type="note", data__text=NOTE).count()
 
 

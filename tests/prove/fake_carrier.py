@@ -210,7 +210,7 @@ class FakeCarrier:
         if fault == "lost_after":
             return self._cut(request)
         if fault == "slow_after":
-            await asyncio.sleep(30)
+            await asyncio.sleep(6)
         return web.json_response(_resource(call), status=201)
 
     def _draw(self) -> str:

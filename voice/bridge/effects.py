@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import structlog
-from django.conf import settings
 
 from tenex.errors import TenexError
 from tenex.lib.clock import Clock
@@ -84,13 +83,13 @@ class TwilioControl:
         Carrier().hang_up(context.call_sid)
 
     def transfer(self, context: CallContext, number: str) -> None:
-        from voice.telephony import twiml
+        from voice.telephony import addresses, twiml
         from voice.telephony.client import Carrier
 
         live_store.note_transfer(context, number)
         target = twiml.DialTarget(
             number=number,
-            action_url=f"{settings.PUBLIC_BASE_URL}/twilio/dial/{context.call_id}",
+            action_url=addresses.after_dial(context.call_id),
             caller_id=context.number,
         )
         try:
