@@ -11,7 +11,7 @@ from voice.session.responses import Intent
 from voice.session.state import Clip, Closing, Live
 from voice.session.timers import Timer
 
-LAST_CLIP_S = 4.0
+LAST_CLIP_S = 3.5
 """Longest time from a hard limit to the hang-up."""
 
 # --- closing: an end after the farewell -----------------------------------------------------------
