@@ -20,7 +20,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--hold", default="50,100,200", help="numbers of calls, or empty")
     parser.add_argument("--json", type=Path, default=None, help="where to write everything")
+    parser.add_argument("--real-time", action="store_true", help="before all other work here (needs root)")
     options = parser.parse_args()
+    media.REAL_TIME = options.real_time
     if options.quick:
         options.rounds, options.seconds, options.hold = 1, 6.0, ""
     sizes = [int(size) for size in options.hold.split(",") if size]
@@ -31,7 +33,12 @@ def main() -> None:
             database_url=database_url,
         )  # fmt: skip
         held = media.hold(sizes, warm_s=8.0, seconds=options.seconds, database_url=database_url)
-    found = media.summary(compared, held)
+        asked = media.measure(
+            "ours", 25, warm_s=6.0, seconds=options.seconds, database_url=database_url, with_webhook=True
+        )
+        p50, p95, _ = asked.webhook_ms
+        print(f"voice webhook while 25 calls run: p50 {p50:.1f} ms, p95 {p95:.1f} ms")
+    found = media.summary(compared, held, asked)
     if options.json:
         options.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
     print(json.dumps({key: value for key, value in found.items() if key != "runs"}, indent=2))

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -24,29 +25,50 @@ def scratch_database() -> Iterator[str]:
         connection.creation.destroy_test_db(before, verbosity=0)
 
 
-def calls(count: int) -> list[dict[str, str]]:
+@dataclass(slots=True)
+class Fixture:
+    """What one run talks about."""
+
+    number: str
+    """Of ours, for callers to dial."""
+    calls: list[dict[str, str]]
+    """call_id, call_sid and the token of its stream."""
+
+
+def calls(count: int) -> Fixture:
     """`count` ringing calls, each with a token for its stream."""
     from django.utils import timezone
 
     from tenex.workspaces.models import Workspace
-    from voice.models import Agent, AgentVersion, Call, CallStatus, Direction, VoiceProfile
+    from voice.models import Agent, AgentVersion, Call, CallStatus, Direction, PhoneNumber, VoiceProfile
     from voice.services import live
 
     name = f"bench-{secrets.token_hex(4)}"
-    workspace = Workspace.objects.create(name=name, slug=name, webhook_secret="bench")  # noqa: S106
+    workspace = Workspace.objects.create(
+        name=name,
+        slug=name,
+        webhook_secret="bench",  # noqa: S106
+        max_concurrent_calls=1000,
+    )
     profile = VoiceProfile.objects.create(workspace=workspace, name="bench")
     agent = Agent.objects.create(workspace=workspace, name="Ava", slug="ava", profile=profile)
     version = AgentVersion.objects.create(
         agent=agent, number=1, system_prompt="You qualify leads. " * 40, tools=["lookup_lead"]
     )
+    agent.current_version = version
+    agent.save()
+    number = PhoneNumber.objects.create(
+        workspace=workspace, e164=f"+1415{secrets.randbelow(10**7):07d}", agent=agent
+    )
     made = []
-    for number in range(count):
+    for turn in range(count):
         call = Call.objects.create(
             workspace=workspace,
             direction=Direction.INBOUND,
             status=CallStatus.RINGING,
-            from_number=f"+1415555{number:04d}",
-            to_number="+14155550100",
+            from_number=f"+1415555{turn:04d}",
+            to_number=number.e164,
+            number=number,
             agent_version=version,
             provider_sid=f"CA{secrets.token_hex(16)}",
             placed_at=timezone.now(),
@@ -58,4 +80,4 @@ def calls(count: int) -> list[dict[str, str]]:
                 "token": live.issue_token(call),
             }
         )
-    return made
+    return Fixture(number.e164, made)

@@ -141,7 +141,8 @@ async def main(warm_s: float, seconds: float) -> None:
     callers = [Caller(number, spec, samples, interrupted) for number, spec in enumerate(line["calls"])]
     stop = asyncio.Event()
     for caller in callers:
-        await picows.ws_connect(lambda caller=caller: caller, line["url"])
+        headers = {"X-Twilio-Signature": line["signature"]} if line["signature"] else None
+        await picows.ws_connect(lambda caller=caller: caller, line["url"], extra_headers=headers)
         await asyncio.sleep(0.01)
     pacing = asyncio.create_task(pace(callers, stop))
     await asyncio.sleep(warm_s)

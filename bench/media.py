@@ -13,11 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from bench import fixture
+from bench import fixture, webhook
 
 Kind = Literal["relay", "ours", "ours + 25 ms writes"]
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 SERVER_CORE = 0
+TOKEN = "bench"  # noqa: S105 - of no account
+REAL_TIME = False
+"""Run server and load before everything else on this machine (needs root), where others work on it too."""
 
 
 @dataclass(slots=True)
@@ -39,10 +42,22 @@ class Run:
     calls_alive_at_end: int
     model_sockets: int
     model_sockets_left: int
+    webhook_ms: tuple[float, float, float]
+    """p50, p95, max of the voice webhook, if it was asked meanwhile."""
 
 
-def measure(kind: Kind, calls: int, *, warm_s: float, seconds: float, database_url: str) -> Run:
+def measure(
+    kind: Kind,
+    calls: int,
+    *,
+    warm_s: float,
+    seconds: float,
+    database_url: str,
+    with_webhook: bool = False,
+) -> Run:
     """Start everything, talk, stop everything."""
+    from voice.telephony import signature
+
     environment = os.environ | {"DATABASE_URL": database_url, "DJANGO_SETTINGS_MODULE": "tenex.settings"}
     with contextlib.ExitStack() as stack:
         load = stack.enter_context(
@@ -51,12 +66,15 @@ def measure(kind: Kind, calls: int, *, warm_s: float, seconds: float, database_u
         model_port = json.loads(_line(load))["model_port"]
         port = _free_port()
         server = stack.enter_context(_server(kind, port, model_port, environment))
-        specs = fixture.calls(calls)
+        rows = fixture.calls(calls)
         idle_kb = _rss_kb(server.pid)
         path = "" if kind == "relay" else "/twilio/media"
-        _write(load, json.dumps({"url": f"ws://127.0.0.1:{port}{path}", "calls": specs}))
+        url = f"ws://127.0.0.1:{port}{path}"
+        signed = "" if kind == "relay" else signature.sign(url, {}, token=TOKEN)
+        _write(load, json.dumps({"url": url, "calls": rows.calls, "signature": signed}))
         _expect(load, "measuring")
         cpu = _cpu_s(server.pid)
+        webhook_ms = webhook.ask(port, rows.number, TOKEN, seconds=seconds - 1) if with_webhook else []
         _expect(load, "measured")
         cpu = _cpu_s(server.pid) - cpu
         live_kb = _rss_kb(server.pid)
@@ -75,6 +93,7 @@ def measure(kind: Kind, calls: int, *, warm_s: float, seconds: float, database_u
         calls_alive_at_end=result["calls_alive_at_end"],
         model_sockets=result["model_sockets"],
         model_sockets_left=result["model_sockets_left"],
+        webhook_ms=_spread([int(ms * 1000) for ms in webhook_ms], 0.95),
     )
 
 
@@ -87,7 +106,8 @@ def _server(kind: Kind, port: int, model_port: int, environment: dict[str, str])
         environment = environment | {
             "OPENAI_BASE_URL": f"http://{model}",
             "OPENAI_API_KEY": "bench",
-            "TWILIO_AUTH_TOKEN": "",
+            "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
+            "TWILIO_AUTH_TOKEN": TOKEN,
             "MAX_CALLS_PER_PROCESS": "1000",
             "LOG_LEVEL": "ERROR",
         }
@@ -121,8 +141,8 @@ def _process(*arguments: str, core: int, env: dict[str, str]) -> Iterator["subpr
         cwd=Path(__file__).resolve().parent.parent,
     )
     os.sched_setaffinity(child.pid, {cores[core % len(cores)]})
-    with contextlib.suppress(PermissionError):  # so that other work on this machine disturbs less
-        os.setpriority(os.PRIO_PROCESS, child.pid, -15)
+    if REAL_TIME:
+        os.sched_setscheduler(child.pid, os.SCHED_FIFO, os.sched_param(10))
     try:
         yield child
     finally:
@@ -188,12 +208,13 @@ def _rss_kb(pid: int) -> int:
     return 0
 
 
-def _spread(samples_us: list[int]) -> tuple[float, float, float]:
+def _spread(samples_us: list[int], share: float = 0.99) -> tuple[float, float, float]:
+    """Milliseconds: median, that percentile, maximum."""
     if not samples_us:
         return (0.0, 0.0, 0.0)
     ordered = sorted(samples_us)
-    p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-    return (statistics.median(ordered) / 1000, p99 / 1000, ordered[-1] / 1000)
+    high = ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+    return (statistics.median(ordered) / 1000, high / 1000, ordered[-1] / 1000)
 
 
 def compare(*, rounds: int, calls: int, warm_s: float, seconds: float, database_url: str) -> list[Run]:
@@ -233,7 +254,7 @@ def row(run: Run) -> str:
     )
 
 
-def summary(compared: list[Run], held: list[Run]) -> dict[str, Any]:
+def summary(compared: list[Run], held: list[Run], asked: Run) -> dict[str, Any]:
     """Medians over the rounds, and what is promised."""
 
     def median(kind: Kind, value: Any) -> float:
@@ -266,6 +287,17 @@ def summary(compared: list[Run], held: list[Run]) -> dict[str, Any]:
         }
         for run in held
     ]
-    found["model_sockets_left"] = sum(run.model_sockets_left for run in (*compared, *held))
-    found["runs"] = [asdict(run) for run in (*compared, *held)]
+    if len(held) > 1:
+        first, last = held[0], held[-1]
+        grown_kb = last.kb_per_call * last.calls - first.kb_per_call * first.calls
+        found["kb_per_further_call"] = grown_kb / (last.calls - first.calls)
+    found["webhook"] = {
+        "calls": asked.calls,
+        "p50_ms": asked.webhook_ms[0],
+        "p95_ms": asked.webhook_ms[1],
+        "max_ms": asked.webhook_ms[2],
+    }
+    runs = (*compared, *held, asked)
+    found["model_sockets_left"] = sum(run.model_sockets_left for run in runs)
+    found["runs"] = [asdict(run) for run in runs]
     return found

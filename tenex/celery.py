@@ -48,8 +48,13 @@ def _tasks(app_name: str) -> object:
 
 
 @beat_init.connect
-def _set_schedule(**_: object) -> None:
-    """Only the scheduler needs it, and only then is everything importable."""
+def _set_schedule(sender: Any, **_: object) -> None:
+    """Only the scheduler needs it, and only then is everything importable.
+
+    Celery has read the configured schedule before it sends this signal, so it is merged in once more.
+    """
     from django.conf import settings
 
     app.conf.beat_schedule = schedule(settings.TIME_SCALE)
+    sender.scheduler.merge_inplace(app.conf.beat_schedule)
+    sender.scheduler.sync()

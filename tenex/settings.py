@@ -60,7 +60,8 @@ def derived_key(purpose: str) -> bytes:
 
 API_KEY_PEPPER = env.text("API_KEY_PEPPER").encode() or derived_key("api-key")
 STREAM_TOKEN_KEY = derived_key("stream-token")
-PHONE_HASH_KEY = derived_key("phone-hash")
+PHONE_HASH_KEY = env.text("PHONE_HASH_KEY").encode() or derived_key("phone-hash")
+"""Keys the do-not-call list: set it before SECRET_KEY is ever changed, or the list is empty after it."""
 SLOT_ID_KEY = derived_key("slot-id")
 JWT_KEY = derived_key("jwt")
 CURSOR_KEY = derived_key("cursor")
@@ -321,6 +322,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "uvicorn.access": {"level": "WARNING"},
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # any scanner makes these
         "httpx": {"level": "WARNING"},
         "picows": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},

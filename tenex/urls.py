@@ -1,7 +1,7 @@
 """Composition root of HTTP."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
 from tenex.api import docs
@@ -14,7 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/voice/", include("voice.api.urls")),
     path("api/v1/crm/", include("crm.api.urls")),
     path("api/v1/", include("tenex.api.urls")),
-    path("api/<path:rest>", errors.django_not_found),
+    re_path(r"^api(?:/|$)", errors.django_not_found),  # also with a line break in the address
     path("admin/", admin.site.urls),
     path("healthz/", include("tenex.server.urls")),
     path("twilio/", include("voice.ingress.urls")),

@@ -14,6 +14,8 @@ import httpx2
 
 PROJECT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 120.0
+_KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
+"""Of the user's environment; anything else could point the demo at a real account."""
 
 
 def free_port() -> int:
@@ -41,11 +43,7 @@ class DemoSystem:
     def environment(self) -> dict[str, str]:
         """What an operator would set for the real carrier and model, pointed at the rehearsal."""
         return {
-            **{
-                key: value
-                for key, value in os.environ.items()
-                if key not in {"DATABASE_URL", "REDIS_URL", "TENEX_ENGINES"}
-            },
+            **{key: os.environ[key] for key in _KEPT if key in os.environ},
             "TENEX_DATA_DIR": str(self.folder),
             "TENEX_REHEARSAL": "1",
             "DEBUG": "1",

@@ -5,25 +5,58 @@ from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 _FORBIDDEN_TEXT = re.compile("[\x00\ud800-\udfff]")
 MAX_JSON_BYTES = 64 * 1024
 
 
 class Input(serializers.Serializer[Any]):
-    """A request body: an object with these fields and no others. Read-only names are unknown names."""
+    """A request body: an object with these fields and no others, of just these JSON types.
+
+    Read-only names are unknown names. DRF would take 0 for a text and "true" for a boolean; we do not.
+    """
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
-            extra = [name for name in data if name not in self.fields]
-            if extra:
-                raise serializers.ValidationError(
-                    {
-                        str(name): [serializers.ErrorDetail("unknown field", code="extra_forbidden")]
-                        for name in extra
-                    }
-                )
+            wrong = {str(name): _UNKNOWN for name in data if name not in self.fields}
+            for name, field in self.fields.items():
+                if name in data and (expected := _expected_type(field, data[name])):
+                    wrong[name] = ErrorDetail(f"must be {expected}", code="type")
+            if wrong:
+                raise serializers.ValidationError({name: [one] for name, one in wrong.items()})
         return super().to_internal_value(data)
+
+
+_UNKNOWN = ErrorDetail("unknown field", code="extra_forbidden")
+_TEXTS = (
+    serializers.CharField,
+    serializers.ChoiceField,
+    serializers.UUIDField,
+    serializers.DateTimeField,
+    serializers.TimeField,
+)
+
+
+def _expected_type(field: Any, value: Any) -> str:
+    """What `value` should be but is not; empty if its JSON type is right (null is judged by the field)."""
+    match field:
+        case _ if value is None:
+            return ""
+        case serializers.ListField():
+            return next(filter(None, (_expected_type(field.child, one) for one in _listed(value))), "")
+        case serializers.BooleanField():
+            return "" if isinstance(value, bool) else "true or false"
+        case serializers.IntegerField() | serializers.FloatField():
+            return "" if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
+        case _ if isinstance(field, _TEXTS):
+            return "" if isinstance(value, str) else "a string"
+        case _:
+            return ""
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 class Output(serializers.Serializer[Any]):

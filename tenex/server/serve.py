@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import structlog
 import uvicorn
 
 from tenex.server import drain
+from tenex.server.media_protocol import MediaProtocol
 from tenex.server.roles import Application
 
 log = structlog.get_logger(__name__)
@@ -73,6 +75,12 @@ class DrainingServer(uvicorn.Server):
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """What is loaded by now stays: a full collection would look at it again, for a tenth of a second."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+
     def on_signal(self, number: int) -> None:
         """First signal: drain, then stop. Second: stop now."""
         if self._drain is None:
@@ -105,7 +113,7 @@ def serve(
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        ws="websockets-sansio",
+        ws=MediaProtocol,
         ws_max_size=FRAME_MAX_BYTES,
         ws_max_queue=FRAME_QUEUE,
         ws_ping_interval=options.ping_interval_s,

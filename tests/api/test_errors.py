@@ -54,6 +54,8 @@ def test_a_body_above_the_limit_is_413(alice: Tenant, settings: Settings) -> Non
         ({"first_name": 1, "nickname": "M"}, ["body", "nickname"], "extra_forbidden"),
         ({"id": "01900000-0000-7000-8000-000000000000"}, ["body", "id"], "extra_forbidden"),
         ({"created_at": "2020-01-01T00:00:00Z"}, ["body", "created_at"], "extra_forbidden"),
+        ({"first_name": 1}, ["body", "first_name"], "type"),
+        ({"owner_id": 5}, ["body", "owner_id"], "type"),
         ({"phone": "12"}, ["body", "phone"], "phone"),
         ({"email": "nobody"}, ["body", "email"], "invalid"),
         ({"stage": "gone"}, ["body", "stage"], "invalid_choice"),
@@ -152,6 +154,7 @@ def test_every_route_wants_a_credential(alice: Tenant, route: Route) -> None:
         f"{CALLS}/",
         f"{CALLS}/not-an-id",
         f"{CALLS}//x",
+        f"{CALLS}/%0Ax",
     ],
 )
 def test_an_unknown_address_is_404_in_json(alice: Tenant, path: str) -> None:

@@ -1,4 +1,4 @@
-"""The pages for operators and integrators name what the code has: settings, error codes, line and event types.
+"""The pages for operators and integrators name what the code has: settings, codes, line and event types.
 
 Read from the source by its syntax tree, so nothing has to run and no service is needed.
 """
@@ -227,7 +227,8 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 from tenex.webhooks import signing
 old = int(time.time()) - 3600
-for at, body, ok in ((int(time.time()), {body!r}, True), (int(time.time()), b"{{}}", False), (old, {body!r}, False)):
+now = int(time.time())
+for at, body, ok in ((now, {body!r}, True), (now, b"{{}}", False), (old, {body!r}, False)):
     headers = signing.headers(workspace_secret="w", secrets_=[{signing.new_secret()!r}, {secret!r}],
                               message_id="evt_1", timestamp_s=at, body={body!r})
     assert verify_standard({secret!r}, headers, body) is ok, (at, body)

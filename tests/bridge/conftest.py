@@ -20,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from crm.models import Lead
+from tenex.server.media_protocol import MediaProtocol
 from tenex.workspaces.models import Workspace
 from tests.realtime.fake_model import FakeModel, FakeSession, fake_model
 from voice.bridge import assembly, threads
@@ -313,7 +314,7 @@ async def world(
         tools, control = Tools(), Control()
         monkeypatch.setattr(assembly, "ports", assembly.Ports(tools=tools, control=control))
         config = uvicorn.Config(
-            application, ws="websockets-sansio", ws_max_size=65_536, lifespan="on", log_config=None
+            application, ws=MediaProtocol, ws_max_size=65_536, lifespan="on", log_config=None
         )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server._serve([listener]))

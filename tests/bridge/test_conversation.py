@@ -1,13 +1,15 @@
 """A whole call over real sockets: phone, bridge, model, rows."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from pytest_django import Settings as SettingsWrapper
 
 from tests.bridge.conftest import SILENCE, Result, World
 from tests.realtime.fake_model import FakeSession, Message, confirming
-from voice.models import CallEvent, CallStatus, Turn, VoiceSession
+from voice.bridge import assembly
+from voice.models import Call, CallEvent, CallStatus, Turn, VoiceSession
 from voice.services import control
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -264,6 +266,45 @@ async def test_a_takeover_ends_the_older_stream(world: World, settings: Settings
         assert await talk.phone.closed() == 1000
         await phone.speak()
         await (await world.model.session(2)).wait_for("input_audio_buffer.append")
+
+
+async def test_a_call_that_cannot_be_put_together_is_given_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(names: tuple[str, ...]) -> list[Message]:
+        raise RuntimeError("our own fault")
+
+    monkeypatch.setattr(world.tools, "definitions", broken)
+    call = await world.call()
+    async with world.phone() as phone:
+        await phone.start(await world.token(call), call.provider_sid or "")
+        assert await phone.closed() == 1000  # the TwiML behind the stream goes on
+    row = await world.orm(lambda: Call.objects.get(pk=call.pk))
+    assert (row.lease_until, row.end_hint) == (None, "")
+    assert world.model.requests == []
+
+
+async def test_a_session_is_replaced_before_its_age_limit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = assembly.limits_of
+    monkeypatch.setattr(assembly, "limits_of", lambda *args: replace(real(*args), rotate_after_s=1.0))
+    async with world.talking() as talk:
+        await talk.session.wait_for("response.create")
+        await talk.agent_says(200)
+        await talk.heard()
+        fresh = await world.model.session(2)
+        await fresh.wait_for("conversation.item.create")
+        assert fresh.of("conversation.item.create")[0]["item"]["content"][0]["text"] == "Hello there."
+        await asyncio.wait_for(talk.session.socket.wait_closed(), 5)
+        assert talk.session.socket.close_code == 1000
+        await talk.phone.speak(3)
+        await fresh.wait_for("input_audio_buffer.append", 3)
+        assert not talk.phone.of("clear")
+        await talk.phone.stop()
+        row = await talk.over()
+    sessions = await world.orm(lambda: list(VoiceSession.objects.filter(call=row).order_by("number")))
+    assert [(session.number, session.status) for session in sessions][:2] == [(1, "closed"), (2, "closed")]
 
 
 async def test_pcm24k(world: World, settings: SettingsWrapper) -> None:

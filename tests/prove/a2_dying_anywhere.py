@@ -46,7 +46,12 @@ def prove(full: bool) -> dict[str, Any]:
     rounds = 25 if full else 1
     draw = random.Random()
     faults = Faults(
-        refused_500=0.05, lost_after=0.25, callback_copies=2, callback_spread_s=0.2, callback_dropped=0.1
+        refused_500=0.05,
+        lost_after=0.25,
+        callback_copies=2,
+        callback_spread_s=0.2,
+        callback_dropped=0.1,
+        muted=0.4,
     )
     with rig(FakeCarrier(faults=faults, outcome=outcome, seed=draw.randrange(2**32))) as world:
         batches = [world.batch(12, calls_per_second=40, lines=60)]

@@ -26,6 +26,7 @@ def prove(full: bool) -> dict[str, Any]:
         lost_after=0.01,
         slow_after=0.01,
         callback_spread_s=0.1,
+        muted=0.05,
     )
     seed = random.randrange(2**32)
     with rig(FakeCarrier(faults=faults, outcome=outcome, invalid=invalid, seed=seed)) as world:

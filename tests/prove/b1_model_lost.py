@@ -52,9 +52,7 @@ async def _body(system: LiveSystem, rounds: int) -> dict[str, Any]:
     drops: list[Drop] = []
     for number in range(rounds):
         ways = [WAYS[(number + place) % len(WAYS)] for place in range(_AT_ONCE)]
-        made = [
-            Drop(way, system.phone(f"+1415{number:03d}{place:04d}")) for place, way in enumerate(ways)
-        ]
+        made = [Drop(way, system.phone(f"+1415{number:03d}{place:04d}")) for place, way in enumerate(ways)]
         await asyncio.gather(*(_call(system, drop, rng) for drop in made))
         drops += made
     lost, completed_wrong = await _rows(system, drops)
@@ -170,14 +168,18 @@ async def _rows(system: LiveSystem, drops: list[Drop]) -> tuple[int, int]:
     def missing_completions() -> int:
         calls = list(Call.objects.filter(provider_sid__in=sids).values_list("pk", flat=True))
         events = list(
-            Event.objects.filter(type="agent.run.completed", call_id__in=calls).values_list("call_id", flat=True)
+            Event.objects.filter(type="agent.run.completed", call_id__in=calls).values_list(
+                "call_id", flat=True
+            )
         )
         return len(sids) - len(calls) + sum(events.count(call) != 1 for call in calls)
 
     def lost_turns() -> int:
         lost = 0
         for drop in drops:
-            kept = set(Turn.objects.filter(call__provider_sid=drop.phone.sid).values_list("item_id", flat=True))
+            kept = set(
+                Turn.objects.filter(call__provider_sid=drop.phone.sid).values_list("item_id", flat=True)
+            )
             lost += len(drop.items - kept)
         return lost
 
@@ -198,7 +200,11 @@ def _tell(drop: Drop) -> None:
 
 def _judge(system: LiveSystem, drops: list[Drop], lost: int, completed_wrong: int) -> dict[str, Any]:
     struck = [drop for drop in drops if drop.struck]
-    visible = [drop.filler_s for drop in struck if drop.way not in ("blackhole", "trickle") and drop.filler_s is not None]
+    visible = [
+        drop.filler_s
+        for drop in struck
+        if drop.way not in ("blackhole", "trickle") and drop.filler_s is not None
+    ]
     holes = [drop.filler_s for drop in struck if drop.way == "blackhole" and drop.filler_s is not None]
     talk = [drop.talk_s for drop in struck if drop.talk_s is not None]
     silent = sum(drop.talk_s is None or not drop.goes_on for drop in struck)

@@ -114,7 +114,7 @@ def _time_arrivals(neighbour: "Phone") -> list[float]:
                     return  # listening to rubbish would cost this process, which keeps the time
             super().receive(raw)
 
-    openai_server.RealtimeSession = Timed  # type: ignore[misc]
+    vars(openai_server)["RealtimeSession"] = Timed
     return arrivals
 
 

@@ -49,6 +49,8 @@ class Faults:
     """Each copy is held back up to so long: the order is lost."""
     callback_dropped: float = 0.0
     callback_late: float = 0.0
+    muted: float = 0.0
+    """Calls without any status callback."""
     callback_late_s: float = 0.0
 
 
@@ -66,6 +68,7 @@ class Call:
     ended_at: datetime | None = None
     duration_s: int | None = None
     talked: bool = False
+    muted: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     wanted: str = ""
 
@@ -207,7 +210,7 @@ class FakeCarrier:
         if fault == "lost_after":
             return self._cut(request)
         if fault == "slow_after":
-            await asyncio.sleep(30)
+            await asyncio.sleep(6)
         return web.json_response(_resource(call), status=201)
 
     def _draw(self) -> str:
@@ -231,6 +234,7 @@ class FakeCarrier:
             url=str(form["Url"]),
             status_url=str(form.get("StatusCallback", "")),
             created_at=datetime.now(UTC),
+            muted=self._random.random() < self.faults.muted,
         )
         self.calls[call.sid] = call
         self._spawn(self._live(call))
@@ -293,6 +297,8 @@ class FakeCarrier:
         if status in TERMINAL:
             fields["CallDuration"] = str(call.duration_s or 0)
         call.seq += 1
+        if call.muted:
+            return
         for _ in range(self._random.randint(1, max(1, self.faults.callback_copies))):
             if self._random.random() < self.faults.callback_dropped:
                 continue

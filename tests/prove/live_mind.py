@@ -68,12 +68,12 @@ class _Answer:
 class PlainMinds(Minds):
     """Makes them, and keeps them for the promise to look into."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, kind: type[PlainMind] = PlainMind) -> None:
         self.made: list[PlainMind] = []
-        self._plain_script = script
+        self._plain_script, self._kind = script, kind
 
     def make(self) -> Mind:
-        mind = PlainMind(self._plain_script)
+        mind = self._kind(self._plain_script)
         self.made.append(mind)
         return mind
 

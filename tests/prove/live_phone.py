@@ -266,7 +266,12 @@ class Phone:
             payload = stamped(self._frames)
             self.sent_at[payload[:STAMP_CHARS]] = now
         chunk = str(self._frames)
-        media = {"track": "inbound", "chunk": chunk, "timestamp": str(self._frames * 20 * length), "payload": payload}
+        media = {
+            "track": "inbound",
+            "chunk": chunk,
+            "timestamp": str(self._frames * 20 * length),
+            "payload": payload,
+        }
         await self._send(event="media", sequenceNumber=chunk, streamSid=self._stream_sid, media=media)
 
     async def _send(self, **message: Any) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ from aiohttp import web
 from tenex.engines.bootstrap import ensure_environment
 from tenex.engines.process import free_port
 from tests.prove.live_account import ACCOUNT_SID, AUTH_TOKEN
-from tests.prove.live_mind import PlainMinds, Script, ToneVoice, talk
+from tests.prove.live_mind import PlainMind, PlainMinds, Script, ToneVoice, talk
 from tests.rig.process import RealProcess, answers
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ class LiveSystem:
     model: "OfflineModel"
     http: aiohttp.ClientSession
     server: RealProcess
-    worker: RealProcess | None
     phones: dict[str, "Phone"] = field(default_factory=dict)
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
@@ -126,6 +126,7 @@ def run_live(
     *,
     scale: float = 1.0,
     script: Script = talk,
+    mind: type[PlainMind] = PlainMind,
     worker: bool = False,
     settings: dict[str, str] | None = None,
     server_module: str = "",
@@ -144,7 +145,9 @@ def run_live(
         _seed(profile or {}, tools)
 
         async def main() -> dict[str, Any]:
-            async with _system(Path(folder), ports, scale, script, worker, server_module) as system:
+            async with _system(
+                Path(folder), ports, scale, PlainMinds(script, mind), worker, server_module
+            ) as system:
                 result: dict[str, Any] = await body(system)
                 return result
 
@@ -214,7 +217,7 @@ def _environment(ports: tuple[int, int, int], scale: float, settings: dict[str, 
         "OPENAI_BASE_URL": f"http://127.0.0.1:{model_port}/v1",
         "LOG_FORMAT": "json",
         "DRAIN_TIMEOUT_S": "1",
-        "DATABASE_POOL_SIZE": "8",
+        "DATABASE_POOL_SIZE": "32",
         "PYTHONUNBUFFERED": "1",
         **settings,
     }
@@ -253,7 +256,12 @@ def _seed(profile: dict[str, Any], tools: tuple[str, ...]) -> None:
 
 @contextlib.asynccontextmanager
 async def _system(
-    folder: Path, ports: tuple[int, int, int], scale: float, script: Script, worker: bool, server_module: str
+    folder: Path,
+    ports: tuple[int, int, int],
+    scale: float,
+    minds: PlainMinds,
+    worker: bool,
+    server_module: str,
 ) -> AsyncIterator[LiveSystem]:
     from tenex.lib.clock import Clock
     from voice.rehearsal.model.state import MODEL
@@ -262,26 +270,31 @@ async def _system(
     app_port, carrier_port, model_port = ports
     base = f"http://127.0.0.1:{app_port}"
     model_app = build_app(None, ToneVoice(), clock=Clock(scale))
-    model_app[MODEL].minds = PlainMinds(script)
+    model_app[MODEL].minds = minds
     server = [sys.executable, _MANAGE, "serve", "--role=all", f"--port={app_port}"]
     if server_module:
         server = [sys.executable, "-m", server_module, f"--port={app_port}"]
-    celery = [sys.executable, "-m", "celery", "--app=tenex", "--quiet", "worker", "--beat", "--concurrency=2"]
-    celery += ["--without-gossip", "--without-mingle", f"--schedule={folder / 'beat'}", "--loglevel=INFO"]
+    celery = [sys.executable, "-m", "celery", "--app=tenex", "--quiet"]
+    helpers = {
+        "worker": [*celery, "worker", "--concurrency=2", "--without-gossip", "--without-mingle"],
+        "beat": [*celery, "beat", f"--schedule={folder / 'schedule'}", "--pidfile="],
+    }
     async with contextlib.AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         process = RealProcess("server", server, os.environ, folder)
         stack.callback(process.stop, timeout_s=8)
-        helper = RealProcess("worker", celery, os.environ, folder) if worker else None
-        if helper is not None:
+        for name, command in helpers.items() if worker else ():
+            helper = RealProcess(name, command, os.environ, folder)
             stack.callback(helper.stop, timeout_s=8)
-        system = LiveSystem(base, base.replace("http", "ws"), scale, model_app[MODEL], http, process, helper)
+        system = LiveSystem(base, base.replace("http", "ws"), scale, model_app[MODEL], http, process)
         for app, port in ((model_app, model_port), (_carrier(system), carrier_port)):
             runner = web.AppRunner(app, shutdown_timeout=0.5)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             await web.TCPSite(runner, "127.0.0.1", port).start()
         await asyncio.to_thread(process.wait_ready, lambda: answers(f"{base}/healthz/ready"))
+        if kept := os.environ.get("PROVE_LOGS"):  # for whoever looks into a broken promise
+            stack.callback(shutil.copytree, folder, kept, dirs_exist_ok=True)
         try:
             yield system
         except BaseException:

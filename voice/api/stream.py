@@ -20,7 +20,7 @@ from tenex.events import bus
 from tenex.rest import signed, sse, throttling
 from tenex.rest.authentication import principal_of
 from tenex.rest.errors import exception_handler
-from tenex.rest.off_loop import off_loop
+from tenex.rest.off_loop import Shared, off_loop
 from tenex.rest.renderers import dumps
 from voice.models import Call, CallEvent, CallStatus
 from voice.selectors import calls as read
@@ -34,7 +34,8 @@ AFTER_END = timedelta(minutes=5)
 _hubs: sse.Hubs[uuid.UUID, read.Position] = sse.Hubs(
     lambda: sse.Hub(bus.call_channel, off_loop(read.positions))
 )
-_journal_after = off_loop(read.journal_after)
+_position = Shared(off_loop(read.position))
+_journal_after = Shared(off_loop(read.journal_after))
 
 
 @csrf_exempt
@@ -105,7 +106,7 @@ async def _follow(call_id: uuid.UUID, after: int) -> AsyncIterator[bytes]:
     with _hubs.here().watch(call_id) as watch:
         while True:
             # The position is read before the rows: when it says "finalized", the rows up to it are there.
-            position = (await off_loop(read.positions)({call_id})).get(call_id)
+            position = await _position(call_id)
             if position is None:
                 return
             while after < position.journal_seq:

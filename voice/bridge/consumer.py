@@ -8,6 +8,7 @@ received in a task beside it, and no row is touched on this path.
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -18,8 +19,10 @@ from django.conf import settings
 
 from tenex.lib.clock import Clock
 from tenex.server import drain
+from tenex.server.media_protocol import EXTENSION
 from voice.bridge import assembly, threads
 from voice.bridge.phone import Phone
+from voice.bridge.runner import Runner
 from voice.bridge.writer import CallWriter
 from voice.services import control, live
 from voice.services.live import CallContext, StreamRefused
@@ -36,7 +39,7 @@ from voice.session.events import (
     StreamStopped,
     UnknownEvent,
 )
-from voice.wire.twilio_media import Connected, StreamStart, TwilioStream
+from voice.wire.twilio_media import Connected, StreamStart, TwilioMessage, TwilioStream
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +50,8 @@ MAX_UNPROVEN: Final = 1000
 _CLOSE_WAIT_S: Final = 2.0
 _LAYER_RETRY_S: Final = 2.0
 POLICY_VIOLATION: Final = 1008
+
+Deliver = Callable[[Callable[[str], None]], None]
 
 _unproven = 0
 
@@ -71,11 +76,18 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc]  # channels is not typ
             await send(_close(POLICY_VIOLATION))
             return
         with drain.live_calls.held():
-            await _LiveCall(context, stream, receive, send).run()
+            await _LiveCall(context, stream, receive, send, _deliver(scope)).run()
 
 
 def _close(code: int) -> Any:
     return {"type": "websocket.close", "code": code, "reason": None}
+
+
+def _deliver(scope: WebSocketScope) -> Deliver | None:
+    """Our own server's shorter way in for frames; None on any other server."""
+    offered: Any = (scope.get("extensions") or {}).get(EXTENSION) or {}
+    deliver: Deliver | None = offered.get("deliver")
+    return deliver
 
 
 def _refusal(scope: WebSocketScope) -> str | None:
@@ -151,13 +163,16 @@ class _LiveCall:
         stream: TwilioStream,
         receive: ASGIReceiveCallable,
         send: ASGISendCallable,
+        deliver: Deliver | None,
     ) -> None:
+        self._deliver = deliver
         self._context = context
         self._stream = stream
         self._receive = receive
         self._send = send
         self._clock = Clock(settings.TIME_SCALE)
-        self._closed = False
+        self._runner: Runner | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -168,27 +183,33 @@ class _LiveCall:
         writer = CallWriter(context, self._on_lost_call)
         reason = "media-lost"
         try:
-            self._runner = await assembly.build(
-                context, self._clock, phone=phone, writer=writer, close_stream=self.close
-            )
-            reading = self._start(self._read())
-            commands = self._start(self._read_commands())
-            self._runner.start()
-            reason = await self._runner.finished  # also after the socket is gone: the last words may come
-            self.close(reason)
-            await asyncio.wait({reading}, timeout=_CLOSE_WAIT_S)
-            reading.cancel()
-            commands.cancel()
+            reason = await self._talk(phone, writer)
         except Exception:
             log.exception("live call failed", **self._fields())
         finally:
-            if hasattr(self, "_runner"):
+            if self._runner is not None:
                 self._runner.abandon()
+            self.close(reason)
+            if self._closing is not None:
+                await asyncio.wait({self._closing})
             phone.stop()
             for task in self._tasks:
                 task.cancel()
             written = await asyncio.shield(writer.finish(reason))
             log.info("live call over", **self._fields(), reason=reason, written=written)
+
+    async def _talk(self, phone: Phone, writer: CallWriter) -> str:
+        """The call itself; why it ended. It goes on after the socket is gone: the last words may come."""
+        runner = self._runner = await assembly.build(
+            self._context, self._clock, phone=phone, writer=writer, close_stream=self.close
+        )
+        reading = self._start(self._read(runner))
+        self._start(self._read_commands(runner))
+        runner.start()
+        reason = await runner.finished
+        self.close(reason)
+        await asyncio.wait({reading}, timeout=_CLOSE_WAIT_S)
+        return reason
 
     def _start(self, work: Any) -> "asyncio.Task[None]":
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
@@ -198,32 +219,44 @@ class _LiveCall:
 
     # --- frames of the carrier -----------------------------------------------------------------------
 
-    async def _read(self) -> None:
-        receive, parse, feed = self._receive, self._stream.feed, self._runner.feed
+    async def _read(self, runner: Runner) -> None:
+        """Frames until the socket is over. Our own server calls `on_text` itself."""
+        parse, feed = self._stream.feed, runner.feed
+
+        def on_text(text: str) -> None:
+            event = parse(text)
+            if type(event) is CallerAudio:
+                feed(event)
+            else:
+                self._on_rare(runner, event)
+
+        if self._deliver is not None:
+            self._deliver(on_text)
         while True:
-            message = await receive()
+            message = await self._receive()
             if message["type"] != "websocket.receive":
                 feed(Drain() if drain.is_draining() else StreamStopped(clean=False))
                 return
             text = message.get("text")
-            event = parse(text) if text is not None else self._stream.feed_binary()
-            if type(event) is CallerAudio:
-                feed(event)
-            elif isinstance(event, Connected | StreamStart):
-                continue
+            if text is not None:
+                on_text(text)
             else:
-                feed(event)
-                if isinstance(event, BadMessage) and event.fatal:
-                    log.warning("media socket closed", reason=event.reason, **self._fields())
-                    self.close("bad messages", POLICY_VIOLATION)
-                    feed(StreamStopped(clean=False))
-                    return
+                self._on_rare(runner, self._stream.feed_binary())
+
+    def _on_rare(self, runner: Runner, event: TwilioMessage) -> None:
+        if self._closing is not None or isinstance(event, Connected | StreamStart):
+            return
+        runner.feed(event)
+        if isinstance(event, BadMessage) and event.fatal:
+            log.warning("media socket closed", reason=event.reason, **self._fields())
+            self.close("bad messages", POLICY_VIOLATION)
+            runner.feed(StreamStopped(clean=False))
 
     def close(self, reason: str, code: int = 1000) -> None:
         """Close the media socket; the carrier goes on with the TwiML behind it."""
-        if not self._closed:
-            self._closed = True
-            self._start(self._close(code))
+        if self._closing is None:
+            log.debug("media socket is closed by us", reason=reason, **self._fields())
+            self._closing = self._start(self._close(code))
 
     async def _close(self, code: int) -> None:
         try:
@@ -237,16 +270,18 @@ class _LiveCall:
         """The peer does not read or is gone."""
         log.warning("media socket broken", reason=why, **self._fields())
         self.close(why)
-        self._runner.feed(StreamStopped(clean=False))
+        if self._runner is not None:
+            self._runner.feed(StreamStopped(clean=False))
 
     def _on_lost_call(self) -> None:
         """The database says that the call is over, or that another process has it."""
         log.warning("live call is not ours any more", **self._fields())
-        self._runner.feed(StreamStopped(clean=True))
+        if self._runner is not None:
+            self._runner.feed(StreamStopped(clean=True))
 
     # --- commands from other processes ---------------------------------------------------------------
 
-    async def _read_commands(self) -> None:
+    async def _read_commands(self, runner: Runner) -> None:
         """Over the channel layer, at most once by contract; without it the call goes on."""
         layer: Any = get_channel_layer()
         while layer is not None:
@@ -257,7 +292,7 @@ class _LiveCall:
                 while True:
                     event = _operator_event(await layer.receive(name))
                     if event is not None:
-                        self._runner.feed(event)
+                        runner.feed(event)
             except asyncio.CancelledError:
                 await _leave(layer, group, name)
                 raise

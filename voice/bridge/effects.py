@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import structlog
-from django.conf import settings
 
 from tenex.errors import TenexError
 from tenex.lib.clock import Clock
@@ -84,13 +83,13 @@ class TwilioControl:
         Carrier().hang_up(context.call_sid)
 
     def transfer(self, context: CallContext, number: str) -> None:
-        from voice.telephony import twiml
+        from voice.telephony import addresses, twiml
         from voice.telephony.client import Carrier
 
         live_store.note_transfer(context, number)
         target = twiml.DialTarget(
             number=number,
-            action_url=f"{settings.PUBLIC_BASE_URL}/twilio/dial/{context.call_id}",
+            action_url=addresses.after_dial(context.call_id),
             caller_id=context.number,
         )
         try:
@@ -188,10 +187,12 @@ class Effects:
         def done(result: BaseException | None) -> None:
             if not isinstance(result, BaseException):
                 return
-            retryable = isinstance(result, TenexError) and result.retryable
+            # Also when nobody knows whether it happened: to hang up twice does no harm.
+            retryable = isinstance(result, TenexError) and (result.retryable or result.status >= 500)
             log.warning("hang-up failed", error=_code(result), attempt=attempt, **self._fields())
             if retryable and attempt < _HANG_UP_TRIES and not self._stopped:
-                self._loop.call_later(0.5 * attempt, self._try_hang_up, reason, attempt + 1)
+                wait_s = self._clock.real_s(0.5 * attempt)
+                self._loop.call_later(wait_s, self._try_hang_up, reason, attempt + 1)
 
         self._in_thread("hang-up", lambda: self._control.hang_up(self._context, reason), done)
 

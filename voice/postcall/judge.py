@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from tenex.errors import Unavailable
 from voice.postcall.case import Case
 from voice.postcall.opinion import Checked, Opinion, check
+from voice.services import readiness
 
 log = structlog.get_logger(__name__)
 
@@ -85,12 +86,12 @@ def judge(case: Case) -> Judgment:
     # pydantic v2 models and httpx2 make this import cost over a second: only workers that judge pay it.
     import openai
 
-    if not settings.OPENAI_API_KEY:
+    if not readiness.model_configured():
         return Judgment(failure="model-rejected: no OPENAI_API_KEY")
     question: list[Any] = [{"role": "user", "content": case.as_json()}]
     try:
         with openai.OpenAI(
-            api_key=settings.OPENAI_API_KEY,
+            api_key=settings.OPENAI_API_KEY or "none",  # a server of one's own may need no key
             base_url=settings.OPENAI_BASE_URL,
             timeout=settings.VERDICT_TIMEOUT_S,
             max_retries=0,

@@ -68,6 +68,21 @@ def fetch(recording_id: uuid.UUID, *, get: Fetch | None = None) -> bool:
     return False
 
 
+def delete_at_carrier(recording_id: uuid.UUID) -> None:
+    """Delete the carrier's copy of a recording that was deleted here; one that is gone already is fine.
+
+    Raises:
+        CarrierError: it could not be deleted now; the task is tried again.
+    """
+    row = Recording.objects.filter(pk=recording_id, status=RecordingStatus.DELETED).first()
+    if row is None:
+        return
+    try:
+        carrier().delete_recording(row.provider_sid)
+    except CarrierGone:
+        log.info("recording was gone at the carrier", call_id=str(row.call_id))
+
+
 def due(limit: int = 100) -> list[uuid.UUID]:
     """Recordings whose next try has come."""
     rows = Recording.objects.filter(status=RecordingStatus.PENDING, next_at__lte=timezone.now())

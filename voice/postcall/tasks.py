@@ -7,6 +7,7 @@ from celery import shared_task
 
 from voice.postcall import pipeline
 from voice.postcall import recording as recordings
+from voice.telephony.errors import CarrierError
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "voice.postcall.sweep": {"task": "voice.postcall.sweep", "schedule": 5.0},
@@ -22,6 +23,17 @@ def finalize(call_id: str) -> None:
 @shared_task(name="voice.postcall.recording")
 def recording(recording_id: str) -> None:
     recordings.fetch(uuid.UUID(recording_id))
+
+
+@shared_task(
+    name="voice.postcall.delete_recording",
+    autoretry_for=(CarrierError,),
+    retry_backoff=5,
+    retry_backoff_max=60,
+    max_retries=20,
+)
+def delete_recording(recording_id: str) -> None:
+    recordings.delete_at_carrier(uuid.UUID(recording_id))
 
 
 @shared_task(name="voice.postcall.sweep")

@@ -96,6 +96,11 @@ def positions(call_ids: set[uuid.UUID]) -> dict[uuid.UUID, Position]:
     return {pk: Position(seq, status) for pk, seq, status in rows}
 
 
+def position(call_id: uuid.UUID) -> Position | None:
+    """How far one call is; None if it is gone."""
+    return positions({call_id}).get(call_id)
+
+
 def journal_after(call_id: uuid.UUID, seq: int, limit: int) -> list[CallEvent]:
     """The next lines of a call's journal."""
     return list(CallEvent.objects.filter(call_id=call_id, seq__gt=seq).order_by("seq")[:limit])

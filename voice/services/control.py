@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
+from redis.exceptions import RedisError
+
+from tenex.errors import Unavailable
 
 CommandName = Literal["say", "whisper", "hangup", "transfer", "answered_by", "ended"]
 
@@ -18,7 +21,13 @@ def group(call_id: uuid.UUID | str) -> str:
 
 
 def send(call_id: uuid.UUID | str, command: CommandName, **data: Any) -> None:
-    """Hand a command to the live session, wherever it runs. Nobody may be there."""
-    async_to_sync(get_channel_layer().group_send)(
-        group(call_id), {"type": "call.command", "command": command, "data": data}
-    )
+    """Hand a command to the live session, wherever it runs. Nobody may be there.
+
+    Raises:
+        Unavailable: the channel layer cannot be reached.
+    """
+    message = {"type": "call.command", "command": command, "data": data}
+    try:
+        async_to_sync(get_channel_layer().group_send)(group(call_id), message)
+    except (OSError, RedisError) as exc:
+        raise Unavailable("the live call cannot be reached right now; try again") from exc

@@ -1,6 +1,5 @@
 """An incoming call: one row a CallSid, however often the carrier tells us of it."""
 
-import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -30,27 +29,21 @@ def receive(ringing: Ringing) -> Call | None:
 
     A call that no agent can take has its reason in `end_hint`, and ends with it when the carrier says so.
     """
-    known = _known(ringing.call_sid)
-    if known is not None:
-        return known
+    if Call.objects.filter(provider_sid=ringing.call_sid).exists():
+        return _known(ringing.call_sid)
     number = _number(ringing.to)
     if number is None:
         log.warning("call to a number that is nobody's", to=mask(ringing.to))
         return None
     try:
         with transaction.atomic():
-            call_id = _create(number, ringing)
-    except IntegrityError:
+            return _create(number, ringing)
+    except IntegrityError:  # told twice at once
         return _known(ringing.call_sid)
-    return _known(ringing.call_sid) if call_id else None
 
 
 def _known(call_sid: str) -> Call | None:
-    return (
-        Call.objects.select_related("workspace", "number", "agent_version__agent__profile")
-        .filter(provider_sid=call_sid)
-        .first()
-    )
+    return Call.objects.select_related("workspace", "number").filter(provider_sid=call_sid).first()
 
 
 def _number(to: str) -> PhoneNumber | None:
@@ -62,7 +55,7 @@ def _number(to: str) -> PhoneNumber | None:
     )
 
 
-def _create(number: PhoneNumber, ringing: Ringing) -> uuid.UUID:
+def _create(number: PhoneNumber, ringing: Ringing) -> Call:
     agent = number.agent if number.agent and number.agent.archived_at is None else None
     version = agent.current_version if agent else None
     problem = _problem(number, has_agent=version is not None)
@@ -86,7 +79,8 @@ def _create(number: PhoneNumber, ringing: Ringing) -> uuid.UUID:
     if from_number is not None:
         caller_lead.ensure(call.pk)  # before the first event: the event counter is the last lock
     calls.ring(call.pk)
-    return call.pk
+    call.refresh_from_db(fields=["status", "lead"])
+    return call
 
 
 def _problem(number: PhoneNumber, *, has_agent: bool) -> EndReason | None:

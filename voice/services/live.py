@@ -296,6 +296,7 @@ def _instructions(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str:
         ),
         tools=tools,
         recorded=workspace.recording_consent != RecordingConsent.OFF,
+        announced=call.direction == Direction.INBOUND,
         resumed=resumed,
     )
     return prompt.render(version.system_prompt, _values(call), facts)

@@ -37,6 +37,8 @@ class Facts:
     """(name, description) of what is to be found out."""
     tools: tuple[str, ...] = ()
     recorded: bool = False
+    announced: bool = False
+    """The notice of the recording was spoken before the agent came on (inbound)."""
     resumed: bool = False
 
 
@@ -114,7 +116,11 @@ def _rules(facts: Facts) -> str:
         "- Never invent prices, names, dates or promises. If you do not know, say so.",
     ]
     if facts.recorded:
-        lines.append("- The call is recorded, and the other person was told so before you began to speak.")
+        lines.append(
+            "- The call is recorded, and the other person was told so before you began to speak."
+            if facts.announced
+            else "- This call is recorded: say so in your first sentence."
+        )
     if facts.tools:
         lines.append("- Say one short sentence before a tool that may take time.")
     if "search_knowledge" in facts.tools:

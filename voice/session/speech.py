@@ -100,7 +100,7 @@ def on_played(live: Live, now: float) -> None:
 
 
 def owe(live: Live, now: float) -> None:
-    """The model is due to speak from now on. Its other messages pay nothing: the caller does not hear them."""
+    """The model is due to speak from now on. Its other messages pay nothing: nobody hears them."""
     if live.owed_at is None:
         live.owed_at = now
         live.stall_filler = False

@@ -110,7 +110,7 @@ def deliver_lane(subscription_id: UUID) -> int:
 def replay(delivery: Delivery) -> None:
     """Send a delivery again from the start of its schedule."""
     Delivery.objects.filter(pk=delivery.pk).update(
-        status=DeliveryStatus.PENDING, next_at=timezone.now(), lease_until=None, delivered_at=None
+        status=DeliveryStatus.PENDING, next_at=timezone.now(), lease_until=None, delivered_at=None, attempts=0
     )
     wake("tenex.webhooks.deliver", str(delivery.subscription_id))
 
@@ -184,7 +184,7 @@ def _settle(delivery: Delivery, answer: guarded_http.Answer | None, error: str, 
     with transaction.atomic():
         DeliveryAttempt.objects.create(
             delivery=delivery,
-            number=delivery.attempts,
+            number=delivery.log.count() + 1,
             status_code=answer.status if answer else None,
             error=error if answer is None else ("" if ok else "not a 2xx answer"),
             duration_ms=duration_ms,
@@ -209,6 +209,8 @@ def _settle(delivery: Delivery, answer: guarded_http.Answer | None, error: str, 
             mine.update(status=DeliveryStatus.FAILED, next_at=None, lease_until=None)
         else:
             mine.update(next_at=now + timedelta(seconds=wait_s), lease_until=None)
+            if wait_s <= 60:  # the sweep finds the longer waits
+                wake("tenex.webhooks.deliver", str(subscription.pk), after_s=wait_s)
         WebhookSubscription.objects.filter(pk=subscription.pk, failing_since=None).update(failing_since=now)
     log.info(
         "webhook not delivered",
