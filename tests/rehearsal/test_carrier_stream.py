@@ -306,3 +306,16 @@ async def test_a_call_update_takes_the_call_away_from_the_stream() -> None:
         assert peer.of("stop")
         assert stand.app.forms("/next")[0]["CallStatus"] == "in-progress"
         assert call.heard_ms > 300
+
+
+async def test_the_socket_is_closed_properly_when_the_caller_hangs_up() -> None:
+    async with standing() as stand:
+        stand.app.twiml["/voice"] = stand.app.connect()
+        call = stand.call_in({"caller": {"hangup": True}})
+        await stand.ended(call.sid)
+        (peer,) = stand.app.peers
+        async with asyncio.timeout(5):
+            while call.streams[0].close_code is None or peer.ws.close_code is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert peer.ws.close_code == 1000
+        assert call.streams[0].close_code == 1000

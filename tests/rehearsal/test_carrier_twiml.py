@@ -257,3 +257,14 @@ async def test_the_time_limit_ends_a_call() -> None:
         record = await stand.ended(str(made.sid))
         assert record.hung_up_by == "carrier"
         assert record.duration_s in range(10, 14)
+
+
+async def test_a_caller_waits_while_the_colleague_is_rung() -> None:
+    async with standing(speed=20) as stand:
+        app = stand.app
+        app.twiml["/voice"] = DIAL.format(COLLEAGUE).replace('timeout="10"', 'timeout="40"')
+        app.twiml["/dialled"] = "<Response><Hangup/></Response>"
+        call = stand.call_in({"caller": "A person, please."}, transfer={"answer": "no-answer"})
+        await stand.ended(call.sid)
+        assert app.forms("/dialled")[0]["DialCallStatus"] == "no-answer"
+        assert call.hung_up_by == "twiml"

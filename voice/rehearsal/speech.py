@@ -8,9 +8,11 @@ import asyncio
 import hashlib
 import re
 import secrets
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,13 +50,23 @@ def caller_voice(number: str) -> Voice:
     return CALLERS[int(digits[-4:] or 0) % len(CALLERS)]
 
 
+_ENGINE_LOCK = threading.Lock()
+
+
+@cache
+def _engine() -> "Hibari":
+    """The synthesizer, once a process: it takes a second to load. Called under `_ENGINE_LOCK`."""
+    from hibari import Hibari
+
+    return Hibari(threads=1)
+
+
 class Speech:
     """Renders text in a thread of its own and remembers it on disk; safe for many calls at once."""
 
     def __init__(self, cache_dir: Path | str) -> None:
         self._dir = Path(cache_dir)
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="speech")
-        self._engine: Hibari | None = None
         self._running: dict[str, asyncio.Future[NDArray[np.int16]]] = {}
 
     async def mulaw(self, text: str, voice: Voice) -> bytes:
@@ -111,11 +123,8 @@ class Speech:
         return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
 
     def _synthesize(self, text: str, voice: Voice) -> NDArray[np.int16]:
-        if self._engine is None:
-            from hibari import Hibari  # half a second, and only needed when a line is new
-
-            self._engine = Hibari(threads=1)
-        sound = np.asarray(self._engine(text, speed=1 / voice.pitch, seed=0), dtype=np.float32)
+        with _ENGINE_LOCK:
+            sound = np.asarray(_engine()(text, speed=1 / voice.pitch, seed=0), dtype=np.float32)
         if voice.pitch != 1.0:
             sound = soxr.resample(sound, RATE_HZ * voice.pitch, RATE_HZ)
         sound = _shorten_pauses(sound)

@@ -43,6 +43,7 @@ class DialVerb:
 
     async def run(self) -> dict[str, str]:
         """The form for `action`."""
+        self._live.line.held = True
         try:
             await self._talk()
         except asyncio.CancelledError:
@@ -59,6 +60,8 @@ class DialVerb:
                     call_sid=self._live.record.sid,
                 )
             raise
+        finally:
+            self._live.line.held = False
         return self._form()
 
     async def _talk(self) -> None:

@@ -72,6 +72,8 @@ class Line:
         self.quiet_frames = 0
         """Frames since our side last played anything."""
         self.remote_quiet_frames = 0
+        self.held = False
+        """The person hears ringing, or talks with a colleague: that is no silence of ours."""
 
     @property
     def playing(self) -> bool:
@@ -137,7 +139,7 @@ class Line:
         remote = self._remote_frame()
         ours, marks = self.playback.pull()
         if ours is None:
-            self.quiet_frames += 1
+            self.quiet_frames = 1 if self.held else self.quiet_frames + 1
         else:
             self.quiet_frames = 0
             if ours != mulaw.SILENT_FRAME:

@@ -106,7 +106,7 @@ class MediaStream:
             self._line.tap = None
             self._line.playback.clear()
             self.facts.closed_by = self.facts.closed_by or "carrier"
-            self.facts.close_code = ws.close_code
+            self.facts.close_code = ws.close_code if ws.closed else None
             self._status("stream-stopped")
 
     async def hang_up(self, *, abrupt: bool = False, zombie: bool = False) -> None:
@@ -137,6 +137,7 @@ class MediaStream:
                 await ws.close()
         except (TimeoutError, aiohttp.ClientError, OSError):
             log.info("media socket was not closed in time", call_sid=self._call.sid)
+        self.facts.close_code = None if abrupt else aiohttp.WSCloseCode.OK
         self._webhooks.sockets.discard(ws)
 
     async def _open(self) -> aiohttp.ClientWebSocketResponse:
