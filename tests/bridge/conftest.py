@@ -318,7 +318,7 @@ async def world(
         )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server._serve([listener]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        while not server.started:
             await asyncio.sleep(0.01)
         try:
             yield World(model, tools, control, f"ws://127.0.0.1:{listener.getsockname()[1]}")

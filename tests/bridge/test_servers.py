@@ -33,7 +33,7 @@ async def plain_uvicorn(world: World) -> AsyncIterator[str]:
     config = uvicorn.Config(application, port=port, ws="websockets-sansio", lifespan="on", log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+    while not server.started:
         await asyncio.sleep(0.01)
     try:
         yield f"ws://127.0.0.1:{port}"

@@ -193,13 +193,13 @@ class Stand:
     async def talking(self) -> Peer:
         """The media stream of the only call, once it carries sound."""
         async with asyncio.timeout(10):
-            while not (self.app.peers and self.app.peers[0].of("media")):  # noqa: ASYNC110
+            while not (self.app.peers and self.app.peers[0].of("media")):
                 await asyncio.sleep(0.01)
         return self.app.peers[0]
 
     async def in_progress(self, sid: str) -> None:
         async with asyncio.timeout(10):
-            while self.exchange.books.calls[sid].status != "in-progress":  # noqa: ASYNC110
+            while self.exchange.books.calls[sid].status != "in-progress":
                 await asyncio.sleep(0.01)
 
     def codes(self, sid: str) -> list[int]:

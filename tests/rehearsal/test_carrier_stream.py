@@ -315,7 +315,7 @@ async def test_the_socket_is_closed_properly_when_the_caller_hangs_up() -> None:
         await stand.ended(call.sid)
         (peer,) = stand.app.peers
         async with asyncio.timeout(5):
-            while call.streams[0].close_code is None or peer.ws.close_code is None:  # noqa: ASYNC110
+            while call.streams[0].close_code is None or peer.ws.close_code is None:
                 await asyncio.sleep(0.01)
         assert peer.ws.close_code == 1000
         assert call.streams[0].close_code == 1000

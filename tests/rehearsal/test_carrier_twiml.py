@@ -178,7 +178,7 @@ async def test_new_instructions_during_a_dial_ask_its_action_first() -> None:
         app.twiml["/dialled"] = "<Response><Dance/></Response>"  # its answer is not used
         call = stand.call_in(QUIET, transfer={"ring_s": 0, "talk_s": 600})
         async with asyncio.timeout(10):
-            while not app.forms("/whisper"):  # noqa: ASYNC110
+            while not app.forms("/whisper"):
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
         await stand.sdk(lambda c: c.calls(call.sid).update(twiml="<Response><Hangup/></Response>"))
