@@ -1,7 +1,7 @@
 """B4: hostile frames raise nothing, grow nothing, and a neighbour's call does not feel them.
 
-The attack (tests.prove.live_attacker) goes on and off in turns; the neighbour's frames are timed from its phone
-to the model in both, so that a busy machine counts on both sides.
+The attack (tests.prove.live_attacker) goes on and off in turns; the neighbour's frames are timed from its
+phone to the model in both, so that a busy machine counts on both sides.
 """
 
 import asyncio
