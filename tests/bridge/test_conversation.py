@@ -11,6 +11,7 @@ from tests.realtime.fake_model import FakeSession, Message, confirming
 from voice.bridge import assembly
 from voice.models import Call, CallEvent, CallStatus, Turn, VoiceSession
 from voice.services import control
+from voice.telephony.errors import CarrierAmbiguous
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -199,6 +200,18 @@ async def test_an_operator_speaks_through_the_agent_and_hangs_up(world: World) -
         async with asyncio.timeout(5):
             await world.control.news.wait()
         assert world.control.asked == [("hang_up", "operator-hangup")]
+
+
+async def test_a_hang_up_that_may_not_have_happened_is_asked_for_again(world: World) -> None:
+    world.control.error = CarrierAmbiguous("500")
+    async with world.talking() as talk:
+        await talk.session.wait_for("response.create")
+        async with asyncio.timeout(5):
+            while len(world.control.asked) < 2:
+                if not world.control.asked:  # the group is joined in a task beside the media
+                    await asyncio.to_thread(control.send, talk.call.pk, "hangup")
+                await asyncio.sleep(0.2)
+    assert set(world.control.asked) == {("hang_up", "operator-hangup")}
 
 
 async def test_a_lost_model_is_replaced_with_the_history(world: World) -> None:

@@ -1,7 +1,7 @@
 """B4: hostile frames raise nothing, grow nothing, and a neighbour's call does not feel them.
 
-The attack (tests.prove.b4_attacker) goes on and off in turns; the neighbour's frames are timed from its phone
-to the model in both, so that a busy machine counts on both sides.
+The attack (tests.prove.live_attacker) goes on and off in turns; the neighbour's frames are timed from its
+phone to the model in both, so that a busy machine counts on both sides.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ async def _body(system: LiveSystem, count: int) -> dict[str, Any]:
     calm: list[float] = []
     attacked: list[float] = []
     attacker = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.prove.b4_attacker", f"{system.media_url}/twilio/media",
+        sys.executable, "-m", "tests.prove.live_attacker", f"{system.media_url}/twilio/media",
         stdin=PIPE, stdout=PIPE,
     )  # fmt: skip
     try:

@@ -73,7 +73,7 @@ def prove(full: bool) -> dict[str, Any]:
         lambda system: _body(system, count),
         script=_script,
         mind=_Mind,
-        server_module="tests.prove.b8_server",
+        server_module="tests.prove.live_server_bad_tools",
         tools=tuple(KINDS.values()),
         settings={"LOG_LEVEL": "WARNING"},
     )
