@@ -157,7 +157,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # --- engines (tenex.engines starts embedded ones when the URLs are absent) -----------------------
 DATABASE_URL = env.text("DATABASE_URL", "postgres://tenex@127.0.0.1/tenex")
 DATABASES = {"default": {**env.database(DATABASE_URL), "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}}
-_pool = env.integer("DATABASE_POOL_SIZE", 16, low=0, high=500)
+_pool = env.integer("DATABASE_POOL_SIZE", 32, low=0, high=500)
 if _pool:
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"]["OPTIONS"],  # type: ignore[dict-item]

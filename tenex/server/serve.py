@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,6 +128,8 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, round(options.finish_timeout_s)),
     )
+    # A thread in Python code (opening a call, a tool) may keep the loop waiting so long, not the default 5 ms.
+    sys.setswitchinterval(0.001)
     server = DrainingServer(config, options, calls)
     server.run(sockets=[listener])
     return server.started
