@@ -13,11 +13,20 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
 django_application = get_asgi_application()  # before anything that imports models
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from django.urls import path, re_path  # noqa: E402
+from django.urls import get_resolver, path, re_path  # noqa: E402
 
 from tenex.rest import sse  # noqa: E402
 from voice.bridge import assembly, threads  # noqa: E402
 from voice.bridge.consumer import MediaConsumer  # noqa: E402
+
+
+def _warm_up() -> None:
+    """All that the first request and the first call would import, while nobody is on the line yet.
+
+    The routes alone take a second of every thread's time, which live audio does not have.
+    """
+    get_resolver().reverse_dict  # noqa: B018 - builds the whole table
+    assembly.warm_up()
 
 
 async def _lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -26,7 +35,7 @@ async def _lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCa
         message = await receive()
         if message["type"] == "lifespan.startup":
             try:
-                await asyncio.to_thread(assembly.warm_up)
+                await asyncio.to_thread(_warm_up)
             except OSError as exc:
                 await send({"type": "lifespan.startup.failed", "message": f"spoken lines are missing: {exc}"})
                 return

@@ -38,7 +38,8 @@ ports = Ports()
 def warm_up() -> None:
     """Do now what the first call would otherwise pay for: files, and imports that take a second."""
     import twilio.request_validator
-    import twilio.rest  # noqa: F401
+    import twilio.rest
+    import twilio.twiml.voice_response  # noqa: F401
 
     import voice.tools.registry  # noqa: F401
 
