@@ -128,7 +128,7 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, round(options.finish_timeout_s)),
     )
-    # A thread in Python code (opening a call, a tool) may keep the loop waiting so long, not the default 5 ms.
+    # So long may a thread in Python code keep the loop waiting; the default is 5 ms.
     sys.setswitchinterval(0.001)
     server = DrainingServer(config, options, calls)
     server.run(sockets=[listener])
