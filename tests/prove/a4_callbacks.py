@@ -4,6 +4,7 @@ The truth is the carrier's. A final callback that was dropped is made up for by 
 """
 
 import random
+import sys
 import time
 from collections import Counter
 from typing import Any
@@ -79,7 +80,10 @@ def _compare(world: Rig) -> tuple[Counter[str], list[float]]:
         if there is None or there.ended_at is None:
             broken["unknown_to_carrier"] += 1
             continue
-        broken["wrong_end"] += call.end_reason != REASONS[there.status]
+        if call.end_reason != REASONS[there.status]:
+            broken["wrong_end"] += 1
+            told = list(call.journal.values_list("at_ms", "type"))
+            print(f"ended as {call.end_reason}, at the carrier {there.status}: {told}", file=sys.stderr)
         broken["wrong_answer"] += (call.answered_at is not None) != (there.started_at is not None)
         lag_s = (known_at[call.pk] - there.ended_at).total_seconds() if call.pk in known_at else 1e9
         broken["repaired_late"] += lag_s * SCALE > 3 * REPAIRED_WITHIN_S

@@ -233,7 +233,7 @@ def rig(carrier: FakeCarrier) -> Iterator[Rig]:
                 "TENEX_TIME_SCALE": str(SCALE),
                 "DIAL_GRACE_S": str(GRACE_S),
                 "FINALIZE_LEASE_S": "2",
-                "CALL_LEASE_S": "1",
+                "CALL_LEASE_S": "5",  # nobody has the media here: what counts is the carrier's word
                 "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
                 "OPENAI_API_KEY": "sk-none",
                 "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
