@@ -1,4 +1,4 @@
-"""`python -m bench [--quick] [--json FILE]`: needs DATABASE_URL and REDIS_URL of running engines."""
+"""`python -m bench [--quick] [--json FILE]`: engines of its own unless DATABASE_URL and REDIS_URL are set."""
 
 import argparse
 import json
@@ -9,7 +9,11 @@ from pathlib import Path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
 os.environ.setdefault("SECRET_KEY", secrets.token_hex(32))  # so that DEBUG is off, as in production
 
-from bench import fixture, media
+from tenex.engines.bootstrap import ensure_environment
+
+ensure_environment(throwaway=True)
+
+from bench import fixture, media  # noqa: E402 - after the engines have addresses
 
 
 def main() -> None:

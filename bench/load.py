@@ -20,6 +20,8 @@ import uvloop
 from bench.model import STAMP_CHARS, Samples, Session, stamp, unstamp
 
 FRAME_MS: Final = 20
+CONNECT_EVERY_S: Final = 0.05
+"""Nobody answers two hundred calls in the same second."""
 _REST: Final = base64.b64encode(bytes([0xFF]) * (160 - 9)).decode("ascii")
 
 
@@ -143,7 +145,7 @@ async def main(warm_s: float, seconds: float) -> None:
     for caller in callers:
         headers = {"X-Twilio-Signature": line["signature"]} if line["signature"] else None
         await picows.ws_connect(lambda caller=caller: caller, line["url"], extra_headers=headers)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(CONNECT_EVERY_S)
     pacing = asyncio.create_task(pace(callers, stop))
     await asyncio.sleep(warm_s)
     interrupted.clear()

@@ -2,7 +2,7 @@
 
 A turn of five seconds: the caller begins to speak (`speech_started`, into the answer that still plays), then
 stops and gets an answer of four seconds in deltas of 200 ms at twice real time, with its transcript. Every
-fourth answer calls a tool first. The audio, in and out, carries the instant at which it was sent.
+eighth answer calls a tool first. The audio, in and out, carries the instant at which it was sent.
 """
 
 import asyncio
@@ -145,7 +145,7 @@ class Session(picows.WSListener):  # type: ignore[misc,unused-ignore]
         self._say("response.created", response={"id": response, "status": "in_progress", "metadata": None})
         limits = [{"name": "tokens", "limit": 1_000_000, "remaining": 999_000, "reset_seconds": 0.1}]
         self._say("rate_limits.updated", rate_limits=limits)
-        if turn % 4 == 0:
+        if turn % 8 == 0:
             self._call_tool(response, turn)
         ids = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
         message: dict[str, Any] = {"id": item, "type": "message", "role": "assistant", "content": []}

@@ -1,6 +1,9 @@
 """A doorbell between processes: "there are new rows". Never carries facts, may lose rings."""
 
+import time
+from collections.abc import Iterable
 from functools import cache
+from typing import Final
 
 import redis
 import structlog
@@ -14,12 +17,29 @@ def _client() -> "redis.Redis":
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1.0, socket_connect_timeout=1.0)
 
 
+_QUIET_S: Final = 2.0
+"""After a server that did not answer: a ring must not cost its caller a second each time."""
+_quiet_until = 0.0
+
+
 def ring(channel: str) -> None:
     """Publish an empty message; a dead server is logged and forgotten."""
+    ring_all([channel])
+
+
+def ring_all(channels: Iterable[str]) -> None:
+    """The same for several channels, in one round trip."""
+    global _quiet_until  # noqa: PLW0603 - of this process
+    if time.monotonic() < _quiet_until:
+        return
     try:
-        _client().publish(f"tenex:{channel}", b"")
+        with _client().pipeline(transaction=False) as pipeline:
+            for channel in channels:
+                pipeline.publish(f"tenex:{channel}", b"")
+            pipeline.execute()
     except redis.RedisError as exc:
-        log.warning("doorbell not heard", channel_kind=channel.split(":", 1)[0], error=type(exc).__name__)
+        _quiet_until = time.monotonic() + _QUIET_S
+        log.warning("doorbell not heard", error=type(exc).__name__)
 
 
 def call_channel(call_id: object) -> str:

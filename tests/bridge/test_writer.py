@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.db import OperationalError
 from django.db.utils import DataError
 
 from tests.bridge.conftest import World
+from voice.bridge import rounds as rounds_module
 from voice.bridge import writer as writer_module
 from voice.models import CallEvent, Turn
 from voice.services import live_store
@@ -123,3 +125,32 @@ def test_usage_is_summed_member_by_member() -> None:
     for _ in range(2):
         writer_module.add_usage(total, {"total": 3, "input": {"cached": 1, "note": "x"}, "odd": None})
     assert total == {"total": 6, "input": {"cached": 2}}
+
+
+async def test_a_round_writes_for_many_and_one_that_fails_fails_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs: list[int] = []
+    rings: list[int] = []
+    monkeypatch.setattr(live_store, "ring", lambda contexts: rings.append(len(contexts)))
+    rounds = rounds_module.Rounds(asyncio.get_running_loop())
+    real = rounds._run
+
+    def run(job: list[Any]) -> None:
+        jobs.append(len(job))
+        real(job)
+
+    monkeypatch.setattr(rounds, "_run", run)
+
+    def fail() -> bool:
+        raise OperationalError("away")
+
+    works: list[Callable[[], bool]] = [lambda: True, fail, lambda: False]
+    context: Any = None
+    written = [rounds.write(context, work, has_lines=work is not fail) for work in works]
+    results = await asyncio.gather(*written, return_exceptions=True)
+    assert results[0] is True
+    assert isinstance(results[1], OperationalError)
+    assert results[2] is False
+    assert jobs == [3]
+    assert rings == [2]

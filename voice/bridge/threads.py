@@ -18,7 +18,7 @@ from tenex.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
-_WRITER_THREADS: Final = 4
+WRITER_THREADS: Final = 4
 _OPENER_THREADS: Final = 4
 MAX_JOBS: Final = 64
 """Tools and carrier requests that run at a time in this process, hung ones included."""
@@ -33,7 +33,7 @@ class TooBusy(Unavailable):
 @cache
 def writers() -> ThreadPoolExecutor:
     """For the journal, transcript and leases of live calls."""
-    return ThreadPoolExecutor(_WRITER_THREADS, thread_name_prefix="call-writer")
+    return ThreadPoolExecutor(WRITER_THREADS, thread_name_prefix="call-writer")
 
 
 @cache
@@ -44,7 +44,7 @@ def openers() -> ThreadPoolExecutor:
 
 def shut_down() -> None:
     """Wait for what runs, give back the database connections, end the threads. They start again if needed."""
-    for pool, size in ((writers, _WRITER_THREADS), (openers, _OPENER_THREADS)):
+    for pool, size in ((writers, WRITER_THREADS), (openers, _OPENER_THREADS)):
         if not pool.cache_info().currsize:
             continue
         executor = pool()

@@ -6,7 +6,6 @@ makes them wait, in bounded memory; the audio notices neither (promises.md R6, G
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
@@ -17,6 +16,7 @@ from django.utils import timezone
 
 from tenex.server import drain
 from voice.bridge import threads
+from voice.bridge.rounds import rounds_of
 from voice.bridge.turn_order import TurnOrder
 from voice.services import journal, live_store
 from voice.services.live import CallContext
@@ -72,7 +72,7 @@ class _Waiting:
 
 
 class CallWriter:
-    """Owned by the event loop; only :meth:`_write` runs elsewhere."""
+    """Owned by the event loop; only :meth:`_store_now` runs elsewhere."""
 
     def __init__(
         self,
@@ -80,13 +80,12 @@ class CallWriter:
         on_lost: Callable[[], None],
         *,
         store: Store = live_store,
-        executor: Executor | None = None,
     ) -> None:
         self._context = context
         self._on_lost = on_lost
         self._store = store
-        self._executor = executor or threads.writers()
         self._loop = asyncio.get_running_loop()
+        self._rounds = rounds_of(self._loop)
         self._order = TurnOrder(context.next_position)
         self._waiting = _Waiting.nothing()
         self._writing: asyncio.Future[bool] | None = None
@@ -142,13 +141,16 @@ class CallWriter:
     # --- writing -----------------------------------------------------------------------------------
 
     def _touch(self) -> None:
+        """Write soon: at an instant that all calls share, so that one job in a thread writes for many."""
         if self._timer is None and self._writing is None:
-            self._timer = self._loop.call_later(self._interval_s(), self._flush)
+            if self._fails:
+                self._timer = self._loop.call_later(self._retry_s(), self._flush)
+                return
+            interval_s = min(MAX_INTERVAL_S, max(INTERVAL_S, drain.live_calls.count * _INTERVAL_PER_CALL_S))
+            self._timer = self._loop.call_at((self._loop.time() // interval_s + 1) * interval_s, self._flush)
 
-    def _interval_s(self) -> float:
-        if self._fails:
-            return _RETRY_S[min(self._fails, len(_RETRY_S)) - 1]
-        return min(MAX_INTERVAL_S, max(INTERVAL_S, drain.live_calls.count * _INTERVAL_PER_CALL_S))
+    def _retry_s(self) -> float:
+        return _RETRY_S[min(self._fails, len(_RETRY_S)) - 1]
 
     def _flush(self) -> None:
         if self._timer is not None:
@@ -157,10 +159,12 @@ class CallWriter:
         if self._writing is not None or not self._waiting:
             return
         taken, self._waiting = self._waiting, _Waiting.nothing()
-        self._writing = self._loop.run_in_executor(self._executor, self._write, taken)
+        self._writing = self._rounds.write(
+            self._context, lambda: self._store_now(taken), has_lines=bool(taken.lines)
+        )
         self._writing.add_done_callback(lambda done: self._on_written(done, taken))
 
-    def _write(self, waiting: _Waiting) -> bool:
+    def _store_now(self, waiting: _Waiting) -> bool:
         """In a thread. One transaction; if its content is refused, piece by piece."""
         batch = Batch(
             turns=list(waiting.turns.values()),
@@ -171,7 +175,7 @@ class CallWriter:
             latency=waiting.latency,
             renew=waiting.renew,
         )
-        return threads.with_kept_connection(lambda: self._store_or_salvage(batch))
+        return self._store_or_salvage(batch)
 
     def _store_or_salvage(self, batch: Batch) -> bool:
         try:
@@ -244,10 +248,10 @@ class CallWriter:
             if self._loop.time() >= deadline:
                 return self._give_up(reason)
             if self._fails:
-                await asyncio.sleep(self._interval_s())
+                await asyncio.sleep(self._retry_s())
         while True:
             try:
-                await self._loop.run_in_executor(self._executor, self._close, reason)
+                await self._loop.run_in_executor(threads.writers(), self._close, reason)
                 return True
             except Exception as exc:
                 if self._loop.time() >= deadline:

@@ -5,6 +5,7 @@ through the ORM, and at 12 calls that was a third of all it did. The numbering o
 :mod:`voice.services.journal`: the counter on the call's row, taken with its lock.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -101,7 +102,7 @@ SELECT held FROM call
 
 
 def store(context: CallContext, batch: Batch) -> bool:
-    """Write what happened; whether this stream still has the call.
+    """Write what happened; whether this stream still has the call. Then :func:`ring`.
 
     False: another process took the call over, or the call is over. What is given is written all the same.
     """
@@ -111,12 +112,13 @@ def store(context: CallContext, batch: Batch) -> bool:
                 Turn.objects.filter(call_id=context.call_id, item_id=item_id).update(position=position)
             for change in batch.sessions:
                 _store_session(context, change)
-            held = _store_rows(context, batch)
-    else:
-        held = _store_rows(context, batch)
-    if batch.lines:
-        bus.ring(bus.call_channel(context.call_id))
-    return held
+            return _store_rows(context, batch)
+    return _store_rows(context, batch)
+
+
+def ring(contexts: Iterable[CallContext]) -> None:
+    """Tell readers of these calls that there are new lines."""
+    bus.ring_all([bus.call_channel(context.call_id) for context in contexts])
 
 
 def _store_rows(context: CallContext, batch: Batch) -> bool:
