@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from tenex.engines.bootstrap import ensure_environment
+from tenex.engines.bootstrap import DATA_DIR_VARIABLE, ENGINES_VARIABLE, ensure_environment
 
 if ensure_environment(throwaway=True) is not None and settings.configured:
     raise pytest.UsageError(
@@ -21,6 +21,29 @@ if ensure_environment(throwaway=True) is not None and settings.configured:
     )
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
 django.setup()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Each test process starts as this one did, with engines of its own.
+
+    Valkey's channels know no databases: on one server two processes would hear each other.
+    """
+    inherited = [ENGINES_VARIABLE, "DJANGO_SETTINGS_MODULE"]
+    if ENGINES_VARIABLE in os.environ:
+        inherited += ["DATABASE_URL", "REDIS_URL", DATA_DIR_VARIABLE]
+    for name in inherited:
+        os.environ.pop(name, None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several test processes (`-n`): a file stays in one, and all flows share the system of one."""
+    for item in items:
+        folder = item.nodeid.split("::")[0]
+        group = "tests/flows" if folder.startswith("tests/flows/") else folder
+        item.add_marker(pytest.mark.xdist_group(group))
+    # What starts systems takes longest; it goes first, so that no process is left alone with it at the end.
+    items.sort(key=lambda item: not item.nodeid.startswith(("tests/flows/", "tests/engines/", "tests/supervisor/")))
 
 
 @pytest.fixture(scope="session")

@@ -286,3 +286,17 @@ def test_attempts_that_nobody_posted_do_not_count_against_the_call() -> None:
         attempts.give_back(attempt.pk, why="never-asked", state=DialState.PREPARED)
     call.refresh_from_db()
     assert call.status == CallStatus.QUEUED
+
+
+def test_a_person_is_not_given_up_because_our_own_processes_died() -> None:
+    call = outbound_call(workspace())
+    for deaths in range(1, 21):
+        attempt = attempts.prepare(call.pk)
+        assert attempt is not None
+        attempts.fence(attempt.pk)
+        attempts.note_lookup(attempt.pk)
+        attempts.note_lookup(attempt.pk)
+        attempts.give_back(attempt.pk, why=attempts.ASKER_LOST, state=DialState.POSTING)
+        call.refresh_from_db()
+        assert call.status == (CallStatus.QUEUED if deaths < 20 else CallStatus.ENDED)
+    assert call.end_reason == EndReason.NOT_PLACED

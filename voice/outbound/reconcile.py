@@ -75,7 +75,9 @@ def _look_up(attempt: DialAttempt, asker: Carrier) -> bool:
             return True
     if attempts.note_lookup(attempt.pk) < _LOOKUPS:
         return False
-    return attempts.give_back(attempt.pk, why="not-found", state=DialState(attempt.state))
+    state = DialState(attempt.state)
+    why = attempts.NOT_FOUND if state == DialState.UNKNOWN else attempts.ASKER_LOST
+    return attempts.give_back(attempt.pk, why=why, state=state)
 
 
 def _unclaimed(listed: list[CarrierCall]) -> list[CarrierCall]:

@@ -11,6 +11,7 @@ give_back the carrier certainly never had it: the call may get another attempt
 import random
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -30,13 +31,17 @@ from voice.models import Call, CallStatus, DialAttempt, DialState, EndReason
 from voice.models.batches import BatchStatus
 from voice.models.calls import LIVE
 from voice.services import calls, journal, progress
-from voice.services.timing import MAX_NOT_PLACED, RING_TIMEOUT_S, timing
+from voice.services.timing import MAX_ASKERS_LOST, MAX_NOT_PLACED, RING_TIMEOUT_S, timing
 from voice.telephony import addresses
 from voice.telephony.client import CallOrder, Carrier, CarrierCall
 from voice.telephony.errors import CarrierAmbiguous, CarrierError, CarrierRejected, CarrierThrottled
 
 log = structlog.get_logger(__name__)
 
+NOT_FOUND = "not-found"
+"""The carrier answered unclearly, and its list never had the call."""
+ASKER_LOST = "asker-lost"
+"""Our process ended in the middle of asking, and the carrier's list never had the call."""
 _OPEN = (DialState.PREPARED, DialState.POSTING, DialState.UNKNOWN)
 
 
@@ -183,10 +188,13 @@ def give_back(attempt_id: uuid.UUID, *, why: str, state: DialState) -> bool:
         if not won:
             return False
         _line(attempt.call_id, attempt.number, DialState.NOT_PLACED, {"why": why})
-        asked = DialAttempt.objects.filter(
-            call_id=attempt.call_id, state=DialState.NOT_PLACED, lookups__gt=0
-        ).count()
-        if asked >= MAX_NOT_PLACED:
+        # Our own deaths count against a limit of their own, a long one: who is on the list shall be called.
+        missing = Counter(
+            DialAttempt.objects.filter(
+                call_id=attempt.call_id, state=DialState.NOT_PLACED, error_code__in=(NOT_FOUND, ASKER_LOST)
+            ).values_list("error_code", flat=True)
+        )
+        if missing[NOT_FOUND] >= MAX_NOT_PLACED or missing[ASKER_LOST] >= MAX_ASKERS_LOST:
             calls.end(attempt.call_id, EndReason.NOT_PLACED)
         else:
             _requeue(attempt.call_id, timedelta(0))
