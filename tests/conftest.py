@@ -6,6 +6,7 @@ this file.
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import django
 import pytest
@@ -36,14 +37,22 @@ def pytest_xdist_setupnodes() -> None:
         os.environ.pop(name, None)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With several test processes (`-n 2`): a file stays in one, and all flows share the system of one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/flows" if nodeid.startswith("tests/flows/") else nodeid.split("::", maxsplit=1)[0]
+
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several test processes (`-n`): a file stays in one, and all flows share the system of one."""
-    for item in items:
-        folder = item.nodeid.split("::")[0]
-        group = "tests/flows" if folder.startswith("tests/flows/") else folder
-        item.add_marker(pytest.mark.xdist_group(group))
-    # What starts systems takes longest; it goes first, so that no process is left alone with it at the end.
-    items.sort(key=lambda item: not item.nodeid.startswith(("tests/flows/", "tests/engines/", "tests/supervisor/")))
+    """What starts systems takes longest, so it goes first: no process is left alone with it at the end."""
+    slow = ("tests/flows/", "tests/engines/", "tests/supervisor/")
+    items.sort(key=lambda item: not item.nodeid.startswith(slow))
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,21 @@ def create(workspace: Workspace, *, actor: str, **fields: Unpack[LeadFields]) ->
     return lead
 
 
+def meet(workspace: Workspace, phone: str, *, source: str, actor: str) -> tuple[Lead, events.Fact]:
+    """A lead of whom only the number (E.164) is known, in the caller's transaction, which records the fact.
+
+    Raises:
+        IntegrityError: somebody else has just added this number; the transaction is lost.
+    """
+    lead = Lead(workspace=workspace, phone=phone, source=source)
+    if suppressions.is_suppressed(workspace.id, phone):
+        lead.opted_out_at = timezone.now()
+    lead.save(force_insert=True)
+    timeline.add(lead, "lead.created", "Lead created", data={"actor": actor, "source": source})
+    data = {"lead_id": str(lead.id), "lead": read.facts(lead), "actor": actor}
+    return lead, events.Fact("lead.created", data, once=str(lead.id))
+
+
 def update(workspace: Workspace, lead_id: uuid.UUID, *, actor: str, **fields: Unpack[LeadFields]) -> Lead:
     """Change fields of a lead; a change of nothing writes nothing and announces nothing.
 

@@ -80,7 +80,7 @@ def test_child_uses_and_holds_its_parents_engines(tmp_path: Path) -> None:
     )
     found = json.loads(done.stdout)
     assert found["TENEX_ENGINES"] == f"postgres+valkey:{tmp_path}"
-    assert "socket" in found["DATABASE_URL"]
+    assert "host=%2F" in found["DATABASE_URL"], "a Unix socket"
 
 
 def test_engine_that_cannot_start_ends_the_command_in_one_line(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -33,9 +34,11 @@ time.sleep(float(sys.argv[2]))
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "data"
-    engines.stop(tmp_path / "data")
+def data_dir() -> Iterator[Path]:
+    # Not pytest's own folder: its path may be too long for a socket, and the engines move it elsewhere then.
+    with tempfile.TemporaryDirectory(prefix="tenex-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "data"
+        engines.stop(Path(folder) / "data")
 
 
 def _holder(

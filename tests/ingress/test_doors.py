@@ -140,6 +140,17 @@ def test_an_incoming_call_gets_a_row_a_lead_and_a_stream(door: Client, line: Pho
     assert redirect.text == f"https://voice.example/twilio/resume/{call.pk}"
 
 
+def test_a_caller_does_not_wait_for_many_statements(
+    door: Client, line: PhoneNumber, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(16) as seen:  # with what begins and ends a test's transaction
+        assert "Connect" in _verbs(knock(door, "/twilio/voice", RINGING))
+    assert len(seen) >= 10, "somebody else's connection was counted"
+    again = RINGING | {"CallSid": "CA2"}
+    with django_assert_max_num_queries(12):
+        assert "Connect" in _verbs(knock(door, "/twilio/voice", again))
+
+
 def test_telling_us_twice_makes_one_call(door: Client, line: PhoneNumber) -> None:
     for _ in range(3):
         assert "Connect" in _verbs(knock(door, "/twilio/voice", RINGING))

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 # What must be there: a promise whose command went missing is a failure, not one less to run.
 REQUIRED = ("A1", "A2", "A4", "A6", "B1", "B4", "B6", "B8", "B9", "E4")
+# They judge by time, so nothing of ours runs beside them.
+ALONE = ("B1", "B4", "B9")
 QUICK_TIMEOUT_S = 300
 FULL_TIMEOUT_S = 3600
 
@@ -75,25 +78,30 @@ def run(promise: str, module: str, *, full: bool) -> Result:
     return Result(promise, line, problem, time.monotonic() - began)
 
 
+def _report(promise: str, *, full: bool) -> bool:
+    """Run one promise and print its line; whether it is broken."""
+    module = commands().get(promise)
+    result = run(promise, module, full=full) if module else Result(promise, {}, "has no command", 0.0)
+    if result.line:
+        print(json.dumps(result.line | {"seconds": round(result.seconds, 1)}), flush=True)
+    if result.problem:
+        print(f"{promise}: {result.problem}", file=sys.stderr, flush=True)
+    return bool(result.problem)
+
+
 def main() -> int:
     """Returns 0 if every promise held (and, when all were asked for, every required one has a command)."""
     parser = argparse.ArgumentParser(prog="tests.prove")
     parser.add_argument("promises", nargs="*", help="e.g. A1 B4; all without any")
     parser.add_argument("--full", action="store_true", default=os.environ.get("FULL", "") not in ("", "0"))
+    parser.add_argument("--jobs", type=int, default=0, help="promises at a time (2; with --full 1)")
     chosen = parser.parse_args()
-    known = commands()
-    wanted = [name.upper() for name in chosen.promises] or sorted({*REQUIRED, *known})
-    broken = 0
-    for promise in wanted:
-        if promise in known:
-            result = run(promise, known[promise], full=chosen.full)
-        else:
-            result = Result(promise, {}, "has no command", 0.0)
-        if result.line:
-            print(json.dumps(result.line), flush=True)
-        if result.problem:
-            broken += 1
-            print(f"{promise}: {result.problem}", file=sys.stderr, flush=True)
+    chosen.jobs = chosen.jobs or (1 if chosen.full else 2)
+    wanted = [name.upper() for name in chosen.promises] or sorted({*REQUIRED, *commands()})
+    beside = [name for name in wanted if name not in ALONE]
+    with ThreadPoolExecutor(max_workers=chosen.jobs) as lanes:
+        broken = sum(lanes.map(lambda name: _report(name, full=chosen.full), beside))
+    broken += sum(_report(name, full=chosen.full) for name in wanted if name in ALONE)
     print(f"{len(wanted) - broken} passed, {broken} failed", flush=True)
     return 1 if broken else 0
 

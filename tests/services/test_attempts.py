@@ -265,22 +265,22 @@ def test_adoption_and_giving_back_at_once_leave_one_truth() -> None:
         assert attempt.call.provider_sid == sid
 
 
-def test_after_three_that_the_carrier_never_had_the_call_is_given_up() -> None:
+def test_after_five_that_the_carrier_never_had_the_call_is_given_up() -> None:
     call = outbound_call(workspace())
-    for _ in range(3):
+    for _ in range(5):
         attempt = attempts.prepare(call.pk)
         assert attempt is not None
         attempts.fence(attempt.pk)
         attempts.note_lookup(attempt.pk)
         attempts.note_lookup(attempt.pk)
-        attempts.give_back(attempt.pk, why="not-found", state=DialState.POSTING)
+        attempts.give_back(attempt.pk, why=attempts.NOT_FOUND, state=DialState.POSTING)
     call.refresh_from_db()
     assert (call.status, call.end_reason) == (CallStatus.ENDED, EndReason.NOT_PLACED)
 
 
 def test_attempts_that_nobody_posted_do_not_count_against_the_call() -> None:
     call = outbound_call(workspace())
-    for _ in range(5):
+    for _ in range(7):
         attempt = attempts.prepare(call.pk)
         assert attempt is not None
         attempts.give_back(attempt.pk, why="never-asked", state=DialState.PREPARED)

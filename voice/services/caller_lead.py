@@ -8,6 +8,7 @@ from crm.models import Lead
 from crm.selectors import leads as read
 from crm.services import leads
 from tenex.errors import Conflict
+from tenex.events import services as events
 from tenex.lib import phone as phones
 from voice.models import Call, Direction
 
@@ -37,3 +38,14 @@ def _find_or_create(call: Call) -> Lead:
         return leads.create(call.workspace, actor=f"call:{call.pk}", phone=number, source=source)
     except Conflict as exc:  # somebody else added this number just now
         return read.get(call.workspace_id, uuid.UUID(exc.extra["lead_id"]))
+
+
+def of_ringing(call: Call) -> tuple[Lead, events.Fact | None]:
+    """The lead of a call that is about to be written, in that transaction; a new one comes with its fact.
+
+    Raises:
+        IntegrityError: as :func:`crm.services.leads.meet`.
+    """
+    if known := read.by_phone(call.workspace_id, call.from_number):
+        return known, None
+    return leads.meet(call.workspace, call.from_number, source="inbound call", actor=f"call:{call.pk}")

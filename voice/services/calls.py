@@ -37,16 +37,26 @@ def move(call_id: uuid.UUID, to: CallStatus, **fields: Any) -> bool:
 
 def ring(call_id: uuid.UUID) -> bool:
     """The other side's phone rings."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         if not move(call_id, CallStatus.RINGING):
             return False
         _announce(call_id, "call.ringing")
     return True
 
 
+def begin_ringing(call: Call, *others: events.Fact) -> None:
+    """First journal line and event of a call that this very transaction has made as ringing.
+
+    `others` are facts that came before it. Last in the transaction, as `events.record_first`.
+    """
+    journal.begin(call, journal.Line("call.ringing", facts(call)))
+    ringing = events.Fact("call.ringing", facts(call), once=str(call.pk), call_id=call.pk)
+    events.record_first(call.workspace_id, [*others, ringing])
+
+
 def answer(call_id: uuid.UUID, *, at: datetime | None = None) -> bool:
     """The call was picked up: the agent's run starts."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         # Clocks of several machines differ: an answer is never before the dial.
         answered_at = Greatest(Value(at or timezone.now()), F("placed_at"))
         if not move(call_id, CallStatus.IN_PROGRESS, answered_at=answered_at):
@@ -63,7 +73,7 @@ def end(call_id: uuid.UUID, reason: EndReason, *, at: datetime | None = None, **
     "completed", given here as CALLER_HANGUP.
     """
     ended_at = at or timezone.now()
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         call = Call.objects.select_for_update().filter(pk=call_id).first()
         if call is None or call.status not in MOVES[CallStatus.ENDED]:
             return False

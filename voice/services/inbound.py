@@ -7,6 +7,8 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from tenex.errors import Unavailable
+from tenex.events.services import Fact
 from tenex.lib.phone import mask, normalize_or_none
 from voice.models import Call, CallStatus, Direction, EndReason, PhoneNumber
 from voice.services import caller_lead, calls, readiness
@@ -27,19 +29,22 @@ class Ringing:
 def receive(ringing: Ringing) -> Call | None:
     """The call's row, made at the first telling; None if the number is nobody's.
 
+    The carrier waits for this: a new call from a number that nobody knows costs a dozen statements.
+
     A call that no agent can take has its reason in `end_hint`, and ends with it when the carrier says so.
     """
-    if Call.objects.filter(provider_sid=ringing.call_sid).exists():
-        return _known(ringing.call_sid)
     number = _number(ringing.to)
     if number is None:
         log.warning("call to a number that is nobody's", to=mask(ringing.to))
-        return None
-    try:
-        with transaction.atomic():
-            return _create(number, ringing)
-    except IntegrityError:  # told twice at once
-        return _known(ringing.call_sid)
+        return _known(ringing.call_sid)  # a number that was released during its call
+    for _ in range(2):
+        try:
+            with transaction.atomic():
+                return _create(number, ringing)
+        except IntegrityError:  # told of before, or the caller's lead was added this instant
+            if call := _known(ringing.call_sid):
+                return call
+    raise Unavailable("the call could not be written down")
 
 
 def _known(call_sid: str) -> Call | None:
@@ -60,10 +65,10 @@ def _create(number: PhoneNumber, ringing: Ringing) -> Call:
     version = agent.current_version if agent else None
     problem = _problem(number, has_agent=version is not None)
     from_number = normalize_or_none(ringing.from_)
-    call = Call.objects.create(
+    call = Call(
         workspace=number.workspace,
         direction=Direction.INBOUND,
-        status=CallStatus.DIALING,
+        status=CallStatus.RINGING,
         from_number=from_number or ringing.from_[:80],
         to_number=number.e164,
         number=number,
@@ -75,11 +80,14 @@ def _create(number: PhoneNumber, ringing: Ringing) -> Call:
         placed_at=timezone.now(),
         end_hint=problem or "",
         sweep_at=timezone.now() + timedelta(seconds=timing().ring_s + timing().grace_s),
+        journal_seq=1,
     )
+    met: list[Fact] = []
     if from_number is not None:
-        caller_lead.ensure(call.pk)  # before the first event: the event counter is the last lock
-    calls.ring(call.pk)
-    call.refresh_from_db(fields=["status", "lead"])
+        call.lead, fact = caller_lead.of_ringing(call)
+        met += [fact] if fact else []
+    call.save(force_insert=True)
+    calls.begin_ringing(call, *met)  # last: the event counter is the last lock
     return call
 
 

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from tenex.events import bus
-from voice.models import CallEvent
+from voice.models import Call, CallEvent
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ def append(call_id: uuid.UUID, lines: Sequence[Line]) -> int:
     if not lines:
         return 0
     now = timezone.now()
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE voice_call SET journal_seq = journal_seq + %s WHERE id = %s"
@@ -55,3 +55,9 @@ def append(call_id: uuid.UUID, lines: Sequence[Line]) -> int:
         )
         transaction.on_commit(lambda: bus.ring(bus.call_channel(call_id)), robust=True)
     return int(last)
+
+
+def begin(call: Call, line: Line) -> None:
+    """The first line of a call that this very transaction has made with `journal_seq` 1."""
+    CallEvent.objects.create(call=call, seq=1, at_ms=0, type=line.type, data=line.data)
+    transaction.on_commit(lambda: bus.ring(bus.call_channel(call.pk)), robust=True)

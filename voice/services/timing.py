@@ -7,7 +7,7 @@ from django.conf import settings
 
 RING_TIMEOUT_S = 30
 """Given to the carrier, so in its own seconds."""
-MAX_NOT_PLACED = 3
+MAX_NOT_PLACED = 5
 """How often the carrier may turn out never to have had a call before we give it up."""
 MAX_ASKERS_LOST = 20
 """How often our own process may die while it asks for one call before that call is given up."""
