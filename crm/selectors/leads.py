@@ -46,6 +46,12 @@ def by_phone(workspace_id: uuid.UUID, phone: str) -> Lead | None:
     return all_of(workspace_id).filter(phone=phone).first() if phone else None
 
 
+def id_by_phone(workspace_id: uuid.UUID, phone: str) -> uuid.UUID | None:
+    """The id alone, for who must answer fast."""
+    found = Lead.objects.filter(workspace_id=workspace_id, phone=phone, archived_at=None)
+    return found.order_by().values_list("pk", flat=True).first()
+
+
 def twin(lead: Lead) -> Lead | None:
     """Another live lead with the phone or e-mail of `lead`."""
     same = Q()

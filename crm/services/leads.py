@@ -39,14 +39,14 @@ def create(workspace: Workspace, *, actor: str, **fields: Unpack[LeadFields]) ->
     return lead
 
 
-def meet(workspace: Workspace, phone: str, *, source: str, actor: str) -> tuple[Lead, events.Fact]:
+def meet(workspace_id: uuid.UUID, phone: str, *, source: str, actor: str) -> tuple[Lead, events.Fact]:
     """A lead of whom only the number (E.164) is known, in the caller's transaction, which records the fact.
 
     Raises:
         IntegrityError: somebody else has just added this number; the transaction is lost.
     """
-    lead = Lead(workspace=workspace, phone=phone, source=source)
-    if suppressions.is_suppressed(workspace.id, phone):
+    lead = Lead(workspace_id=workspace_id, phone=phone, source=source)
+    if suppressions.is_suppressed(workspace_id, phone):
         lead.opted_out_at = timezone.now()
     lead.save(force_insert=True)
     timeline.add(lead, "lead.created", "Lead created", data={"actor": actor, "source": source})

@@ -1,5 +1,7 @@
 """People call us."""
 
+import httpx2
+
 from tests.flows.world import V, World
 
 
@@ -76,9 +78,36 @@ def test_a_transfer_goes_to_the_workspaces_person(world: World) -> None:
     assert call["outcome"] == "transferred"
 
 
-def test_the_live_stream_resumes_without_gap_or_repeat(world: World) -> None:
-    import httpx2
+def test_when_the_person_does_not_pick_up_the_agent_is_back(world: World) -> None:
+    call = world.finished(world.call_in("transfer-no-answer"))
+    assert call["end_reason"] == "caller-hangup", "nobody was transferred"
+    assert call["outcome"] != "transferred"
+    said = [item["text"] for item in world.transcript(call["id"])]
+    assert any("none of my colleagues" in text for text in said), said
 
+
+def test_a_deleted_recording_is_gone_at_the_carrier_too(world: World) -> None:
+    call = next(call for call in world.calls(direction="inbound") if call["end_reason"] == "silence")
+    recording = world.api.get(f"{V}/calls/{call['id']}/recording")
+    mine = (world.system.env["TWILIO_ACCOUNT_SID"], world.system.env["TWILIO_AUTH_TOKEN"])
+    base = f"{world.system.carrier_url}/2010-04-01/Accounts/{mine[0]}"
+
+    def kept() -> set[str]:
+        listed = httpx2.get(f"{base}/Recordings.json", auth=mine, trust_env=False).json()["recordings"]
+        return {entry["sid"] for entry in listed}
+
+    before = kept()
+    url = f"{world.system.base_url}{V}/calls/{call['id']}/recording"
+    ours = {"Authorization": f"Bearer {world.key}"}
+    assert httpx2.delete(url, headers=ours, trust_env=False).status_code == 204
+    world.until(lambda: len(before - kept()) == 1 or None, "the carrier still has its copy")
+    gone = httpx2.get(recording["url"], trust_env=False)
+    assert gone.status_code in {403, 404, 410}, gone.text
+    again = httpx2.get(url, headers=ours, trust_env=False)
+    assert again.status_code in {404, 410}, again.text
+
+
+def test_the_live_stream_resumes_without_gap_or_repeat(world: World) -> None:
     call_id = world.call_in("inbound-not-a-fit")
     seen: list[int] = []
     headers = {"authorization": f"Bearer {world.key}"}

@@ -72,7 +72,7 @@ def test_without_a_verdict_in_time_a_person_is_assumed() -> None:
     assert not call.sent(cmd.CreateResponse)
     call.wait(0.2)
     assert call.sent(cmd.CreateResponse)
-    assert call.journal("call.answered_by") == [{"value": "assumed"}]
+    assert call.journal("call.answered_by") == [{"answered_by": "assumed", "took_ms": None}]
 
 
 def test_the_verdict_may_come_before_the_stream() -> None:

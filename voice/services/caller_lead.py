@@ -40,12 +40,15 @@ def _find_or_create(call: Call) -> Lead:
         return read.get(call.workspace_id, uuid.UUID(exc.extra["lead_id"]))
 
 
-def of_ringing(call: Call) -> tuple[Lead, events.Fact | None]:
+def of_ringing(call: Call) -> tuple[uuid.UUID, events.Fact | None]:
     """The lead of a call that is about to be written, in that transaction; a new one comes with its fact.
 
     Raises:
         IntegrityError: as :func:`crm.services.leads.meet`.
     """
-    if known := read.by_phone(call.workspace_id, call.from_number):
+    if known := read.id_by_phone(call.workspace_id, call.from_number):
         return known, None
-    return leads.meet(call.workspace, call.from_number, source="inbound call", actor=f"call:{call.pk}")
+    lead, fact = leads.meet(
+        call.workspace_id, call.from_number, source="inbound call", actor=f"call:{call.pk}"
+    )
+    return lead.pk, fact

@@ -69,16 +69,16 @@ def answer(call_id: uuid.UUID, *, at: datetime | None = None) -> bool:
 def end(call_id: uuid.UUID, reason: EndReason, *, at: datetime | None = None, **fields: Any) -> bool:
     """The phone call is over: the first caller wins, whoever it is, and post-call is woken.
 
-    A reason that the live session left in `end_hint` (it asked for the end) beats the carrier's plain
-    "completed", given here as CALLER_HANGUP.
+    What we know (an end that we asked for, a transfer) beats the carrier's plain "completed", given here as
+    CALLER_HANGUP.
     """
     ended_at = at or timezone.now()
     with transaction.atomic(savepoint=False):
         call = Call.objects.select_for_update().filter(pk=call_id).first()
         if call is None or call.status not in MOVES[CallStatus.ENDED]:
             return False
-        if reason == EndReason.CALLER_HANGUP and call.end_hint:
-            reason = EndReason(call.end_hint)
+        if reason == EndReason.CALLER_HANGUP:
+            reason = _why(call)
         if call.answered_at:
             ended_at = max(ended_at, call.answered_at)
             fields.setdefault("duration_ms", int((ended_at - call.answered_at).total_seconds() * 1000))
@@ -95,6 +95,14 @@ def end(call_id: uuid.UUID, reason: EndReason, *, at: datetime | None = None, **
         _announce(call_id, "call.ended", end_reason=str(reason))
         wake("voice.postcall.finalize", str(call_id))
     return True
+
+
+def _why(call: Call) -> EndReason:
+    """Why a call that the carrier calls completed is over."""
+    if call.end_hint:
+        return EndReason(call.end_hint)
+    handed_over = call.transfer_state in {"requested", "ringing", "bridged"}
+    return EndReason.TRANSFERRED if handed_over else EndReason.CALLER_HANGUP
 
 
 def hint_end(call_id: uuid.UUID, reason: EndReason) -> None:

@@ -25,8 +25,9 @@ from voice.services.journal import Line
 from voice.services.live import CallContext
 from voice.session.commands import StoreTurn
 
-_NO_HINT: Final = frozenset({"caller-hangup", "media-lost", "handed-over"})
-"""Ends of the media that do not say why the call ends: the carrier's word is better."""
+_NO_HINT: Final = frozenset({"caller-hangup", "media-lost", "handed-over", "transferred"})
+"""Ends of the media that do not say why the call ends: the carrier's word is better, and the call may come
+back (another stream, a person who did not pick up)."""
 _LIVE: Final = [str(status) for status in LIVE]
 
 
@@ -220,7 +221,7 @@ def _store_session(context: CallContext, change: SessionChange) -> None:
 
 def hint_end(context: CallContext, reason: str) -> None:
     """Remember why we end this call, before the carrier is asked to."""
-    if reason not in _NO_HINT and reason in EndReason.values:
+    if reason in EndReason.values:
         calls.hint_end(context.call_id, EndReason(reason))
 
 
@@ -237,7 +238,8 @@ def transfer_failed(context: CallContext) -> None:
 def close_stream(context: CallContext, reason: str) -> None:
     """The live part is over. The carrier's callback ends the call; the sweeper, if that does not come."""
     with transaction.atomic():
-        hint_end(context, reason)
+        if reason not in _NO_HINT:
+            hint_end(context, reason)
         Call.objects.filter(pk=context.call_id, lease_owner=context.owner, status__in=LIVE).update(
             lease_until=None,
             lease_owner="",

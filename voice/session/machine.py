@@ -9,7 +9,7 @@ Lines that go to the journal, and so to the live stream of the call (`Journal.ty
 | line | data |
 | --- | --- |
 | `call.stream_started` | `direction` |
-| `call.answered_by` | `value` (the carrier's word, or `assumed` after the time-out) |
+| `call.answered_by` | `answered_by` (the carrier's word, or `assumed` after the time-out), `took_ms` null |
 | `call.model_ready`, `call.model_back`, `call.model_rotated` | `attempt`, `session_id`; `after_ms` (back) |
 | `call.model_lost` | `code`, `retryable` |
 | `call.model_failed` | `code`: no more tries |

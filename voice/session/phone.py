@@ -137,7 +137,7 @@ def on_answered_by(live: Live, event: AnsweredBy, now: float) -> None:
 
 def _judge(live: Live, now: float) -> bool:
     """Whether to talk: yes to a person and to `unknown`; a machine gets no message, a fax no noise."""
-    live.journal("call.answered_by", value=live.answered_by[:40])
+    live.journal("call.answered_by", answered_by=live.answered_by[:40], took_ms=None)
     if live.answered_by.startswith("machine"):
         reason = EndReason.MACHINE
     elif live.answered_by == "fax":
@@ -153,7 +153,7 @@ def _judge(live: Live, now: float) -> bool:
 def on_answer_timer(live: Live, now: float) -> None:
     """No verdict in time: a person is assumed, who must not wait for us."""
     live.answered = True
-    live.journal("call.answered_by", value="assumed")
+    live.journal("call.answered_by", answered_by="assumed", took_ms=None)
     connection.open_gate(live, now)
 
 
