@@ -80,7 +80,7 @@ def test_a_transfer_goes_to_the_workspaces_person(world: World) -> None:
 
 def test_when_the_person_does_not_pick_up_the_agent_is_back(world: World) -> None:
     call = world.finished(world.call_in("transfer-no-answer"))
-    assert call["end_reason"] == "caller-hangup", "nobody was transferred"
+    assert call["end_reason"] == "agent-hangup", "nobody was transferred"
     assert call["outcome"] != "transferred"
     said = [item["text"] for item in world.transcript(call["id"])]
     assert any("none of my colleagues" in text for text in said), said
