@@ -9,6 +9,7 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from tenex import env
+from tenex.lib import limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("TENEX_DATA_DIR", str(BASE_DIR / "var"))).absolute()
@@ -149,7 +150,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = limits.BODY_BYTES
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -265,7 +266,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["tenex.rest.renderers.OrjsonParser"],
     "DEFAULT_SCHEMA_CLASS": "tenex.rest.schema.Schema",
     "DEFAULT_FILTER_BACKENDS": [],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tenex.rest.renderers.AlwaysJson",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tenex.rest.renderers.OurTypes",
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "tenex.rest.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
@@ -283,7 +284,7 @@ SPECTACULAR_SETTINGS = {
     "SERVERS": [{"url": PUBLIC_BASE_URL}],
     "POSTPROCESSING_HOOKS": ["tenex.api.openapi.finish"],
 }
-RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", 1000, low=1)
+RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", limits.REQUESTS_PER_MINUTE, low=1)
 
 UNFOLD = {"SITE_TITLE": "Tenex voice", "SITE_HEADER": "Tenex voice", "SHOW_HISTORY": True}
 

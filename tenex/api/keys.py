@@ -1,24 +1,22 @@
-"""API keys: mint, list, revoke."""
+"""API keys: mint, list, rename, revoke."""
 
-import uuid
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.db.models import Q
 from rest_framework import serializers as f
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenex.errors import Forbidden, NotFound
+from tenex.api.login import TAG
+from tenex.errors import Forbidden
 from tenex.rest.idempotency import idempotent
 from tenex.rest.pagination import PAGE_PARAMETERS, page
 from tenex.rest.schema import PAGE, operation, page_of
 from tenex.rest.serializers import Input, Output
 from tenex.rest.views import ApiView, created, no_content
-from tenex.workspaces.models import ApiKey, User
+from tenex.workspaces.models import ApiKey
 from tenex.workspaces.scopes import ALL, SCOPES
-from tenex.workspaces.services import keys
-
-TAG = "Users and keys"
+from tenex.workspaces.selectors import keys as read
+from tenex.workspaces.services import keys as write
 
 
 class ApiKeyIn(Input):
@@ -35,6 +33,12 @@ class ApiKeyIn(Input):
     expires_at = f.DateTimeField(required=False, allow_null=True)
 
 
+class ApiKeyPatchIn(Input):
+    """A new name. Scopes and expiry of a key stay what they are: mint another one."""
+
+    name = f.CharField(max_length=100)
+
+
 class ApiKeyOut(Output):
     """A key, without its secret."""
 
@@ -44,7 +48,8 @@ class ApiKeyOut(Output):
     scopes = f.ListField(child=f.CharField())
     created_at = f.DateTimeField()
     expires_at = f.DateTimeField(allow_null=True)
-    last_used_at = f.DateTimeField(allow_null=True, help_text="To the minute.")
+    last_used_at = f.DateTimeField(allow_null=True, help_text="Brought up to date once a minute.")
+    last_used_ip = f.CharField(allow_null=True, help_text="Address that the last use came from.")
     revoked_at = f.DateTimeField(allow_null=True)
 
 
@@ -70,8 +75,7 @@ class ApiKeyList(ApiView):
     )
     def get(self, request: Request) -> Response:
         self.known_query(PAGE_PARAMETERS)
-        rows = ApiKey.objects.filter(workspace=self.workspace)
-        found = page(rows, self.query, bound_to=f"api-keys:{self.workspace.pk}")
+        found = page(read.all_of(self.workspace), self.query, bound_to=f"api-keys:{self.workspace.pk}")
         return Response({"items": ApiKeyOut(found.items, many=True).data, "next_cursor": found.next_cursor})
 
     @operation(
@@ -91,20 +95,46 @@ class ApiKeyList(ApiView):
         lacking = [scope for scope in wanted if not self.principal.allows(scope)]
         if lacking:
             raise Forbidden(f"you lack the scope {lacking[0]} yourself", code="forbidden_scope")
-        maker = User.objects.filter(pk=self.principal.user_id).first() if self.principal.user_id else None
-        key, secret = keys.create(
+        key, secret = write.create(
             self.workspace,
             data["name"],
             wanted,
             self.principal.actor,
             data.get("expires_at"),
-            created_by=maker,
+            created_by_id=self.principal.user_id,
         )
         return created(MintedKeyOut(key, context={"secret": secret}).data)
 
 
 class ApiKeyDetail(ApiView):
-    scopes: ClassVar = {"DELETE": "keys:admin"}
+    scopes: ClassVar = {"GET": "keys:admin", "PATCH": "keys:admin", "DELETE": "keys:admin"}
+
+    @operation(
+        "api_keys_get",
+        "Get a key",
+        "One key, by id or by prefix, without its secret.",
+        tag=TAG,
+        response=ApiKeyOut,
+        errors=(404,),
+    )
+    def get(self, request: Request, key: str) -> Response:
+        self.known_query()
+        return Response(ApiKeyOut(read.one(self.workspace, key)).data)
+
+    @operation(
+        "api_keys_update",
+        "Rename a key",
+        "By id or by prefix.",
+        tag=TAG,
+        request=ApiKeyPatchIn,
+        response=ApiKeyOut,
+        errors=(404,),
+    )
+    def patch(self, request: Request, key: str) -> Response:
+        row, changes = read.one(self.workspace, key), self.body(ApiKeyPatchIn)
+        if "name" in changes:
+            row = write.rename(row, changes["name"], self.principal.actor)
+        return Response(ApiKeyOut(row).data)
 
     @operation(
         "api_keys_revoke",
@@ -115,15 +145,5 @@ class ApiKeyDetail(ApiView):
         errors=(404,),
     )
     def delete(self, request: Request, key: str) -> Response:
-        row = ApiKey.objects.filter(_which(key), workspace=self.workspace).first()
-        if row is None:
-            raise NotFound("there is no such thing here")
-        keys.revoke(row, self.principal.actor)
+        write.revoke(read.one(self.workspace, key), self.principal.actor)
         return no_content()
-
-
-def _which(key: str) -> Any:
-    try:
-        return Q(pk=uuid.UUID(key))
-    except ValueError:
-        return Q(prefix=key)

@@ -2,10 +2,17 @@
 
 from django.urls import URLPattern, path
 
-from tenex.api import keys, login, webhooks, workspace_settings
+from tenex.api import keys, login, members, users, webhooks, workspace_settings
 
 urlpatterns: list[URLPattern] = [
     path("users/login", login.Login.as_view()),
+    path("users/me", users.Me.as_view()),
+    path("users/me/password", users.MyPassword.as_view()),
+    path("users", members.MemberList.as_view()),
+    path("users/invitations", members.InvitationList.as_view()),
+    path("users/invitations/accept", members.InvitationAccept.as_view()),
+    path("users/invitations/<uuid:invitation_id>", members.InvitationDetail.as_view()),
+    path("users/<uuid:user_id>", members.MemberDetail.as_view()),
     path("admin/api-keys", keys.ApiKeyList.as_view()),
     path("admin/api-keys/<str:key>", keys.ApiKeyDetail.as_view()),
     path("voice/webhooks", webhooks.WebhookList.as_view()),

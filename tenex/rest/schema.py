@@ -10,6 +10,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 
+from tenex.rest.permissions import AnyCredential
 from tenex.rest.serializers import Input, Output
 
 
@@ -76,6 +77,8 @@ class Schema(AutoSchema):
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         scope = self._scope()
+        if scope is None and AnyCredential in self.view.permission_classes:
+            return [{"bearer": []}]
         return [{"bearer": [scope]}] if scope else [{}]
 
     def get_description(self) -> str:  # type: ignore[override]
@@ -153,7 +156,7 @@ def operation(
     answers: dict[Any, Any] = dict(done) if isinstance(done, dict) else {status: done}
     answers |= {429: _ALWAYS[429], 401: _ALWAYS[401]} if public else _ALWAYS
     answers |= {code: _MORE[code] for code in sorted(wanted)}
-    decorate: Callable[[Any], Any] = extend_schema(
+    described: Callable[[Any], Any] = extend_schema(
         operation_id=operation_id,
         summary=summary,
         description=description,
@@ -162,6 +165,12 @@ def operation(
         responses=answers,
         parameters=[*parameters, *([IDEMPOTENCY_KEY] if idempotent else [])],
     )
+    produces = {one[1] for one in answers if isinstance(one, tuple)}
+
+    def decorate(handler: Any) -> Any:
+        handler.produces = produces  # for content negotiation
+        return described(handler)
+
     return decorate
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+from tenex.lib import limits
+
 _FORBIDDEN_TEXT = re.compile("[\x00\ud800-\udfff]")
-MAX_JSON_BYTES = 64 * 1024
 
 
 class Input(serializers.Serializer[Any]):
@@ -81,7 +82,7 @@ class FreeObject(serializers.JSONField):
             self.fail("text")
         except RecursionError:
             self.fail("too_large")
-        if size > MAX_JSON_BYTES:
+        if size > limits.FREE_OBJECT_BYTES:
             self.fail("too_large")
         return data
 
@@ -91,9 +92,9 @@ def _measure(value: Any, *, depth: int) -> int:
 
     Raises:
         ValueError: a text with NUL or a lone surrogate.
-        RecursionError: deeper than 32.
+        RecursionError: deeper than limits.JSON_DEPTH.
     """
-    if depth > 32:
+    if depth > limits.JSON_DEPTH:
         raise RecursionError
     match value:
         case str():

@@ -6,6 +6,7 @@ import redis
 from django.conf import settings
 from pytest_django import Settings
 
+from tenex.rest import guesses
 from tests.api.world import Tenant, make
 
 
@@ -23,6 +24,7 @@ def files(settings: Settings, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def fresh_limits() -> Iterator[None]:
     """Each test begins with its whole minute of requests."""
+    guesses.forget()
     client = redis.Redis.from_url(settings.REDIS_URL)
     for key in client.scan_iter("tenex:rate:*"):
         client.delete(key)

@@ -55,10 +55,12 @@ def test_guessing_a_password_is_slow(alice: Tenant) -> None:
 def test_without_redis_requests_pass(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     throttling._script.cache_clear()
+    throttling._valkey.cache_clear()
     monkeypatch.setattr(throttling, "_silent_until", 0.0)
     try:
         for _ in range(3):
             throttling.admit("test:any", limit=1)
     finally:
         throttling._script.cache_clear()
+        throttling._valkey.cache_clear()
         throttling._silent_until = 0.0

@@ -2,10 +2,8 @@
 
 from rest_framework import serializers as f
 
+from tenex.lib import limits
 from tenex.rest.serializers import FreeObject, Input
-
-MAX_BATCH = 500
-"""Published limit of bulk requests (contract.md 3)."""
 
 
 class SessionIn(Input):
@@ -50,7 +48,7 @@ class TransferIn(Input):
 class BatchIn(Input):
     """An outbound batch. Larger ones than 500 leads are appended to."""
 
-    lead_ids = f.ListField(child=f.UUIDField(), min_length=1, max_length=MAX_BATCH)
+    lead_ids = f.ListField(child=f.UUIDField(), min_length=1, max_length=limits.BULK_ITEMS)
     objective = f.CharField(max_length=4000)
     name = f.CharField(max_length=200, required=False, allow_blank=True)
     agent_id = f.UUIDField(required=False, help_text="The workspace's only agent if absent.")
@@ -70,4 +68,4 @@ class BatchIn(Input):
 class AppendLeadsIn(Input):
     """Leads to add to a batch that is not over."""
 
-    lead_ids = f.ListField(child=f.UUIDField(), min_length=1, max_length=MAX_BATCH)
+    lead_ids = f.ListField(child=f.UUIDField(), min_length=1, max_length=limits.BULK_ITEMS)

@@ -13,13 +13,13 @@ from django.utils import timezone
 from crm.models import Calendar, Lead
 from tenex.errors import Conflict, InvalidInput
 from tenex.events import services as events
-from tenex.lib import failpoint
+from tenex.lib import failpoint, limits
 from tenex.lib.wake import wake
 from tenex.workspaces.models import Workspace
 from voice.models import Agent, AgentVersion, Batch, BatchStatus, PhoneNumber, Recipient, RecipientStatus
 from voice.services.eligibility import Rejection, reject
 
-MAX_LEADS = 500
+MAX_LEADS = limits.BULK_ITEMS
 """In one request (contract.md 3); more are appended."""
 
 _OVER = (BatchStatus.COMPLETED, BatchStatus.CANCELED)

@@ -9,18 +9,18 @@ import hashlib
 import hmac
 import re
 import secrets
+import uuid
 import zlib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from tenex.errors import InvalidInput
 from tenex.workspaces import scopes as known
-from tenex.workspaces.models import ApiKey, User, Workspace
+from tenex.workspaces.models import ApiKey, Workspace
 from tenex.workspaces.principal import Principal
 from tenex.workspaces.services import audit
 
@@ -29,7 +29,6 @@ _PREFIX_LENGTH = 8
 _SECRET_LENGTH = 43
 _CHECKSUM_LENGTH = 6
 _FORM = re.compile(r"tnx_([0-9A-Za-z]{8})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})")
-_LAST_USED_STEP = timedelta(minutes=1)
 
 
 def create(
@@ -39,7 +38,7 @@ def create(
     actor: str,
     expires_at: datetime | None = None,
     *,
-    created_by: User | None = None,
+    created_by_id: uuid.UUID | None = None,
 ) -> tuple[ApiKey, str]:
     """Mint a key; the second value is its whole text and exists nowhere afterwards.
 
@@ -64,10 +63,10 @@ def create(
                     workspace=workspace,
                     name=name,
                     prefix=prefix,
-                    digest=_digest(secret),
+                    digest=digest(secret),
                     scopes=sorted(set(scopes)),
                     expires_at=expires_at,
-                    created_by=created_by,
+                    created_by_id=created_by_id,
                 )
                 audit.record(
                     workspace.id,
@@ -90,22 +89,34 @@ def verify(text: str) -> Principal | None:
     A text that is not a key (typing error, other format) is refused by its checksum, without the database.
     """
     parts = parse(text)
-    if parts is None:
+    return None if parts is None else holder(parts[0], digest(parts[1]))
+
+
+def holder(prefix: str, digest_: bytes) -> Principal | None:
+    """As :func:`verify`, of a key in parts. One query; the row is read each time."""
+    key = _row(prefix)
+    if key is None or not hmac.compare_digest(bytes(key.digest), digest_):
         return None
-    prefix, secret = parts
-    key = ApiKey.objects.select_related("workspace").filter(prefix=prefix).first()
-    if key is None or not hmac.compare_digest(bytes(key.digest), _digest(secret)):
+    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= timezone.now()):
         return None
-    now = timezone.now()
-    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
-        return None
-    _touch(key, now)
-    return Principal(
-        workspace=key.workspace,
-        scopes=frozenset(key.scopes),
-        actor=f"key:{key.prefix}",
-        rate_key=f"key:{key.prefix}",
-    )
+    name = f"key:{key.prefix}"
+    return Principal(workspace=key.workspace, scopes=frozenset(key.scopes), actor=name, rate_key=name)
+
+
+def rename(key: ApiKey, name: str, actor: str) -> ApiKey:
+    """Change the name: all of a key that can be changed."""
+    with transaction.atomic():
+        before, key.name = key.name, name
+        key.save(update_fields=["name"])
+        audit.record(
+            key.workspace_id,
+            actor,
+            "api_key.renamed",
+            object_type="api_key",
+            object_id=key.pk,
+            data={"prefix": key.prefix, "from": before, "to": name},
+        )
+    return key
 
 
 def revoke(key: ApiKey, actor: str) -> bool:
@@ -163,12 +174,10 @@ def _checksum(head: str) -> str:
     return digits
 
 
-def _digest(secret: str) -> bytes:
+def digest(secret: str) -> bytes:
+    """What is kept of a secret."""
     return hmac.new(settings.API_KEY_PEPPER, secret.encode("ascii"), hashlib.sha256).digest()
 
 
-def _touch(key: ApiKey, now: datetime) -> None:
-    """Note the use, at most once a minute: a busy key must not write a row a request."""
-    if key.last_used_at is None or now - key.last_used_at >= _LAST_USED_STEP:
-        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _LAST_USED_STEP)
-        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+def _row(prefix: str) -> ApiKey | None:
+    return ApiKey.objects.select_related("workspace").filter(prefix=prefix).order_by().first()
