@@ -17,7 +17,7 @@ from django.utils import timezone
 from crm.models import Calendar, Lead
 from crm.services import leads, suppressions
 from tenex.webhooks.services import subscriptions
-from tenex.workspaces.models import Membership, Role, User, Workspace
+from tenex.workspaces.models import Invitation, Membership, Role, User, Workspace
 from tenex.workspaces.services import keys
 from voice.models import (
     Agent,
@@ -117,7 +117,20 @@ def make(slug: str, seat: int) -> Tenant:
     )
     number = PhoneNumber.objects.create(workspace=workspace, e164=f"+1415555{seat}100", agent=agent)
     lead = leads.create(
-        workspace, actor="system:tests", first_name="Maria", last_name="Lopez", phone=f"+1415555{seat}101"
+        workspace,
+        actor="system:tests",
+        first_name="Maria",
+        last_name="Lopez",
+        phone=f"+1415555{seat}101",
+        company_name=f"Firm of {slug}",
+    )
+    Invitation.objects.create(
+        workspace=workspace,
+        email=f"late@{slug}.example",
+        role=Role.VIEWER,
+        digest=bytes([seat]) * 32,
+        invited_by="system:tests",
+        expires_at=timezone.now() + timedelta(days=7),
     )
     suppressions.add(workspace.id, f"+1415555{seat}199", source="api")
     call = finished_call(workspace, agent, number, lead)
