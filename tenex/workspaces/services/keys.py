@@ -13,9 +13,11 @@ import uuid
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from tenex.errors import InvalidInput
@@ -180,4 +182,40 @@ def digest(secret: str) -> bytes:
 
 
 def _row(prefix: str) -> ApiKey | None:
-    return ApiKey.objects.select_related("workspace").filter(prefix=prefix).order_by().first()
+    """The key and its workspace. It is asked at each request: building the query anew with the ORM takes five
+    times as long as asking it (promises.md D5), so it is written down once.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(), [prefix])
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    width = len(ApiKey._meta.concrete_fields)
+    key = _built(ApiKey, found[:width])
+    key.workspace = _built(Workspace, found[width:])
+    return key
+
+
+@cache
+def _statement() -> str:
+    quote = connection.ops.quote_name
+    key, space = quote(ApiKey._meta.db_table), quote(Workspace._meta.db_table)
+    columns = [
+        f"{quote(model._meta.db_table)}.{quote(field.column)}"
+        for model in (ApiKey, Workspace)
+        for field in model._meta.concrete_fields
+    ]
+    return (
+        f"SELECT {', '.join(columns)} FROM {key} JOIN {space} ON {space}.id = {key}.workspace_id"  # noqa: S608
+        f" WHERE {key}.prefix = %s"
+    )
+
+
+def _built[T: (ApiKey, Workspace)](model: type[T], values: Sequence[Any]) -> T:
+    """A row of the model, its values converted as the ORM does."""
+    fields = model._meta.concrete_fields
+    converted = list(values)
+    for place, field in enumerate(fields):
+        for convert in field.get_db_converters(connection):
+            converted[place] = convert(converted[place], None, connection)
+    return model.from_db(connection.alias, [field.attname for field in fields], converted)
