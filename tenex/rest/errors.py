@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import structlog
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -98,6 +99,9 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
             return not_found()
         case RequestDataTooBig():
             return exception_handler(BodyTooLarge(), context)
+        case OperationalError() | InterfaceError():
+            log.exception("request failed", view=type(context.get("view")).__name__, exc_info=exc)
+            return _application(503, "the database does not answer; try again", "unavailable")
         case exceptions.APIException():
             code = next((code for kind, code in _APPLICATION if isinstance(exc, kind)), "request_failed")
             answer = _application(exc.status_code, str(exc.detail), code)

@@ -1,11 +1,12 @@
-"""D5: a revoked key is worthless from the next request on, under 200 requests a second; a check costs no time.
+"""D5: a revoked key is worthless from the next request on, in traffic; a check costs next to nothing.
 
-Each round a fresh key asks 200 times a second over two web processes, then it is revoked through the API.
+Each round a fresh key asks 200 times a second over two web processes (less where the machine does not manage
+that: at most 24 requests are under way), then it is revoked through the API.
 Whatever is sent after the answer to the revocation must be refused.
 
-What a check costs is judged by the processor time of its thread (p99) and by the clock (median, of the best of
-five rounds: other programs of a machine can only make it slower). By the clock the p99 is judged too where the
-machine is quiet, that is, where the p99 of `SELECT 1` is below a third of a millisecond.
+What a check costs is judged by the processor time of its thread (p99) and by the clock (median, of the best
+of five rounds: other programs of a machine can only make it slower). By the clock the p99 is judged too where
+the machine is quiet, that is, where the p99 of `SELECT 1` is below a third of a millisecond.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tests.api.world import Tenant
 
 _PER_S = 200
+_AT_ONCE = 24
 _BEFORE_S = 0.7
 _AFTER_S = 0.5
 _CHECK_MS = 1.0
@@ -42,7 +44,8 @@ def prove(full: bool) -> dict[str, Any]:
         slow = best["cpu_p99_ms"] > _CHECK_MS or best["p50_ms"] > _CHECK_MS
         quiet = best["select_1_p99_ms"] < _QUIET_MS
         slow = slow or (quiet and best["p99_ms"] > _CHECK_MS)
-        errors = len(api.errors())
+        others = sum(one["other_answers"] for one in found)
+        errors = len(api.errors()) + others
         return {
             "trials": sum(one["asked_after"] for one in found),
             "violations": late + never_good + errors + slow,
@@ -52,7 +55,8 @@ def prove(full: bool) -> dict[str, Any]:
             "successes_before": sum(one["successes"] for one in found),
             "check": best,
             "machine_is_quiet": quiet,
-            "errors_logged": errors,
+            "other_answers": others,
+            "errors_logged": errors - others,
         }
 
 
@@ -64,7 +68,8 @@ def _round(api: Api, tenant: "Tenant") -> dict[str, int]:
     after = [one for one in replies if one.sent_s > revoked_s]
     return {
         "asked_after": len(after),
-        "late_successes": sum(one.status not in (401, 429) for one in after),
+        "late_successes": sum(one.status == 200 for one in after),
+        "other_answers": sum(one.status not in (200, 401, 429) for one in replies),
         "successes": sum(one.status == 200 for one in replies),
     }
 
@@ -82,8 +87,9 @@ async def _revoke_in_traffic(api: Api, tenant: "Tenant", text: str, prefix: str)
             reply = revocation.result()
             if time.monotonic() > reply.sent_s + reply.took_s + _AFTER_S:
                 break
-        asked.append(asyncio.create_task(api.ask("GET", _PATH, key=text)))
-        await asyncio.sleep(max(0.0, began_s + len(asked) / _PER_S - time.monotonic()))
+        if sum(not one.done() for one in asked[-4 * _AT_ONCE :]) < _AT_ONCE:
+            asked.append(asyncio.create_task(api.ask("GET", _PATH, key=text)))
+        await asyncio.sleep(1 / _PER_S)
     replies = await asyncio.gather(*asked)
     assert revocation is not None
     reply = await revocation
