@@ -7,7 +7,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tenex.api.login import TAG
-from tenex.errors import Forbidden
 from tenex.rest.idempotency import idempotent
 from tenex.rest.pagination import PAGE_PARAMETERS, page
 from tenex.rest.schema import PAGE, operation, page_of
@@ -91,17 +90,8 @@ class ApiKeyList(ApiView):
     @idempotent
     def post(self, request: Request) -> Response:
         data = self.body(ApiKeyIn)
-        wanted: list[str] = data.get("scopes", [ALL])
-        lacking = [scope for scope in wanted if not self.principal.allows(scope)]
-        if lacking:
-            raise Forbidden(f"you lack the scope {lacking[0]} yourself", code="forbidden_scope")
-        key, secret = write.create(
-            self.workspace,
-            data["name"],
-            wanted,
-            self.principal.actor,
-            data.get("expires_at"),
-            created_by_id=self.principal.user_id,
+        key, secret = write.mint(
+            self.principal, data["name"], data.get("scopes", [ALL]), data.get("expires_at")
         )
         return created(MintedKeyOut(key, context={"secret": secret}).data)
 
@@ -119,7 +109,7 @@ class ApiKeyDetail(ApiView):
     )
     def get(self, request: Request, key: str) -> Response:
         self.known_query()
-        return Response(ApiKeyOut(read.one(self.workspace, key)).data)
+        return Response(ApiKeyOut(read.find(self.workspace, key)).data)
 
     @operation(
         "api_keys_update",
@@ -131,7 +121,7 @@ class ApiKeyDetail(ApiView):
         errors=(404,),
     )
     def patch(self, request: Request, key: str) -> Response:
-        row, changes = read.one(self.workspace, key), self.body(ApiKeyPatchIn)
+        row, changes = read.find(self.workspace, key), self.body(ApiKeyPatchIn)
         if "name" in changes:
             row = write.rename(row, changes["name"], self.principal.actor)
         return Response(ApiKeyOut(row).data)
@@ -145,5 +135,5 @@ class ApiKeyDetail(ApiView):
         errors=(404,),
     )
     def delete(self, request: Request, key: str) -> Response:
-        write.revoke(read.one(self.workspace, key), self.principal.actor)
+        write.revoke(read.find(self.workspace, key), self.principal.actor)
         return no_content()

@@ -90,8 +90,7 @@ class MyPassword(ApiView):
     @operation(
         "users_me_password",
         "Change my password",
-        "Every token and link of yours is worthless from then on; the answer is a new token. Not with an API "
-        "key.",
+        "Every token of yours is worthless from then on; the answer is a new one. Not with an API key.",
         tag=TAG,
         request=PasswordIn,
         response=TokenOut,

@@ -12,7 +12,7 @@ class Principal:
     """An authenticated credential: what every door hands to permissions, throttling and audit.
 
     `actor` is `key:<prefix>` or `user:<email>`; `rate_key` names the bucket of the rate limit; `role` is that
-    of a person, a key has none; `credential` names what a signed link dies with (tenex.rest.signed).
+    of a person, a key has none.
     """
 
     workspace: Workspace
@@ -21,18 +21,11 @@ class Principal:
     rate_key: str
     user_id: uuid.UUID | None = None
     role: str | None = None
-    password_mark: str = ""
 
     @property
     def is_authenticated(self) -> bool:
         """DRF asks its users this."""
         return True
-
-    @property
-    def credential(self) -> str:
-        if self.user_id is None:
-            return self.rate_key
-        return f"member:{self.user_id}:{self.workspace.pk}:{self.password_mark}"
 
     def allows(self, scope: str) -> bool:
         return scopes.holds(self.scopes, scope)

@@ -221,7 +221,7 @@ class Rig:
 
 
 @contextmanager
-def rig(carrier: FakeCarrier) -> Iterator[Rig]:
+def rig(carrier: FakeCarrier, settings: dict[str, str] | None = None) -> Iterator[Rig]:
     """A migrated database, a carrier, and the application's parent process without children yet."""
     folder = Path(tempfile.mkdtemp(prefix="tenex-prove-"))
     with carrier:
@@ -241,6 +241,7 @@ def rig(carrier: FakeCarrier) -> Iterator[Rig]:
                 "DATABASE_POOL_SIZE": "8",
                 "DJANGO_SETTINGS_MODULE": "tenex.settings",
                 **carrier.environment(),
+                **(settings or {}),
             }
         )
         from tenex.engines.bootstrap import ensure_environment

@@ -106,7 +106,7 @@ class CallRecording(ApiView):
     def get(self, request: Request, call_id: uuid.UUID) -> Response:
         self.known_query()
         recording = read.recording(self.workspace, call_id)
-        link = media.link(recording, by=self.principal.credential) if recording.file else None
+        link = media.link(recording, by=self.principal.rate_key) if recording.file else None
         return Response(RecordingOut(recording, context={"link": link}).data)
 
     @operation(

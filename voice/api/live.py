@@ -114,6 +114,6 @@ class CallStreamToken(ApiView):
     )
     def post(self, request: Request, call_id: uuid.UUID) -> Response:
         call = read.bare(self.workspace, call_id)
-        token, expires_at = signed.issue(PURPOSE, call.id, by=self.principal.credential, ttl_s=STREAM_TTL_S)
+        token, expires_at = signed.issue(PURPOSE, call.id, by=self.principal.rate_key, ttl_s=STREAM_TTL_S)
         url = f"{settings.PUBLIC_BASE_URL}/api/v1/voice/calls/{call.id}/stream?token={token}"
         return created(StreamTokenOut({"token": token, "url": url, "expires_at": expires_at}).data)

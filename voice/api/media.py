@@ -28,7 +28,7 @@ _CHUNK = 64 * 1024
 
 
 def link(recording: Recording, *, by: str) -> tuple[str, datetime]:
-    """Where the file of a stored recording plays, and until when. `by`: who asked (`credential`)."""
+    """Where the file of a stored recording plays, and until when. `by`: who asked (`rate_key`)."""
     if not settings.AWS_STORAGE_BUCKET_NAME:
         token, expires_at = signed.issue(_PURPOSE, recording.pk, by=by, ttl_s=TTL_S)
         path = f"/api/v1/voice/recordings/{recording.pk}/media?token={token}"

@@ -12,7 +12,7 @@ def all_of(workspace: Workspace) -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(workspace=workspace)
 
 
-def one(workspace: Workspace, name: str) -> ApiKey:
+def find(workspace: Workspace, name: str) -> ApiKey:
     """By id or by prefix.
 
     Raises:

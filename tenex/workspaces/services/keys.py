@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from tenex.errors import InvalidInput
+from tenex.errors import Forbidden, InvalidInput
 from tenex.workspaces import scopes as known
 from tenex.workspaces.models import ApiKey, Workspace
 from tenex.workspaces.principal import Principal
@@ -103,6 +103,21 @@ def holder(prefix: str, digest_: bytes) -> Principal | None:
         return None
     name = f"key:{key.prefix}"
     return Principal(workspace=key.workspace, scopes=frozenset(key.scopes), actor=name, rate_key=name)
+
+
+def mint(
+    by: Principal, name: str, scopes: Sequence[str], expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """:func:`create` for somebody who asks through a door: nobody hands out more than they have.
+
+    Raises:
+        Forbidden: `by` lacks one of the scopes (`forbidden_scope`).
+        InvalidInput: as :func:`create`.
+    """
+    lacking = [scope for scope in scopes if not by.allows(scope)]
+    if lacking:
+        raise Forbidden(f"you lack the scope {lacking[0]} yourself", code="forbidden_scope")
+    return create(by.workspace, name, scopes, by.actor, expires_at, created_by_id=by.user_id)
 
 
 def rename(key: ApiKey, name: str, actor: str) -> ApiKey:

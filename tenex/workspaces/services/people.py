@@ -24,7 +24,6 @@ def principal(membership: Membership) -> Principal:
         rate_key=f"user:{user.pk}",
         user_id=user.pk,
         role=membership.role,
-        password_mark=password_mark(user),
     )
 
 
@@ -53,7 +52,7 @@ def membership(user: User, workspace: str | None) -> Membership:
 
 
 def change_password(user_id: uuid.UUID, current: str, new: str, by: Principal) -> User:
-    """Set a new password. Every token and signed link of this person is worthless from now on.
+    """Set a new password. Every token and browser session of this person is worthless from now on.
 
     Raises:
         InvalidInput: the current password is wrong, or the new one too weak.
