@@ -89,9 +89,6 @@ def _dial(
     broken["over_the_lines"] += max(0, watch.most - lines)
     broken["too_fast"] += max(0, most_starts - per_s - 1)  # a bucket that was full, and what drips in
     broken["batch_not_completed"] += not finished
-    audit = world.audit(batch)
-    audit.pop("orphans", None)  # the other batch's
-    broken.update(audit)
     return {"most_live": watch.most, "most_starts": most_starts}
 
 

@@ -134,7 +134,9 @@ class AgentVersionRestore(ApiView):
         tag=TAG,
         response=AgentOut,
         errors=(404,),
+        idempotent=True,
     )
+    @idempotent
     def post(self, request: Request, agent_id: uuid.UUID, number: int) -> Response:
         agent = read.agent(self.workspace, agent_id)
         restored = write.restore(agent, read.version(agent, number), self.principal.actor)

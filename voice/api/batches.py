@@ -7,7 +7,7 @@ from django.db.models import Model, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.models import Calendar
+from crm.selectors import calendars as read_calendars
 from tenex.errors import InvalidInput
 from tenex.rest import filters as strict
 from tenex.rest.idempotency import idempotent
@@ -79,7 +79,7 @@ class BatchList(ApiView):
         agent = named(read_agents.agents(self.workspace), data.pop("agent_id", None), "agent_id")
         pinned = data.pop("agent_version", None)
         number = named(read_agents.numbers(self.workspace), data.pop("number_id", None), "number_id")
-        calendars = Calendar.objects.filter(workspace=self.workspace)
+        calendars = read_calendars.all_of(self.workspace.pk)
         calendar = named(calendars, data.pop("calendar_connector_id", None), "calendar_connector_id")
         version = None
         if pinned is not None:

@@ -7,7 +7,7 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.models import Calendar
+from crm.selectors import calendars as read_calendars
 from crm.selectors import leads as read_leads
 from tenex.rest.idempotency import idempotent
 from tenex.rest.schema import operation
@@ -47,7 +47,7 @@ class SessionList(ApiView):
         data = self.body(SessionIn)
         direction, phone = data["direction"], data.get("phone", "")
         agent = named(read_agents.agents(self.workspace), data["agent_id"], "agent_id")
-        calendars = Calendar.objects.filter(workspace=self.workspace)
+        calendars = read_calendars.all_of(self.workspace.pk)
         common: dict[str, Any] = {
             "agent": agent,
             "phone": phone,
