@@ -22,6 +22,7 @@ ROLE = env.choice("TENEX_ROLE", "all", ("all", "web", "media", "worker", "beat")
 TIME_SCALE = env.number("TENEX_TIME_SCALE", 1.0)
 if TIME_SCALE != 1.0 and not (DEBUG or REHEARSAL):
     raise ImproperlyConfigured("TENEX_TIME_SCALE is for rehearsals: set TENEX_REHEARSAL=1 or DEBUG=1")
+REHEARSAL_EARS = env.choice("TENEX_REHEARSAL_EARS", "script", ("script", "whisper"))
 
 # --- secrets -------------------------------------------------------------------------------------
 
