@@ -70,9 +70,10 @@ def load(folder: Path, threads: int) -> None:
     Raises:
         EarsUnavailable: it is not the model that we know.
     """
+    model = _model(folder, threads)
     noise = np.random.default_rng(0).normal(0, 0.01, _RATE_HZ).astype(np.float32)
     _speaks(noise)
-    list(_model(folder, threads).transcribe(noise, language="en", beam_size=1)[0])
+    list(model.transcribe(noise, language="en", beam_size=1)[0])
 
 
 def recognize(folder: Path, threads: int, sound: bytes, audio_format: str) -> Recognized:

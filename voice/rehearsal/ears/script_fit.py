@@ -41,27 +41,24 @@ def find(heard: str, ahead: Iterable[Line]) -> Place | None:
     text = _plain(heard)
     if not text:
         return None
-    lines = [(line.index, _plain(line.text)) for line in ahead]
     found = [
-        (likeness - _SKIPPED * at, -at, Place(index, begun=False))
-        for at, (index, line) in enumerate(lines)
-        if (likeness := _likeness(text, line)) >= _SAME
-    ]
-    found = found or [
-        (likeness - _SKIPPED * at, -at, Place(index, begun=begun))
-        for at, (index, line) in enumerate(lines)
-        for likeness, begun in _as_piece(text, line)
-        if likeness >= _PART
+        (likeness - _SKIPPED * at, -at, Place(line.index, begun))
+        for at, line in enumerate(ahead)
+        for likeness, enough, begun in _fits(text, _plain(line.text))
+        if likeness >= enough
     ]
     return max(found, key=lambda entry: entry[:2])[2] if found else None
 
 
-def _as_piece(text: str, line: str) -> list[tuple[float, bool]]:
-    """How well the words fit as the beginning (True: only that) and as the end of a line."""
+def _fits(text: str, line: str) -> list[tuple[float, float, bool]]:
+    """How well the words fit as the whole, the beginning and the end of a line: likeness, what is enough
+    of it, and whether they would be a beginning only."""
     size = len(text)
-    if not _PIECE_LETTERS <= size < len(line):
-        return []
-    return [(_likeness(text, line[:size]), size < _WHOLE * len(line)), (_likeness(text, line[-size:]), False)]
+    fits = [(_likeness(text, line), _SAME, False)]
+    if _PIECE_LETTERS <= size < len(line):
+        fits.append((_likeness(text, line[:size]), _PART, size < _WHOLE * len(line)))
+        fits.append((_likeness(text, line[-size:]), _PART, False))
+    return fits
 
 
 def _plain(text: str) -> str:

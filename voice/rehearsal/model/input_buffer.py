@@ -109,9 +109,10 @@ class InputBuffer:
         """The kept sound from the begin of the uncommitted audio to `end_ms`."""
         if self._kept is None:
             return b""
-        per_ms = BYTES_PER_MS[self._format]
-        end = len(self._kept) - round(self.appended_ms - end_ms) * per_ms
-        start = end - min(round(end_ms - self.start_ms), MAX_KEPT_MS) * per_ms
+        sample_bytes = 2 if self._format == "audio/pcm" else 1
+        per_ms = BYTES_PER_MS[self._format] // sample_bytes
+        end = len(self._kept) - sample_bytes * round((self.appended_ms - end_ms) * per_ms)
+        start = end - sample_bytes * round(min(end_ms - self.start_ms, MAX_KEPT_MS) * per_ms)
         return bytes(self._kept[max(0, start) : max(0, end)])
 
     def begin_turn(self, audio_start_ms: int) -> None:
