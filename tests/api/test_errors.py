@@ -63,7 +63,7 @@ def test_a_body_above_the_limit_is_413(alice: Tenant, settings: Settings) -> Non
         ({"custom": {"a": {"b": "\x00"}}}, ["body", "custom"], "text"),
         ({"custom": [1]}, ["body", "custom"], "not_an_object"),
         ({"custom": {"a": [1e30]}}, ["body", "custom"], "number"),
-        ({"custom": {"a": 10**40}}, ["body", "custom"], "number"),
+        (b'{"custom": {"a": 1%s}}' % (b"0" * 40), ["body", "custom"], "number"),
         ({"time_zone": "Mars/Base"}, ["body", "time_zone"], "time_zone"),
         ({"first_name": "x" * 101}, ["body", "first_name"], "max_length"),
         ({"company_id": "01900000-0000-7000-8000-000000000000"}, ["body", "company_id"], "extra_forbidden"),

@@ -1,8 +1,8 @@
 """D4: whatever a client sends, the API answers as its description says, and never with a failure of ours.
 
 Schemathesis, all checks, all phases, against a running system with the demo workspace in it, once as an
-owner's key and once as a key that may only read. Every operation is hit. `schemathesis_hooks` lends it what no
-schema can say: ids that exist, keys that were not used yet.
+owner's key and once as a key that may only read. Every operation is hit. `schemathesis_hooks` lends it what
+no schema can say: ids that exist, keys that were not used yet.
 """
 
 import argparse

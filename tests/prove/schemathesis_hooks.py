@@ -47,7 +47,7 @@ def reading_key(base_url: str, key: str) -> str:
 
 
 def known_ids(base_url: str, key: str) -> dict[str, list[str]]:
-    """Ids of things that exist, by the name of the field that takes them: of the lists, and of what they name."""
+    """Ids of things that exist, by the name of the field that takes them."""
     found: dict[str, set[str]] = {}
     for name, path in _LISTS.items():
         answer = httpx2.get(
