@@ -230,10 +230,16 @@ def compare(*, rounds: int, calls: int, warm_s: float, seconds: float, database_
 
 
 def hold(sizes: list[int], *, warm_s: float, seconds: float, database_url: str) -> list[Run]:
-    """Ours with more and more calls on one core."""
+    """Ours with more and more calls on one core, and the relay with as many as the most.
+
+    The relay's figures there are the floor: what the load itself, on the other core, cannot do faster.
+    """
+    todo: list[tuple[Kind, int]] = [("ours", size) for size in sizes]
+    if sizes:
+        todo.insert(len(todo) - 1, ("relay", max(sizes)))
     runs = []
-    for size in sizes:
-        run = measure("ours", size, warm_s=warm_s, seconds=seconds, database_url=database_url)
+    for kind, size in todo:
+        run = measure(kind, size, warm_s=warm_s, seconds=seconds, database_url=database_url)
         print(row(run), flush=True)
         runs.append(run)
     return runs
@@ -282,6 +288,7 @@ def summary(compared: list[Run], held: list[Run], asked: Run) -> dict[str, Any]:
         }
     found["hold"] = [
         {
+            "server": run.kind,
             "calls": run.calls,
             "alive": run.calls_alive_at_end,
             "cpu_percent": run.cpu_percent_per_call * run.calls,
@@ -292,8 +299,9 @@ def summary(compared: list[Run], held: list[Run], asked: Run) -> dict[str, Any]:
         }
         for run in held
     ]
-    if len(held) > 1:
-        first, last = held[0], held[-1]
+    ours = [run for run in held if run.kind == "ours"]
+    if len(ours) > 1:
+        first, last = ours[0], ours[-1]
         grown_kb = last.kb_per_call * last.calls - first.kb_per_call * first.calls
         found["kb_per_further_call"] = grown_kb / (last.calls - first.calls)
     found["webhook"] = {

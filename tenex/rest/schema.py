@@ -1,5 +1,6 @@
 """OpenAPI 3.1: how an operation is described, and what every operation has."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -76,6 +77,7 @@ class Schema(AutoSchema):
         return scopes.get(self.method)
 
     def get_auth(self) -> list[dict[str, list[str]]]:
+        super().get_auth()  # registers the scheme
         scope = self._scope()
         if scope is None and AnyCredential in self.view.permission_classes:
             return [{"bearer": []}]
@@ -90,6 +92,7 @@ class Schema(AutoSchema):
 _ALWAYS = {
     401: OpenApiResponse(ApplicationError, "No credential, or one that is not valid (`unauthorized`)."),
     403: OpenApiResponse(ApplicationError, "The credential lacks the scope (`forbidden_scope`)."),
+    406: OpenApiResponse(ApplicationError, "`Accept` excludes what this answers (`not_acceptable`)."),
     429: OpenApiResponse(RateLimitError, "More than 1000 requests a minute."),
 }
 _MORE = {
@@ -105,6 +108,28 @@ _MORE = {
         ApplicationError, "Something that this needs does not answer; try again (`unavailable`)."
     ),
 }
+
+
+def error_examples(status: str, description: str) -> dict[str, Any] | None:
+    """What an answer of that status looks like; None if it is no error. The code is in the description."""
+    match status:
+        case "422":
+            wrong = {
+                "loc": ["body", "phone"],
+                "msg": "not a phone number in international form",
+                "type": "phone",
+            }
+            return {"detail": [wrong]}
+        case "429":
+            return {"error": "rate_limited", "message": "more than 1000 requests a minute; try again in 12 s"}
+        case _ if status < "400":
+            return None
+    code = re.search(r"`([a-z_]+)`\)", description)
+    return {
+        "detail": description.partition(" (`")[0].rstrip("."),
+        "code": code[1] if code else "conflict" if status == "409" else "gone",
+    }
+
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -154,7 +179,7 @@ def operation(
         wanted.add(422)
     done = response if response is not None else OpenApiResponse(description="Done.")
     answers: dict[Any, Any] = dict(done) if isinstance(done, dict) else {status: done}
-    answers |= {429: _ALWAYS[429], 401: _ALWAYS[401]} if public else _ALWAYS
+    answers |= {code: one for code, one in _ALWAYS.items() if not (public and code == 403)}
     answers |= {code: _MORE[code] for code in sorted(wanted)}
     described: Callable[[Any], Any] = extend_schema(
         operation_id=operation_id,
