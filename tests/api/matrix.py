@@ -78,7 +78,7 @@ class Operation:
     @property
     def with_token_only(self) -> bool:
         """No credential is asked for: a signed token in the query is one."""
-        return self.described["security"] == []
+        return not self.described["security"]
 
     @property
     def is_public(self) -> bool:
@@ -101,7 +101,8 @@ class Operation:
 
     def body_schema(self) -> Json | None:
         content = self.described.get("requestBody", {}).get("content", {})
-        return content.get("application/json", {}).get("schema")
+        found: Json | None = content.get("application/json", {}).get("schema")
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,11 +116,12 @@ async def _streams(
             pass
         return b"".join(chunks)
 
-    async def write() -> None:
+    async def write() -> bytes:
         await asyncio.sleep(_STREAM_S / 4)
         for tenant in (charlie, alice):
             body = json.dumps({"first_name": f"Seen by {tenant.workspace.slug}"}).encode()
             await api.ask("POST", "/api/v1/crm/leads", key=tenant.api.token, body=body)
+        return b""
 
     *heard, _ = await asyncio.gather(*map(read, described), write())
     theirs = [b"Seen by charlie", str(charlie.workspace.id).encode()]

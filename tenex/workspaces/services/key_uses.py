@@ -25,7 +25,7 @@ def carry_over() -> int:
     with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5) as valkey:
         with suppress(redis.ResponseError):  # nothing was noted, or the notes of somebody who died are there
             valkey.renamenx(NOTES, _TAKEN)
-        notes: dict[bytes, bytes] = valkey.hgetall(_TAKEN)  # type: ignore[assignment]
+        notes: dict[bytes, bytes] = valkey.hgetall(_TAKEN)
         used = sum(_write(prefix.decode(), note.decode()) for prefix, note in notes.items())
         valkey.delete(_TAKEN)
     return used
