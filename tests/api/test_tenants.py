@@ -13,7 +13,6 @@ import pytest
 from django.apps import apps
 from django.db.models import Model
 
-from tenex.workspaces.models import Invitation
 from tests.api import matrix
 from tests.api.matrix import Answer, Request, Slot
 from tests.api.routes import Route, all_routes
@@ -29,7 +28,6 @@ def ids(tenant: Tenant) -> dict[str, str]:
     found = {
         "key": tenant.key_prefix,
         "user_id": str(tenant.owner.id),
-        "invitation_id": str(Invitation.objects.get(workspace=tenant.workspace).id),
         "organization_id": str(tenant.lead.company_id),
         "number": "1",
     }

@@ -93,6 +93,7 @@ class Tenant:
     recording: Recording
     batch: Batch
     webhook_id: uuid.UUID
+    invitation: Invitation
 
 
 def make(slug: str, seat: int) -> Tenant:
@@ -124,7 +125,7 @@ def make(slug: str, seat: int) -> Tenant:
         phone=f"+1415555{seat}101",
         company_name=f"Firm of {slug}",
     )
-    Invitation.objects.create(
+    invitation = Invitation.objects.create(
         workspace=workspace,
         email=f"late@{slug}.example",
         role=Role.VIEWER,
@@ -154,6 +155,7 @@ def make(slug: str, seat: int) -> Tenant:
         recording=Recording.objects.get(call=call),
         batch=batch,
         webhook_id=webhook.id,
+        invitation=invitation,
     )
 
 

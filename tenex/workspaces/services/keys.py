@@ -233,4 +233,4 @@ def _built[T: (ApiKey, Workspace)](model: type[T], values: Sequence[Any]) -> T:
     for place, field in enumerate(fields):
         for convert in field.get_db_converters(connection):
             converted[place] = convert(converted[place], None, connection)
-    return model.from_db(connection.alias, [str(field.attname) for field in fields], converted)
+    return model.from_db(str(connection.alias), [str(field.attname) for field in fields], converted)
