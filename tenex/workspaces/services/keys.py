@@ -216,7 +216,7 @@ def _statement() -> str:
     quote = connection.ops.quote_name
     key, space = quote(ApiKey._meta.db_table), quote(Workspace._meta.db_table)
     columns = [
-        f"{quote(model._meta.db_table)}.{quote(field.column)}"
+        f"{quote(model._meta.db_table)}.{quote(str(field.column))}"
         for model in (ApiKey, Workspace)
         for field in model._meta.concrete_fields
     ]
@@ -233,4 +233,4 @@ def _built[T: (ApiKey, Workspace)](model: type[T], values: Sequence[Any]) -> T:
     for place, field in enumerate(fields):
         for convert in field.get_db_converters(connection):
             converted[place] = convert(converted[place], None, connection)
-    return model.from_db(str(connection.alias), [str(field.attname) for field in fields], converted)
+    return model.from_db(connection.alias, [str(field.attname) for field in fields], converted)
