@@ -283,6 +283,8 @@ SPECTACULAR_SETTINGS = {
     "SERVERS": [{"url": PUBLIC_BASE_URL}],
     "POSTPROCESSING_HOOKS": ["tenex.api.openapi.finish"],
 }
+MCP_TOOLS = ("voice.mcp", "crm.mcp", "tenex.api.mcp")
+"""Modules with the tools of `/mcp`, in the order in which clients see them (tenex.mcp.registry)."""
 RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", 1000, low=1)
 
 UNFOLD = {"SITE_TITLE": "Tenex voice", "SITE_HEADER": "Tenex voice", "SHOW_HISTORY": True}
@@ -324,6 +326,7 @@ LOGGING = {
         "uvicorn.access": {"level": "WARNING"},
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # any scanner makes these
         "httpx": {"level": "WARNING"},
+        "mcp": {"level": "WARNING"},
         "picows": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},  # a client's mistake is no news
