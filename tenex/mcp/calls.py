@@ -1,6 +1,7 @@
 """One call of a tool, without the SDK: scope, arguments, service, answer or error.
 
-The steps are those of a REST request, out of the same parts, so that both doors refuse alike.
+The steps are those of a REST request, out of the same parts, so that both doors refuse alike. Texts of other
+people are fenced: a line says that they are data, and inside the fence no text can look like its end.
 """
 
 from collections.abc import Mapping
@@ -37,9 +38,11 @@ def call(tool: Tool, principal: Principal, arguments: Mapping[str, Any]) -> Outc
         answer = tool.run(principal, form.validated_data)
     except Exception as exc:  # the top of a request: any exception becomes an answer
         return failure(exc)
-    raw = dumps({"notice": NOTICE, **answer} if tool.untrusted else answer)
-    text = _harmless(raw)
-    return Outcome(orjson.loads(raw), f"{NOTICE}\n<{FENCE}>\n{text}\n</{FENCE}>" if tool.untrusted else text)
+    data: dict[str, Any] = orjson.loads(dumps(answer))
+    text = _harmless(dumps(answer))
+    if tool.untrusted:
+        return Outcome({"notice": NOTICE, **data}, f"{NOTICE}\n<{FENCE}>\n{text}\n</{FENCE}>")
+    return Outcome(data, text)
 
 
 def failure(exc: Exception) -> Outcome:
