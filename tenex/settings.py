@@ -273,7 +273,8 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tenex voice",
     "DESCRIPTION": "AI phone agents that call and answer leads, qualify them and write what they learned "
-    "to the CRM.",
+    "to the CRM.\n\nModels reach the same services over MCP: streamable HTTP at `/mcp`, with the same "
+    "credentials, scopes and limits.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,

@@ -1,4 +1,4 @@
-"""MCP tools and prompts of the voice module: the two qualifier tools of contract.md 6, and what leads to them."""
+"""MCP tools of the voice module: the two qualifier tools, and what leads to them and on from them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -140,7 +140,7 @@ class CallResultsIn(PageArguments):
 
 
 class CallResultsOut(UntrustedOut):
-    """How far the batch is. `results` has one item a lead, 200 an answer at most; then `next_cursor` is set."""
+    """How far the batch is. `results` has one item a lead; beyond 200 of them `next_cursor` is set."""
 
     call_batch_id = f.UUIDField()
     status = f.ChoiceField(choices=BatchStatus.choices)

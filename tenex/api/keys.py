@@ -1,6 +1,6 @@
 """API keys: mint, list, revoke."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rest_framework import serializers as f
 from rest_framework.request import Request

@@ -103,8 +103,8 @@ TOOLS = (
     Tool(
         name="mint_api_key",
         title="Mint an API key",
-        description="A new API key. Its secret is in this answer and nowhere afterwards. It cannot have a scope "
-        "that you lack.",
+        description="A new API key. Its secret is in this answer and nowhere afterwards. It cannot have a "
+        "scope that you lack.",
         arguments=ApiKeyIn,
         answer=MintedKeyOut,
         run=_mint_api_key,

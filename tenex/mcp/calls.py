@@ -21,7 +21,7 @@ FENCE = "untrusted-data"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`data` is plain JSON: the tool's answer, or `code` and `detail` of an error; `text` is for the model."""
+    """`data`: the tool's answer as plain JSON, or `code` and `detail` of an error. `text`: for the model."""
 
     data: dict[str, Any]
     text: str

@@ -103,7 +103,9 @@ async def _serve(scope: Any, receive: Receive, send: Send) -> None:
             body = await _body(request, receive)
             manager = await manager_here()
             await _until_gone(
-                manager.handle_request({**scope, "tenex.principal": principal}, _replay(body, receive), answer),
+                manager.handle_request(
+                    {**scope, "tenex.principal": principal}, _replay(body, receive), answer
+                ),
                 receive,
             )
     except TimeoutError:

@@ -41,6 +41,8 @@ async def serve(url: str, credential: str) -> int:
         httpx2.AsyncClient(headers=headers, timeout=TIMEOUT_S, event_hooks=hooks) as http,
         streamable_http_client(url, http_client=http) as (from_server, to_server),
         stdio_server() as (from_client, to_client),
+        from_client,
+        to_client,  # closed before: stdio_server waits for its end
         anyio.create_task_group() as group,
     ):
         group.start_soon(joint.downwards, from_server, to_client)
@@ -84,7 +86,7 @@ class _Joint:
             if isinstance(inner, JSONRPCResponse) and "serverInfo" in inner.result:
                 self._version = str(inner.result.get("protocolVersion", ""))
             await to_client.send(SessionMessage(inner))
-            self._waiting.discard(getattr(inner, "id", None))  # type: ignore[arg-type]
+            self._waiting.discard(getattr(inner, "id", None))
             self._answered.set()
 
     def _metadata(self, message: Any) -> ClientMessageMetadata | None:
@@ -94,7 +96,9 @@ class _Joint:
         params = message.params or {}
         modern = (params.get("_meta") or {}).get(PROTOCOL_VERSION_META_KEY)
         if modern is None:
-            return ClientMessageMetadata(headers={MCP_PROTOCOL_VERSION_HEADER: self._version} if self._version else {})
+            return ClientMessageMetadata(
+                headers={MCP_PROTOCOL_VERSION_HEADER: self._version} if self._version else {}
+            )
         headers = {MCP_PROTOCOL_VERSION_HEADER: str(modern), MCP_METHOD_HEADER: message.method}
         name = params.get(_NAMED.get(message.method, ""))
         if isinstance(name, str):

@@ -30,7 +30,7 @@ class _NoView:
 
 
 def _schema(form: type[Input] | type[Output], direction: str) -> dict[str, Any]:
-    mapper: Any = Schema()  # type: ignore[no-untyped-call]
+    mapper: Any = Schema()
     mapper.registry = ComponentRegistry()
     mapper.view, mapper.path, mapper.method = _NoView(), "/mcp", "POST"
     root = mapper._map_serializer(form(), direction)
@@ -57,7 +57,9 @@ def _plain(node: Any, parts: dict[str, Any]) -> Any:
             said = "\n".join(line for line in text.splitlines() if not line.startswith("* `")).strip()
             return _plain(beside, parts) | {"enum": node["enum"]} | ({"description": said} if said else {})
         case dict():
-            return {k: _plain(v, parts) for k, v in node.items() if k != "readOnly" and not k.startswith("x-")}
+            return {
+                k: _plain(v, parts) for k, v in node.items() if k != "readOnly" and not k.startswith("x-")
+            }
         case list():
             return [_plain(inner, parts) for inner in node]
         case _:

@@ -54,7 +54,7 @@ def talk[T](base: str, token: str, work: Callable[[Client], Awaitable[T]], *, mo
         headers = {"Authorization": f"Bearer {token}"}
         async with (
             httpx2.AsyncClient(headers=headers, timeout=60) as http,
-            Client(streamable_http_client(f"{base}/mcp", http_client=http), mode=mode) as client,  # type: ignore[arg-type]
+            Client(streamable_http_client(f"{base}/mcp", http_client=http), mode=mode) as client,
         ):
             return await work(client)
 

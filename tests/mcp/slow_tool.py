@@ -27,6 +27,12 @@ def _wait(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, An
 
 TOOLS = (
     Tool(
-        name="wait", title="Wait", description="Waits.", arguments=NoArguments, answer=DoneOut, run=_wait, scope=None
+        name="wait",
+        title="Wait",
+        description="Waits.",
+        arguments=NoArguments,
+        answer=DoneOut,
+        run=_wait,
+        scope=None,
     ),
 )

@@ -16,8 +16,8 @@ from voice.models import Batch, Recipient
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TOOLS = [
-    "run_voice_qualifier", "get_call_results", "list_agents", "get_call", "get_transcript", "list_leads", "whoami",
-    "list_api_keys", "mint_api_key", "revoke_api_key",
+    "run_voice_qualifier", "get_call_results", "list_agents", "get_call", "get_transcript", "list_leads",
+    "whoami", "list_api_keys", "mint_api_key", "revoke_api_key",
 ]  # fmt: skip
 PROMPTS = ["run_voice_qualifier", "get_call_results"]
 
@@ -91,9 +91,7 @@ def test_a_batch_from_dry_run_to_results(alice: Tenant, base: str, mode: str) ->
     assert Batch.objects.count() == before[0] + 1
 
     async def results(client: Client) -> dict[str, Any]:
-        return answer_of(
-            await client.call_tool("get_call_results", {"call_batch_id": made["call_batch_id"]})
-        )
+        return answer_of(await client.call_tool("get_call_results", {"call_batch_id": made["call_batch_id"]}))
 
     found = talk(base, alice.api.token, results, mode=mode)
     rest = alice.api.get(f"/api/v1/voice/batches/{made['call_batch_id']}/results").json()

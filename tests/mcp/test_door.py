@@ -1,4 +1,4 @@
-"""What stands before the protocol: credential, origin, host, method, size, rate limit; and who leaves early."""
+"""What stands before the protocol: credential, origin, host, method, size, limits; and who leaves early."""
 
 import socket
 import threading
@@ -56,10 +56,14 @@ def test_a_persons_token_works_as_in_rest(alice: Tenant, charlie: Tenant, uvicor
 @pytest.mark.parametrize(
     ("origin", "status"),
     [
-        ("http://127.0.0.1:8000", 200), ("https://evil.example", 403), ("http://127.0.0.1:8000.evil.example", 403),
-        ("http://localhost:8000", 403), ("null", 403), ("", 403),
+        ("http://127.0.0.1:8000", 200),
+        ("https://evil.example", 403),
+        ("http://127.0.0.1:8000.evil.example", 403),
+        ("http://localhost:8000", 403),
+        ("null", 403),
+        ("", 403),
     ],
-)  # fmt: skip
+)
 def test_only_our_own_pages_may_ask(
     alice: Tenant, uvicorn: str, settings: Settings, origin: str, status: int
 ) -> None:
@@ -184,14 +188,13 @@ def leave_early(base: str, token: str) -> None:
     with socket.create_connection((host, int(port))) as line:
         line.sendall(
             f"POST /mcp HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nAccept: */*\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
         )
         assert slow_tool.begun.wait(20)
 
 
-def test_who_leaves_early_holds_no_place(
-    alice: Tenant, slow: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_leaves_early_holds_no_place(alice: Tenant, slow: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "MAX_IN_FLIGHT", 1)
     leave_early(slow, alice.api.token)
     deadline = time.monotonic() + 10
