@@ -50,6 +50,11 @@ def _plain(node: Any, parts: dict[str, Any]) -> Any:
             return {**_plain(parts[ref.removeprefix(_REF)], parts), **_plain(beside, parts)}
         case {"allOf": [only], **beside}:
             return {**_plain(only, parts), **_plain(beside, parts)}
+        case {"type": [str(kind), "null"], **beside}:  # not every client takes a list of types
+            about = {"description": beside.pop("description")} if "description" in beside else {}
+            return {"anyOf": [_plain({"type": kind, **beside}, parts), {"type": "null"}], **about}
+        case {"oneOf": [some, {"type": "null"}], **beside}:
+            return {"anyOf": [_plain(some, parts), {"type": "null"}], **_plain(beside, parts)}
         case {"properties": dict(fields), **beside}:
             inner = {name: _plain(field, parts) for name, field in fields.items()}
             return {"additionalProperties": False, **_plain(beside, parts), "properties": inner}
