@@ -225,5 +225,7 @@ def test_more_than_a_process_takes_are_told_to_come_back(
 
 def test_nobody_waits_for_ever(alice: Tenant, slow: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "DEADLINE_S", 1.0)
+    began = time.monotonic()
     answer = post(slow, alice.api.token, call("wait"))
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert time.monotonic() - began < 15, "it waited for the thread"
