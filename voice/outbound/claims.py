@@ -24,6 +24,7 @@ from voice.models import (
     CallStatus,
     Direction,
     EndReason,
+    NumberStatus,
     Pacer,
     PhoneNumber,
     Recipient,
@@ -216,7 +217,9 @@ def _facts(
 ) -> Facts:
     return Facts(
         phone=phone,
-        window=Window(workspace.calling_window_start, workspace.calling_window_end),
+        window=Window(
+            workspace.calling_window_start, workspace.calling_window_end, tuple(workspace.calling_days)
+        ),
         workspace_zone=workspace.time_zone,
         lead_zone=lead.time_zone if lead else "",
         archived=bool(lead and lead.archived_at),
@@ -224,11 +227,27 @@ def _facts(
         suppressed=bool(phone) and suppressions.is_suppressed(workspace.pk, phone),
         workspace_paused=workspace.calling_paused_at is not None,
         batch_open=batch is None or batch.status == BatchStatus.RUNNING,
-        number_usable=number is not None and number.released_at is None,
+        number_usable=number is not None and number.status == NumberStatus.ACTIVE,
         has_agent=version is not None and version.agent.archived_at is None,
         model_configured=readiness.model_configured(),
         on_the_phone=bool(phone) and readiness.on_the_phone(workspace.pk, phone),
+        call_unknown_zone=workspace.call_unknown_time_zone,
+        may_call_again_at=_may_call_again_at(workspace, lead),
     )
+
+
+def _may_call_again_at(workspace: Workspace, lead: Lead | None) -> datetime | None:
+    """When the lead may be called again, if it was called as often as a day allows."""
+    if lead is None:
+        return None
+    most = workspace.max_calls_per_lead_a_day
+    placed = Call.objects.filter(
+        lead=lead, direction=Direction.OUTBOUND, placed_at__gt=timezone.now() - timedelta(days=1)
+    ).exclude(
+        status=CallStatus.QUEUED
+    )  # a call that waits for its next attempt does not stand in its own way
+    latest = list(placed.order_by("-placed_at").values_list("placed_at", flat=True)[:most])
+    return latest[-1] + timedelta(days=1) if len(latest) == most and latest[-1] else None
 
 
 def _call_for(recipient: Recipient, batch: Batch, version: AgentVersion | None) -> uuid.UUID:
