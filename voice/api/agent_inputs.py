@@ -113,7 +113,7 @@ class ProfileIn(Input):
         max_value=4096,
         required=False,
         allow_null=True,
-        help_text="Of one answer; null: no limit. A low one cuts answers off in the middle of a sentence.",
+        help_text="Of one answer; null: no limit. A low one cuts answers off in mid-sentence.",
     )
     retention_ratio = f.FloatField(
         min_value=0,

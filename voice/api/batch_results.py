@@ -25,8 +25,8 @@ from voice.selectors import batches as read
 _PORTION = 500
 _COLUMNS = (
     "position", "lead_id", "lead_name", "status", "outcome", "attempts", "next_at", "refusal_code",
-    "refusal_detail", "call_id", "called_at", "duration_s", "qualification", "confidence", "summary", "reasons",
-    "meeting_start", "follow_up_at",
+    "refusal_detail", "call_id", "called_at", "duration_s", "qualification", "confidence", "summary",
+    "reasons", "meeting_start", "follow_up_at",
 )  # fmt: skip
 
 

@@ -66,8 +66,8 @@ class BatchList(ApiView):
         "batches_create",
         "Start a batch",
         "Calls up to 500 leads, or all of a segment, with one objective. `lead_ids` and `objective` are "
-        "enough. Leads that may not be called are in `rejected`, with a reason; those of a segment are in the "
-        "results, as `refused`. "
+        "enough. Leads that may not be called are in `rejected`, with a reason; those of a segment are "
+        "in the results, as `refused`. "
         "With a `client_reference` that was used before, the earlier batch is answered.",
         tag=TAG,
         request=BatchIn,

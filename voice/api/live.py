@@ -33,8 +33,8 @@ class CallHangup(ApiView):
     @operation(
         "calls_hangup",
         "Hang up",
-        "Ends the call. One that is still queued is canceled. Safe to repeat while the call ends; one that is "
-        "over answers 409 `call_over`.",
+        "Ends the call. One that is still queued is canceled. Safe to repeat while the call ends; one that "
+        "is over answers 409 `call_over`.",
         tag=TAG,
         response=CommandOut,
         status=202,

@@ -79,9 +79,9 @@ class NumberOut(Output):
     label = f.CharField()  # type: ignore[assignment]
     status = f.ChoiceField(
         choices=NumberStatus.choices,
-        help_text="`pending` until the carrier has answered; `failed` has a `problem` and is no number of yours.",
+        help_text="`pending` until the carrier has answered; `failed` has a `problem` and is not yours.",
     )
-    source = f.ChoiceField(choices=NumberSource.choices)
+    source = f.ChoiceField(choices=NumberSource.choices)  # type: ignore[assignment]
     provider_sid = f.CharField()
     capabilities = f.DictField(child=f.BooleanField(), help_text="As the carrier says: `voice`, `sms`, …")
     agent_id = f.UUIDField(allow_null=True)

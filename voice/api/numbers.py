@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -111,7 +111,7 @@ class NumbersAvailable(ApiView):
     def get(self, request: Request) -> Response:
         self.known_query(("country", "type", "area_code", "contains", "limit"))
         wanted = {name: self._given(name) for name in _FORMS}
-        kind = self.query.get("type", "local")
+        kind: Any = self.query.get("type", "local")
         if kind not in KINDS:
             raise InvalidInput(f"must be one of {', '.join(KINDS)}", loc=("query", "type"), type_="enum")
         limit = int(wanted["limit"] or 20)

@@ -117,7 +117,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='voiceprofile',
             name='transcription_model',
-            field=models.CharField(blank=True, help_text='Empty uses TRANSCRIPTION_MODEL; `off`: no transcript of the caller.', max_length=60),
+            field=models.CharField(blank=True, help_text='Empty uses TRANSCRIPTION_MODEL; `off`: no transcript.', max_length=60),
         ),
         migrations.AddField(
             model_name='voiceprofile',
@@ -137,7 +137,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='voiceprofile',
             name='language',
-            field=models.CharField(blank=True, default='en', help_text='ISO 639-1: the agent speaks it, and the transcription expects it. Empty: whatever is spoken.', max_length=16),
+            field=models.CharField(blank=True, default='en', help_text='ISO 639-1: the agent speaks it, the transcription expects it. Empty: whatever is spoken.', max_length=16),
         ),
         migrations.RunSQL(
             "UPDATE voice_phonenumber SET status = 'released' WHERE released_at IS NOT NULL",

@@ -48,7 +48,7 @@ class VoiceProfile(Row):
         max_length=16,
         default="en",
         blank=True,
-        help_text="ISO 639-1: the agent speaks it, and the transcription expects it. Empty: whatever is spoken.",
+        help_text="ISO 639-1: the agent speaks it, the transcription expects it. Empty: whatever is spoken.",
     )
     turn_detection = models.CharField(
         max_length=12, choices=TurnDetection.choices, default=TurnDetection.SERVER_VAD
@@ -72,7 +72,7 @@ class VoiceProfile(Row):
     transcription_model = models.CharField(
         max_length=60,
         blank=True,
-        help_text="Empty uses TRANSCRIPTION_MODEL; `off`: no transcript of the caller.",
+        help_text="Empty uses TRANSCRIPTION_MODEL; `off`: no transcript.",
     )
     transcription_prompt = models.CharField(max_length=1000, blank=True)
     keywords = models.JSONField(

@@ -1,5 +1,7 @@
 """Batches of whole segments: their leads are put in by portions, each in a transaction of its own."""
 
+import uuid
+
 import structlog
 from django.db import transaction
 
@@ -25,7 +27,7 @@ def fill() -> int:
     return filled
 
 
-def _portion(batch_id: object) -> bool:
+def _portion(batch_id: uuid.UUID) -> bool:
     """One portion; False if somebody else is at it, or nothing is left."""
     with transaction.atomic():
         batch = (

@@ -107,8 +107,9 @@ def create(
     try:
         with transaction.atomic():
             batch.save(force_insert=True)
+            rejected: list[Rejection] = []
             if segment:
-                accepted, rejected = fill(batch), []
+                accepted = fill(batch)
             else:
                 accepted, rejected = add(batch, leads, first_position=1)
             _audit(
@@ -141,7 +142,7 @@ def append(batch: Batch, lead_ids: Sequence[uuid.UUID | str], *, actor: str = ""
 
 
 def fill(batch: Batch) -> int:
-    """Put the next portion of its segment into a batch, in the caller's transaction; how many are to be called.
+    """Put the next portion of its segment into a batch, in the caller's transaction; how many to call.
 
     The batch's row is new or locked. `filling_from` ends as None when the segment is through, or gone.
     """

@@ -1,6 +1,6 @@
 """What a prompt, an objective or a greeting may name in `{{…}}`, checked when it is saved. Pure.
 
-At call time a name without a value becomes nothing (voice.services.prompt), so a misspelt one would go unseen.
+At call time a name without a value becomes nothing (voice.services.prompt), so a wrong one would go unseen.
 """
 
 import re

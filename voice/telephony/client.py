@@ -275,7 +275,7 @@ class Carrier:
     # --- numbers ---
 
     def numbers(self, e164: str = "") -> list[CarrierNumber]:
-        """The account's incoming numbers, or the one with this number (the carrier's filter takes parts too)."""
+        """The account's incoming numbers, or the one with this number (the carrier's filter takes parts)."""
         filters = {"phone_number": e164} if e164 else {}
         rows = _understood(lambda: self._client.incoming_phone_numbers.list(limit=1000, **filters))
         return [one for one in map(_number, rows) if e164 in ("", one.e164)]

@@ -21,6 +21,9 @@ class ForSale:
     address_requirements: str = "none"
 
 
+_PLACE = ("locality", "region", "postal_code", "lata", "latitude", "longitude")
+
+
 @dataclass(frozen=True, slots=True)
 class _Range:
     """`first` and the `count - 1` numbers after it; `place` is where they ring."""
@@ -35,7 +38,10 @@ class _Range:
     def numbers(self) -> Iterator[ForSale]:
         for offset in range(self.count):
             number = f"+{self.first + offset}"
-            yield ForSale(number, self.country, self.kind, *self.place, self.address_requirements)
+            place = dict(zip(_PLACE, self.place, strict=True))
+            yield ForSale(
+                number, self.country, self.kind, address_requirements=self.address_requirements, **place
+            )
 
 
 def _north_american(country: str, area: int, place: tuple[str | None, ...], kind: str = "Local") -> _Range:
