@@ -9,7 +9,7 @@ from typing import Final
 
 from tenex.errors import InvalidInput
 
-_BRACES = re.compile(r"\{\{(.*?)(?:\}\}|$)", re.DOTALL)
+_BRACES = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _NAME = re.compile(r"[a-zA-Z][\w.]{0,80}")
 _OPEN = ("lead.custom.", "variables.")
 _REST = re.compile(r"[A-Za-z_]\w{0,60}")
@@ -54,6 +54,8 @@ def check(text: str, field: str) -> None:
     Raises:
         InvalidInput: braces that hold no name, or a name that nothing ever fills.
     """
+    if text.count("{{") != text.count("}}"):
+        raise InvalidInput("braces {{ and }} must come in pairs", loc=("body", field), type_="template")
     for name in used(text):
         if not _NAME.fullmatch(name):
             raise InvalidInput(
