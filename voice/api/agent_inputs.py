@@ -85,7 +85,7 @@ class ProfileIn(Input):
         max_value=30_000,
         required=False,
         allow_null=True,
-        help_text="Server VAD: after so much silence the model itself asks. null: `silence_reprompt_s` rules.",
+        help_text="Server VAD: after so much silence the model itself asks. null: never.",
     )
     eagerness = f.ChoiceField(
         choices=VoiceProfile.Eagerness.choices, required=False, help_text="Semantic VAD only."
