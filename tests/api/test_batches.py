@@ -128,7 +128,7 @@ async def test_results_stream_as_csv_that_no_spreadsheet_runs(alice: Tenant) -> 
     await (
         type(alice.lead).objects.filter(pk=alice.lead.pk).aupdate(first_name='=HYPERLINK("x")', last_name="")
     )
-    answer = await AsyncClient().get(
+    answer: Any = await AsyncClient().get(
         f"{B}/{alice.batch.id}/results?format=csv", headers={"Authorization": f"Bearer {alice.api.token}"}
     )
     assert (answer.status_code, answer["Content-Type"]) == (200, "text/csv; charset=utf-8")

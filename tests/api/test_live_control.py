@@ -83,10 +83,11 @@ def test_settings_are_kept_and_noted_with_what_they_were(alice: Tenant) -> None:
     noted = AuditEntry.objects.filter(action="workspace.updated").latest("created_at").data
     assert noted["before"]["max_calls_per_lead_a_day"] == 3
     assert noted["after"]["calling_days"] == [1, 5]
-    for wrong in (
+    wrongs: tuple[dict[str, object], ...] = (
         {"calling_days": []},
         {"calling_days": [0]},
         {"calling_days": [1] * 8},
         {"max_calls_per_lead_a_day": 0},
-    ):
+    )
+    for wrong in wrongs:
         assert alice.api.patch(path, wrong).status_code == 422
