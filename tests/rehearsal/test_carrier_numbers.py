@@ -61,8 +61,10 @@ def _listed(part: str, client: Client) -> list[Any]:
 )
 async def test_what_the_service_refuses(ask: Callable[[Client], Any], code: int) -> None:
     async with standing() as stand:
-        with pytest.raises(TwilioException, match=rf"\b{code}\b"):  # lists raise the base, with a text
+        with pytest.raises(TwilioException) as refused:
             await stand.sdk(ask)
+        # Lists raise the base class, with the whole answer as a text.
+        assert getattr(refused.value, "code", None) == code or f'"code": {code}' in str(refused.value)
         assert len(stand.exchange.books.numbers) == 1
 
 

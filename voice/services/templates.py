@@ -4,12 +4,12 @@ At call time a name without a value becomes nothing (voice.services.prompt), so 
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from tenex.errors import InvalidInput
 
-_BRACES = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _NAME = re.compile(r"[a-zA-Z][\w.]{0,80}")
 _OPEN = ("lead.custom.", "variables.")
 _REST = re.compile(r"[A-Za-z_]\w{0,60}")
@@ -46,7 +46,15 @@ _KNOWN: Final = frozenset(one.name for one in VARIABLES if "<" not in one.name)
 
 def used(text: str) -> list[str]:
     """Names in `text`, in order, each once; wrong ones too."""
-    return list(dict.fromkeys(match.group(1).strip() for match in _BRACES.finditer(text)))
+    return list(dict.fromkeys(name.strip() for name in _between_braces(text)))
+
+
+def _between_braces(text: str) -> Iterator[str]:
+    """Walked by hand: a pattern would go over a hostile text again and again."""
+    at = 0
+    while (start := text.find("{{", at)) >= 0 and (end := text.find("}}", start + 2)) >= 0:
+        yield text[start + 2 : end]
+        at = end + 2
 
 
 def check(text: str, field: str) -> None:
