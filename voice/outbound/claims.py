@@ -31,7 +31,8 @@ from voice.models import (
     RecipientStatus,
 )
 from voice.models.agents import AgentVersion
-from voice.outbound.contactability import Allow, Facts, Refuse, Window, decide
+from voice.outbound import policy
+from voice.outbound.contactability import Allow, Facts, Refuse, decide
 from voice.services import attempts, calls, journal, readiness
 from voice.services.timing import scaled
 
@@ -217,9 +218,7 @@ def _facts(
 ) -> Facts:
     return Facts(
         phone=phone,
-        window=Window(
-            workspace.calling_window_start, workspace.calling_window_end, tuple(workspace.calling_days)
-        ),
+        window=policy.window_of(workspace),
         workspace_zone=workspace.time_zone,
         lead_zone=lead.time_zone if lead else "",
         archived=bool(lead and lead.archived_at),
@@ -232,22 +231,8 @@ def _facts(
         model_configured=readiness.model_configured(),
         on_the_phone=bool(phone) and readiness.on_the_phone(workspace.pk, phone),
         call_unknown_zone=workspace.call_unknown_time_zone,
-        may_call_again_at=_may_call_again_at(workspace, lead),
+        may_call_again_at=policy.may_call_again_at(workspace, lead),
     )
-
-
-def _may_call_again_at(workspace: Workspace, lead: Lead | None) -> datetime | None:
-    """When the lead may be called again, if it was called as often as a day allows."""
-    if lead is None:
-        return None
-    most = workspace.max_calls_per_lead_a_day
-    placed = Call.objects.filter(
-        lead=lead, direction=Direction.OUTBOUND, placed_at__gt=timezone.now() - timedelta(days=1)
-    ).exclude(
-        status=CallStatus.QUEUED
-    )  # a call that waits for its next attempt does not stand in its own way
-    latest = list(placed.order_by("-placed_at").values_list("placed_at", flat=True)[:most])
-    return latest[-1] + timedelta(days=1) if len(latest) == most and latest[-1] else None
 
 
 def _call_for(recipient: Recipient, batch: Batch, version: AgentVersion | None) -> uuid.UUID:

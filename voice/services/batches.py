@@ -50,6 +50,35 @@ class BatchCreated:
     created: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What :func:`create` would do: whom it would take, and whom not."""
+
+    accepted: list[Lead]
+    rejected: list[Rejection]
+
+
+def preview(
+    workspace: Workspace,
+    *,
+    lead_ids: Sequence[uuid.UUID | str],
+    agent: Agent | None = None,
+    number: PhoneNumber | None = None,
+    calendar: Calendar | None = None,
+) -> Preview:
+    """:func:`create` without the writing: the same checks, nothing kept.
+
+    Raises:
+        InvalidInput: as :func:`create`.
+    """
+    leads = _leads(workspace, lead_ids)
+    agent = agent or default_agent(workspace)
+    check_own(workspace, agent=agent, number=number, calendar=calendar)
+    if number is None:
+        default_number(workspace, agent)
+    return _sort(workspace.pk, leads, known=set())
+
+
 def create(
     workspace: Workspace,
     *,
@@ -353,32 +382,45 @@ def add(
     known = set(
         batch.recipients.filter(lead__in=[lead.pk for lead in leads]).values_list("lead_id", flat=True)
     )
-    refusals = reject_many(batch.workspace_id, leads)
-    rows: list[Recipient] = []
-    rejected: list[Rejection] = []
+    found = _sort(batch.workspace_id, leads, known=known)
+    reasons = {one.lead_id: one for one in found.rejected if one.code != "duplicate"} if keep_refused else {}
+    wanted = {lead.pk for lead in found.accepted} | {uuid.UUID(lead_id) for lead_id in reasons}
+    rows = {
+        lead.pk: _recipient(batch, lead, reasons.get(str(lead.pk))) for lead in leads if lead.pk in wanted
+    }
+    for position, row in enumerate(rows.values(), first_position):
+        row.position = position
+    Recipient.objects.bulk_create(rows.values())
+    return len(found.accepted), found.rejected
+
+
+def _recipient(batch: Batch, lead: Lead, refusal: Rejection | None) -> Recipient:
+    return Recipient(
+        workspace_id=batch.workspace_id,
+        batch=batch,
+        lead=lead,
+        status=RecipientStatus.REFUSED if refusal else RecipientStatus.PENDING,
+        refusal_code=refusal.code if refusal else "",
+        refusal_detail=refusal.detail if refusal else "",
+    )
+
+
+def _sort(workspace_id: uuid.UUID, leads: Sequence[Lead], *, known: set[uuid.UUID]) -> Preview:
+    """Who may be called and who not; `known` are in the batch already."""
+    known = set(known)
+    refusals = reject_many(workspace_id, leads)
+    found = Preview([], [])
     for lead in leads:
         if lead.pk in known:
-            rejected.append(Rejection(str(lead.pk), "duplicate", "The lead is in the batch already."))
+            found.rejected.append(Rejection(str(lead.pk), "duplicate", "The lead is in the batch already."))
             continue
         known.add(lead.pk)
         refusal = refusals.get(lead.pk)
         if refusal is not None:
-            rejected.append(refusal)
-            if not keep_refused:
-                continue
-        rows.append(
-            Recipient(
-                workspace_id=batch.workspace_id,
-                batch=batch,
-                lead=lead,
-                position=first_position + len(rows),
-                status=RecipientStatus.REFUSED if refusal else RecipientStatus.PENDING,
-                refusal_code=refusal.code if refusal else "",
-                refusal_detail=refusal.detail if refusal else "",
-            )
-        )
-    Recipient.objects.bulk_create(rows)
-    return sum(row.status == RecipientStatus.PENDING for row in rows), rejected
+            found.rejected.append(refusal)
+        else:
+            found.accepted.append(lead)
+    return found
 
 
 def _repeated(batch: Batch) -> BatchCreated:
