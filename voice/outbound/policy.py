@@ -25,6 +25,6 @@ def may_call_again_at(workspace: Workspace, lead: Lead | None) -> datetime | Non
         lead=lead, direction=Direction.OUTBOUND, placed_at__gt=timezone.now() - timedelta(days=1)
     ).exclude(
         status=CallStatus.QUEUED
-    )  # a call that waits for its next attempt does not stand in its own way
+    )  # one that waits for its next attempt does not block itself
     latest = list(placed.order_by("-placed_at").values_list("placed_at", flat=True)[:most])
     return latest[-1] + timedelta(days=1) if len(latest) == most and latest[-1] else None
