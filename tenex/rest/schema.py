@@ -104,6 +104,7 @@ _MORE = {
     415: OpenApiResponse(ApplicationError, "The body is not `application/json` (`unsupported_media_type`)."),
     416: OpenApiResponse(ApplicationError, "The range lies outside the file (`range_not_satisfiable`)."),
     422: OpenApiResponse(ValidationErrors, "A field or parameter is wrong."),
+    502: OpenApiResponse(ApplicationError, "The carrier refused or failed; see `code`."),
     503: OpenApiResponse(
         ApplicationError, "Something that this needs does not answer; try again (`unavailable`)."
     ),

@@ -18,6 +18,10 @@ class RecordingConsent(models.TextChoices):
     OFF = "off", "Do not record"
 
 
+def every_day() -> list[int]:
+    return [1, 2, 3, 4, 5, 6, 7]
+
+
 class Workspace(Row):
     """A tenant (`company_id` on the wire) and its settings."""
 
@@ -35,6 +39,16 @@ class Workspace(Row):
     transcript_retention_days = models.PositiveIntegerField(default=90, validators=[MinValueValidator(1)])
     calling_window_start = models.TimeField(default="09:00")
     calling_window_end = models.TimeField(default="20:00")
+    calling_days = models.JSONField(
+        default=every_day, help_text="ISO weekdays on which leads are called, 1 is Monday."
+    )
+    call_unknown_time_zone = models.BooleanField(
+        default=True,
+        help_text="Leads without a time zone are called in the workspace's; off: they are not called.",
+    )
+    max_calls_per_lead_a_day = models.PositiveSmallIntegerField(
+        default=3, validators=[MinValueValidator(1), MaxValueValidator(20)], help_text="In any 24 hours."
+    )
     max_concurrent_calls = models.PositiveIntegerField(default=10, validators=[MaxValueValidator(1000)])
     calls_per_second = models.FloatField(
         default=1.0, validators=[MinValueValidator(0.01), MaxValueValidator(50)]

@@ -7,6 +7,7 @@ from django.conf import settings
 from pytest_django import Settings
 
 from tenex.rest import guesses
+from tests.api.shop import Shop, open_shop, use
 from tests.api.world import Tenant, make
 
 
@@ -30,6 +31,20 @@ def fresh_limits() -> Iterator[None]:
         client.delete(key)
     yield
     client.close()
+
+
+@pytest.fixture(scope="session")
+def shop_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with open_shop(tmp_path_factory.mktemp("speech")) as shop:
+        yield shop
+
+
+@pytest.fixture(autouse=True)
+def shop(settings: Settings, shop_server: Shop) -> Shop:
+    """The carrier, offline: it owns one number, and sells some."""
+    use(settings, shop_server)
+    shop_server.reset()
+    return shop_server
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def grow(tenant: Tenant) -> None:
         for path, body in (
             ("voice/agents", {"name": f"A{n}", "system_prompt": "x"}),
             ("voice/profiles", {"name": f"P{n}"}),
-            ("voice/numbers", {"e164": f"+1415555020{n}"}),
+            ("voice/numbers", {"e164": f"+1415555020{n}", "configure": False}),
             ("voice/webhooks", {"url": "http://127.0.0.1:9/x"}),
             ("crm/suppressions", {"phone": f"+1415555030{n}"}),
             ("admin/api-keys", {"name": "k"}),

@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Calendar, Lead
+from crm.models import Calendar, Lead, Segment
 from crm.services import leads, suppressions
 from tenex.webhooks.services import subscriptions
 from tenex.workspaces.models import Invitation, Membership, Role, User, Workspace
@@ -92,6 +92,7 @@ class Tenant:
     session: VoiceSession
     recording: Recording
     batch: Batch
+    segment: Segment
     webhook_id: uuid.UUID
     invitation: Invitation
 
@@ -139,6 +140,7 @@ def make(slug: str, seat: int) -> Tenant:
         workspace=workspace, objective="Book a demo", agent=agent, number=number, name="May"
     )
     Recipient.objects.create(workspace=workspace, batch=batch, lead=lead, position=1)
+    segment = Segment.objects.create(workspace=workspace, name="Everybody", kind="static")
     webhook = subscriptions.create(workspace, url="http://127.0.0.1:9/hook")
     return Tenant(
         workspace=workspace,
@@ -154,6 +156,7 @@ def make(slug: str, seat: int) -> Tenant:
         session=VoiceSession.objects.get(call=call),
         recording=Recording.objects.get(call=call),
         batch=batch,
+        segment=segment,
         webhook_id=webhook.id,
         invitation=invitation,
     )

@@ -1,4 +1,4 @@
-from voice.models.agents import Agent, AgentVersion, PhoneNumber, VoiceProfile
+from voice.models.agents import Agent, AgentVersion, VoiceProfile
 from voice.models.batches import (
     Batch,
     BatchStatus,
@@ -31,6 +31,7 @@ from voice.models.evidence import (
     TurnStatus,
     Verdict,
 )
+from voice.models.numbers import NumberSource, NumberStatus, PhoneNumber
 
 __all__ = [
     "Agent",
@@ -46,6 +47,8 @@ __all__ = [
     "EndReason",
     "Finalization",
     "FinalizationStep",
+    "NumberSource",
+    "NumberStatus",
     "Outcome",
     "Pacer",
     "PhoneNumber",

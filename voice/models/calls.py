@@ -11,7 +11,8 @@ from django.utils import timezone
 from crm.models import Calendar, Lead
 from tenex.lib.models import Row
 from tenex.workspaces.models import Workspace
-from voice.models.agents import AgentVersion, PhoneNumber
+from voice.models.agents import AgentVersion
+from voice.models.numbers import PhoneNumber
 
 
 class Direction(models.TextChoices):

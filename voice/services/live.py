@@ -51,7 +51,16 @@ class Voice:
     keywords: tuple[str, ...] = ()
     greeting: str = ""
     silence_reprompt_s: int = 12
+    silence_reprompts: int = 2
     max_duration_s: int = 1800
+    speaks_first: bool = True
+    idle_timeout_ms: int | None = None
+    noise_reduction_strength: float | None = None
+    transcription_model: str = ""
+    transcription_prompt: str = ""
+    reasoning_effort: str = ""
+    max_output_tokens: int | None = None
+    retention_ratio: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +252,17 @@ def _history(call: Call) -> tuple[tuple[Literal["caller", "agent"], str], ...]:
 def _values(call: Call) -> dict[str, object]:
     """What `{{…}}` may name."""
     lead, version = call.lead, call.agent_version
+    given = {str(key): value for key, value in call.variables.items()}
     return {
-        **{str(key): value for key, value in call.variables.items()},
+        **given,
+        "variables": given,
         "objective": call.objective or (version.objective if version else ""),
         "agent": {"name": version.agent.name if version else ""},
         "workspace": {"name": call.workspace.name},
         "call": {"direction": call.direction, "number": call.remote_number},
         "lead": {
+            **{str(key): value for key, value in lead.custom.items()},
+            "custom": {str(key): value for key, value in lead.custom.items()},
             "first_name": lead.first_name,
             "last_name": lead.last_name,
             "name": lead.name,
@@ -258,7 +271,6 @@ def _values(call: Call) -> dict[str, object]:
             "email": lead.email or "",
             "phone": lead.phone or "",
             "time_zone": lead.time_zone,
-            **{str(key): value for key, value in lead.custom.items()},
         }
         if lead
         else {},
