@@ -1,11 +1,11 @@
 """Many leads at once: by the bulk request and by imports. Some ten statements, however many there are.
 
-The items are taken one after the other in memory, as if each had been a request of its own; then all is written
-in one transaction, with the events that single requests would have recorded.
+The items are taken one after the other in memory, as if each had been a request of its own; then all is
+written in one transaction, with the events that single requests would have recorded.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -89,13 +89,13 @@ def preview(
     *,
     on_duplicate: OnDuplicate,
     lookup: Lookup,
-    met: Mapping[Key, uuid.UUID],
+    met: Callable[[set[Key]], Mapping[Key, uuid.UUID]],
 ) -> Preview:
-    """What :func:`save_many` would do, without doing it; `met`: whose a phone or e-mail would be by now."""
+    """What :func:`save_many` would do, without doing it; `met`: whose phones and e-mails would be by now."""
     cleaned = _clean_all(workspace, items, lookup)
     run = _Run(workspace, on_duplicate, "", _existing(workspace, cleaned, lock=False))
     run.companies = companies.ensure_many(workspace, _names(cleaned), make=False)
-    run.expect(met)
+    run.expect(met(keys_of(cleaned)))
     outcomes = [run.take(one) for one in cleaned]
     return Preview(outcomes, {key: lead.id for key, lead in run.owners.items()})
 

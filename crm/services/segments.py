@@ -93,10 +93,7 @@ def add(workspace: Workspace, segment_id: uuid.UUID, lead_ids: Sequence[uuid.UUI
     """
     with transaction.atomic():
         segment = _static(workspace, segment_id)
-        known = set(Lead.objects.filter(workspace=workspace, pk__in=lead_ids).values_list("pk", flat=True))
-        for index, lead_id in enumerate(lead_ids):
-            if lead_id not in known:
-                raise InvalidInput("no such lead", loc=("body", "lead_ids", index), type_="missing")
+        known = _known(workspace, lead_ids)
         before = SegmentMember.objects.filter(segment=segment, lead_id__in=known)
         new = known - set(before.values_list("lead_id", flat=True))
         SegmentMember.objects.bulk_create(
@@ -107,15 +104,24 @@ def add(workspace: Workspace, segment_id: uuid.UUID, lead_ids: Sequence[uuid.UUI
 
 
 def remove(workspace: Workspace, segment_id: uuid.UUID, lead_ids: Sequence[uuid.UUID]) -> int:
-    """Take leads out of a static segment; how many were in it. Ids that name nothing are passed over.
+    """Take leads out of a static segment; how many were in it.
 
     Raises:
-        NotFound, Conflict: as in :func:`add`.
+        NotFound, InvalidInput, Conflict: as in :func:`add`.
     """
     with transaction.atomic():
         segment = _static(workspace, segment_id)
+        _known(workspace, lead_ids)
         removed, _ = SegmentMember.objects.filter(segment=segment, lead_id__in=lead_ids).delete()
         return removed
+
+
+def _known(workspace: Workspace, lead_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    known = set(Lead.objects.filter(workspace=workspace, pk__in=lead_ids).values_list("pk", flat=True))
+    for index, lead_id in enumerate(lead_ids):
+        if lead_id not in known:
+            raise InvalidInput("no such lead", loc=("body", "lead_ids", index), type_="missing")
+    return known
 
 
 def _static(workspace: Workspace, segment_id: uuid.UUID) -> Segment:

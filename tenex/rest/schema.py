@@ -1,6 +1,7 @@
 """OpenAPI 3.1: how an operation is described, and what every operation has."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import django_filters
@@ -10,7 +11,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 
-from tenex.rest.serializers import Input, Output
+from tenex.rest.serializers import Output
 
 
 @extend_schema_field({"type": "array", "items": {"type": ["string", "integer"]}})
@@ -132,7 +133,7 @@ def operation(
     description: str,
     *,
     tag: str,
-    request: type[Input] | None = None,
+    request: Any = None,
     response: Any = None,
     status: int = 200,
     parameters: Sequence[OpenApiParameter] = (),
@@ -190,6 +191,7 @@ def _parameter(item: tuple[str, Any]) -> OpenApiParameter:
             return OpenApiParameter(name, words, description=text)
 
 
+@cache
 def page_of(item: type[Output]) -> type[Output]:
     """The class of one page of `item`: `<Item>Page`."""
     return type(

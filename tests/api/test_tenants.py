@@ -11,7 +11,16 @@ import pytest
 from django.db.models import Model
 from rest_framework import serializers
 
-from crm.models import Lead, TimelineEntry
+from crm.models import (
+    Company,
+    Consent,
+    CustomField,
+    Lead,
+    LeadImport,
+    Segment,
+    SegmentMember,
+    TimelineEntry,
+)
 from tenex.rest.serializers import Input
 from tenex.webhooks.models import WebhookSubscription
 from tenex.workspaces.models import ApiKey
@@ -34,6 +43,18 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/voice/numbers/{number_id}": {"label": "Taken over"},
     "/api/v1/voice/webhooks/{webhook_id}": {"description": "Taken over"},
     "/api/v1/crm/leads/{lead_id}": {"first_name": "Taken over"},
+    "/api/v1/crm/leads/{lead_id}/timeline": {"text": "Taken over"},
+    "/api/v1/crm/leads/{lead_id}/consents": {
+        "purpose": "marketing",
+        "source": "form",
+        "given_at": "2026-01-01T00:00:00Z",
+    },
+    "/api/v1/crm/leads/{lead_id}/consents/{consent_id}/revoke": {},
+    "/api/v1/crm/custom-fields/{field_id}": {"label": "Taken over"},
+    "/api/v1/crm/organizations/{organization_id}": {"name": "Taken over"},
+    "/api/v1/crm/segments/{segment_id}": {"name": "Taken over"},
+    "/api/v1/crm/segments/{segment_id}/leads": {"lead_ids": [str(NOWHERE)]},
+    "/api/v1/crm/segments/{segment_id}/leads/remove": {"lead_ids": [str(NOWHERE)]},
 }
 """Valid bodies, so that nothing but the id is wrong."""
 
@@ -52,6 +73,7 @@ def ids(tenant: Tenant) -> dict[str, str]:
         "lead_id": str(tenant.lead.id),
         "key": tenant.key_prefix,
         "number": "1",
+        **tenant.crm,
     }
 
 
@@ -67,12 +89,17 @@ def nobodys() -> dict[str, str]:
         "number_id": str(NOWHERE),
         "webhook_id": str(NOWHERE),
         "lead_id": str(NOWHERE),
+        **{
+            name: str(NOWHERE)
+            for name in ("organization_id", "field_id", "segment_id", "consent_id", "import_id")
+        },
         "key": "zzzzzzzz",
         "number": "1",
     }
 
 
 _KEPT: tuple[type[Model], ...] = (
+    Company, Consent, CustomField, LeadImport, Segment, SegmentMember,
     Agent, AgentVersion, ApiKey, Batch, Call, Lead, PhoneNumber, Recipient, Recording, TimelineEntry,
     VoiceProfile, WebhookSubscription,
 )  # fmt: skip
@@ -113,7 +140,9 @@ def check_foreign_id(alice: Tenant, charlie: Tenant, route: Route, method: str) 
 
 
 @pytest.mark.parametrize(
-    "route", [r for r in ROUTES if "GET" in r.methods and not r.parameters], ids=lambda route: route.path
+    "route",
+    [r for r in ROUTES if "GET" in r.methods and not r.parameters and not r.path.endswith("/export")],
+    ids=lambda route: route.path,
 )
 def test_a_list_holds_only_what_is_its_own(alice: Tenant, charlie: Tenant, route: Route) -> None:
     answer = alice.api.get(route.path)
@@ -139,7 +168,7 @@ def foreign_bodies(own: Tenant, other: Tenant) -> dict[tuple[str, str], dict[str
         "calendar_id": str(other.calendar.id),
         "calendar_connector_id": str(other.calendar.id),
         "owner_id": str(other.owner.id),
-        "organization_id": str(NOWHERE),
+        "organization_id": other.crm["organization_id"],
     }
     bases: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         "/api/v1/voice/sessions": (session, ("agent_id", "lead_id", "number_id", "calendar_connector_id")),
@@ -154,6 +183,8 @@ def foreign_bodies(own: Tenant, other: Tenant) -> dict[tuple[str, str], dict[str
         "/api/v1/voice/numbers/{number_id}": ({}, ("agent_id",)),
         "/api/v1/crm/leads": ({}, ("owner_id", "organization_id")),
         "/api/v1/crm/leads/{lead_id}": ({}, ("owner_id", "organization_id")),
+        "/api/v1/crm/segments/{segment_id}/leads": ({}, ("lead_ids",)),
+        "/api/v1/crm/segments/{segment_id}/leads/remove": ({}, ("lead_ids",)),
     }
     return {
         (path, field): {**base, field: their[field]}

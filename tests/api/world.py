@@ -19,6 +19,7 @@ from crm.services import leads, suppressions
 from tenex.webhooks.services import subscriptions
 from tenex.workspaces.models import Membership, Role, User, Workspace
 from tenex.workspaces.services import keys
+from tests.api import crm_world
 from voice.models import (
     Agent,
     Batch,
@@ -93,6 +94,8 @@ class Tenant:
     recording: Recording
     batch: Batch
     webhook_id: uuid.UUID
+    crm: dict[str, str]
+    """Path parameter -> the tenant's own, of the CRM beyond its lead."""
 
 
 def make(slug: str, seat: int) -> Tenant:
@@ -141,6 +144,7 @@ def make(slug: str, seat: int) -> Tenant:
         recording=Recording.objects.get(call=call),
         batch=batch,
         webhook_id=webhook.id,
+        crm=crm_world.make(workspace, lead),
     )
 
 
