@@ -259,7 +259,7 @@ def _errors_csv(row: LeadImport) -> HttpResponseBase:
     return csv_streams.response(header, portion, file_name="errors.csv")
 
 
-def _options(query: Mapping[str, str], fields: Mapping[str, str]) -> write.Options:
+def _options(query: Mapping[str, Any], fields: Mapping[str, str]) -> write.Options:
     """What the client says of its file, in the address or in the form.
 
     Raises:

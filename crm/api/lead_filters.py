@@ -108,7 +108,7 @@ class LeadFilters(df.FilterSet):  # type: ignore[misc]
 
     def custom(self, rows: QuerySet[Lead], name: str, value: str) -> QuerySet[Lead]:
         loc = ("query", name)
-        key = _CUSTOM.fullmatch(name)[1]  # type: ignore[index] - the filter was made from it
+        key = name[len("custom[") : -1]
         wanted = from_text(self.customs[key], value, loc)
         return rows.filter(conditions.condition(f"custom.{key}", "eq", wanted, self.customs, loc=loc))
 
@@ -120,7 +120,7 @@ def filtered(workspace: Workspace, query: QueryDict) -> QuerySet[Lead]:
         InvalidInput, QueryInvalid: a filter that does not exist, or with a value that makes no sense.
     """
     rows = read.all_of(workspace.pk, archived=None if "archived" in query else False)
-    wanted = {name: key[1] for name in query if (key := _CUSTOM.fullmatch(name))}
+    wanted = {name: found[1] for name in query if (found := _CUSTOM.fullmatch(name))}
     customs = fields.by_key(workspace.pk) if wanted else {}
     for name, key in wanted.items():
         if key not in customs:

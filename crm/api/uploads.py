@@ -50,7 +50,9 @@ def receive(request: Request, *, media_type: str, limit_bytes: int) -> Upload:
         case _:
             raise UnsupportedMediaType(request.content_type or "")
     upload.file.seek(0)
-    digest = hashlib.file_digest(upload.file, "sha256")
+    digest = hashlib.sha256()
+    while block := upload.file.read(_BLOCK_BYTES):
+        digest.update(block)
     digest.update(repr(sorted([*upload.fields.items(), ("", upload.name)])).encode())
     upload.digest = digest.hexdigest()
     upload.file.seek(0)
@@ -77,7 +79,7 @@ def _form(request: Request, limit_bytes: int) -> Upload:
     # Django takes a form without a length (chunked) for an empty one.
     meta: dict[str, Any] = {**request.META, "CONTENT_LENGTH": request.META.get("CONTENT_LENGTH") or "1"}
     try:
-        fields, files = MultiPartParser(meta, request._request, [capped(request._request)]).parse()  # type: ignore[arg-type]
+        fields, files = MultiPartParser(meta, request._request, [capped(request._request)]).parse()
     except MultiPartParserError as exc:
         raise BadUpload(f"the form cannot be read: {exc}") from exc
     for name in [*fields, *files]:

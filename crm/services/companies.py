@@ -39,9 +39,12 @@ def ensure_many(workspace: Workspace, names: Iterable[str], *, make: bool = True
     if not wanted:
         return {}
     rows = Company.objects.filter(workspace=workspace).order_by("-created_at")
-    known = {row.name.lower(): row for row in rows.annotate(upper=Upper("name")).filter(
+    there = rows.annotate(upper=Upper("name")).filter(
         upper__in=[Upper(Value(name)) for name in set(wanted.values())]
-    )}  # fmt: skip
+    )
+    known: dict[str, Company] = {}
+    for row in there:
+        known[row.name.lower()] = row
     missing = {name.lower(): name for name in wanted.values() if name.lower() not in known}
     new = [Company(workspace=workspace, name=name) for name in missing.values()]
     if new and make:

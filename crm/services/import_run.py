@@ -191,12 +191,14 @@ class _Worker:
     def _error(self, row: LeadImport, line: int, outcome: Outcome) -> LeadImportError:
         error = outcome.error
         assert error is not None  # noqa: S101 - of a failed one
-        wrong = isinstance(error, InvalidInput)
+        column, code = "", error.code
+        if isinstance(error, InvalidInput):
+            column, code = columns.header_of(self._columns, error.loc), error.type_
         return LeadImportError(
             lead_import=row,
             line=line,
-            column=columns.header_of(self._columns, error.loc)[:200] if wrong else "",
-            code=error.type_ if wrong else error.code,
+            column=column[:200],
+            code=code,
             reason=error.detail[:300],
             lead_id=outcome.lead_id,
         )
