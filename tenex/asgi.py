@@ -1,4 +1,4 @@
-"""Composition root of ASGI: HTTP to Django, the media socket to the bridge.
+"""Composition root of ASGI: HTTP to Django, `/mcp` to its own door, the media socket to the bridge.
 
 Loads under uvicorn (media role, `make run`) and under daphne (`runserver`, web role).
 """
@@ -16,8 +16,10 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.urls import get_resolver, path, re_path  # noqa: E402
 
+from tenex.mcp import door, session_manager  # noqa: E402
 from tenex.rest import sse  # noqa: E402
 from tenex.rest.body_limit import limit_bodies  # noqa: E402
+from tenex.server.roles import ServerRole  # noqa: E402
 from voice.bridge import assembly, threads  # noqa: E402
 from voice.bridge.consumer import MediaConsumer  # noqa: E402
 
@@ -38,11 +40,14 @@ async def _lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCa
         if message["type"] == "lifespan.startup":
             try:
                 await asyncio.to_thread(_warm_up)
+                if settings.ROLE != ServerRole.MEDIA:
+                    await session_manager.manager_here()
             except OSError as exc:
                 await send({"type": "lifespan.startup.failed", "message": f"spoken lines are missing: {exc}"})
                 return
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
+            await session_manager.shut_down()
             await asyncio.to_thread(threads.shut_down)
             await send({"type": "lifespan.shutdown.complete"})
             return
@@ -57,7 +62,7 @@ async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendC
 application = ProtocolTypeRouter(
     {
         "lifespan": _lifespan,
-        "http": limit_bodies(sse.end_when_cut(django_application), settings.MAX_BODY_BYTES),
+        "http": limit_bodies(door.mounted(sse.end_when_cut(django_application)), settings.MAX_BODY_BYTES),
         "websocket": URLRouter(
             [path("twilio/media", MediaConsumer.as_asgi()), re_path("", _no_socket)]  # type: ignore[arg-type]
         ),
