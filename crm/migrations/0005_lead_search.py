@@ -1,6 +1,7 @@
 """What takes time on a table that is in use: the search column of the rows that are there, and the indexes.
 
 Outside a transaction: rows are locked five thousand at a time, and the indexes are built beside the writers.
+May be killed and begun again: what is left of an earlier attempt is dropped first.
 """
 
 import django.contrib.postgres.indexes
@@ -10,6 +11,7 @@ from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
 ROWS = 5000
+INDEXES = ("company_name_upper", "lead_page_of_stage", "lead_search", "lead_custom")
 
 
 def fill(apps, schema_editor):
@@ -39,10 +41,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunSQL([f"DROP INDEX CONCURRENTLY IF EXISTS {name}" for name in INDEXES], migrations.RunSQL.noop),
         migrations.RunPython(fill, migrations.RunPython.noop),
         AddIndexConcurrently(
             model_name='company',
             index=models.Index(models.F('workspace'), django.db.models.functions.text.Upper('name'), name='company_name_upper'),
+        ),
+        AddIndexConcurrently(
+            model_name='lead',
+            index=models.Index(fields=['workspace', 'stage', '-created_at', '-id'], name='lead_page_of_stage'),
         ),
         AddIndexConcurrently(
             model_name='lead',

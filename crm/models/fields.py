@@ -19,9 +19,7 @@ class CustomField(Row):
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="custom_fields")
     key = models.CharField(max_length=50, help_text="As in `custom`: small letters, digits, underscores.")
-    label = models.CharField(
-        max_length=100, blank=True, help_text="For people, and in CSV headers."
-    )
+    label = models.CharField(max_length=100, blank=True, help_text="For people, and in CSV headers.")
     type = models.CharField(max_length=10, choices=FieldType.choices)
     choices = models.JSONField(default=list, blank=True, help_text="The allowed values, if it is a choice.")
 

@@ -82,6 +82,8 @@ class Lead(Row):
         ]
         indexes = [
             models.Index(fields=("workspace", "-created_at", "-id"), name="lead_page"),
+            # The page of one stage, also of a rare one.
+            models.Index(fields=("workspace", "stage", "-created_at", "-id"), name="lead_page_of_stage"),
             # Any part of a word, for `q` of the list.
             GinIndex(fields=("search",), opclasses=["gin_trgm_ops"], name="lead_search"),
             # Equality of custom fields.

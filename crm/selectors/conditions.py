@@ -8,7 +8,7 @@ import math
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from django.db.models import Exists, OuterRef, Q
@@ -279,7 +279,10 @@ def _instant(value: Any, loc: Loc) -> datetime:
         found = None
     if found is None or found.tzinfo is None:
         raise InvalidInput("must be an instant with its offset (ISO 8601)", loc=loc, type_="datetime")
-    return found
+    try:
+        return found.astimezone(UTC)  # PostgreSQL does not take every offset
+    except OverflowError as exc:
+        raise InvalidInput("lies outside of the years 1 to 9999", loc=loc, type_="datetime") from exc
 
 
 def _date(value: Any, loc: Loc) -> str:

@@ -14,6 +14,8 @@ WRONG_SECRETS_PER_MINUTE: Final = 10
 SIGN_INS_PER_MINUTE: Final = 20
 """Of an address, and of an account: a password check takes a tenth of a second of all cores on purpose."""
 BODY_BYTES: Final = 1024 * 1024
+UPLOAD_BODY_BYTES: Final = 26 * 1024 * 1024
+"""Of any route: a CSV file of 25 MiB, in a form."""
 JSON_DEPTH: Final = 32
 FREE_OBJECT_BYTES: Final = 64 * 1024
 """A JSON object of the caller's own making."""

@@ -132,9 +132,11 @@ def _replay(row: IdempotentRequest) -> HttpResponseBase:
 
 
 def _fingerprint(request: Request) -> str:
-    """SHA-256 of method, path with query, and raw body."""
+    """SHA-256 of method, path with query, and raw body (or of the digest of a body that was streamed)."""
     plain = request._request
     head = f"{plain.method} {plain.get_full_path()}\n".encode()
+    if digest := getattr(plain, "body_digest", None):
+        return hashlib.sha256(head + digest.encode()).hexdigest()
     return hashlib.sha256(head + plain.body).hexdigest()
 
 

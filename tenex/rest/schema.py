@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import django_filters
@@ -12,7 +13,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework import serializers
 
 from tenex.rest.permissions import AnyCredential
-from tenex.rest.serializers import Input, Output
+from tenex.rest.serializers import Output
 
 
 @extend_schema_field({"type": "array", "items": {"type": ["string", "integer"]}})
@@ -161,7 +162,7 @@ def operation(
     description: str,
     *,
     tag: str,
-    request: type[Input] | None = None,
+    request: Any = None,
     response: Any = None,
     status: int = 200,
     parameters: Sequence[OpenApiParameter] = (),
@@ -225,6 +226,7 @@ def _parameter(item: tuple[str, Any]) -> OpenApiParameter:
             return OpenApiParameter(name, words, description=text)
 
 
+@cache
 def page_of(item: type[Output]) -> type[Output]:
     """The class of one page of `item`: `<Item>Page`."""
     return type(

@@ -19,6 +19,7 @@ from crm.services import leads, suppressions
 from tenex.webhooks.services import subscriptions
 from tenex.workspaces.models import Invitation, Membership, Role, User, Workspace
 from tenex.workspaces.services import keys
+from tests.api import crm_world
 from voice.models import (
     Agent,
     Batch,
@@ -95,6 +96,8 @@ class Tenant:
     segment: Segment
     webhook_id: uuid.UUID
     invitation: Invitation
+    crm: dict[str, str]
+    """Path parameter -> the tenant's own, of the CRM beyond its lead."""
 
 
 def make(slug: str, seat: int) -> Tenant:
@@ -159,6 +162,7 @@ def make(slug: str, seat: int) -> Tenant:
         segment=segment,
         webhook_id=webhook.id,
         invitation=invitation,
+        crm=crm_world.make(workspace, lead),
     )
 
 
