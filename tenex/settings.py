@@ -77,7 +77,10 @@ if urlsplit(MEDIA_BASE_URL).scheme not in {"ws", "wss"}:
 ALLOWED_HOSTS = env.items(
     "ALLOWED_HOSTS", "*" if DEBUG else f"{urlsplit(PUBLIC_BASE_URL).hostname},127.0.0.1,localhost"
 )
-CSRF_TRUSTED_ORIGINS = [f"{urlsplit(PUBLIC_BASE_URL).scheme}://{urlsplit(PUBLIC_BASE_URL).netloc}"]
+OWN_ORIGIN = f"{urlsplit(PUBLIC_BASE_URL).scheme}://{urlsplit(PUBLIC_BASE_URL).netloc}"
+CSRF_TRUSTED_ORIGINS = [OWN_ORIGIN]
+BROWSER_ORIGINS = env.origins("BROWSER_ORIGINS")
+"""Sites whose pages may open event streams and browser sessions with a token; nobody else's, by default."""
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST_PROXY_HEADERS") else None
 _https = PUBLIC_BASE_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https

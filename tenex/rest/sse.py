@@ -27,6 +27,8 @@ from django.conf import settings
 from django.http import StreamingHttpResponse
 from redis.exceptions import RedisError
 
+from tenex.server import drain
+
 log = structlog.get_logger(__name__)
 
 HEARTBEAT_S = 15.0
@@ -34,13 +36,19 @@ POLL_S = 1.0
 SLOW_READER_S = 30.0
 _CHUNK_BYTES = 32 * 1024
 _CUT = "slow reader"
-PING = b": ping\n\n"
-RETRY = b"retry: 1000\n\n"
+# No blank line behind these two: some clients take one for the end of an (empty) event.
+PING = b": ping\n"
+RETRY = b"retry: 1000\n"
 
 
 def frame(event_id: int, event: str, data: object) -> bytes:
-    """One event. orjson never writes a line break, so one `data:` line is enough."""
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (event_id, event.encode(), orjson.dumps(data, default=str))
+    """One event."""
+    return raw_frame(event_id, event, orjson.dumps(data, default=str))
+
+
+def raw_frame(event_id: int, event: str, body: bytes) -> bytes:
+    """One event whose JSON is written already. JSON holds no line break, so one `data:` line is enough."""
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (event_id, event.encode(), body)
 
 
 def response(chunks: AsyncIterator[bytes]) -> StreamingHttpResponse:
@@ -192,6 +200,10 @@ class Hub[Key: Hashable, State]:
         """The floor: whatever the doorbell loses is seen within a second."""
         while True:
             await asyncio.sleep(POLL_S)
+            if drain.is_over():
+                for watches in self._watches.values():
+                    for one in watches:
+                        one.wake()
             try:
                 states = await self._states(set(self._watches))
             except Exception as exc:  # the database is away: readers wait, the next round tries again
