@@ -64,7 +64,8 @@ def origins(name: str) -> list[str]:
     found = items(name)
     for origin in found:
         parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}".lower():
+        plain = f"{parts.scheme}://{parts.netloc}".lower()
+        if parts.scheme not in {"http", "https"} or not parts.hostname or origin != plain or "*" in origin:
             raise ImproperlyConfigured(f"{name} must be origins (https://host), not {origin!r}")
     return found
 

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
+from tenex.events import bus
 from tenex.events.models import Event
 
 _NAMESPACE = uuid.UUID("8f0fb9f1-6a52-4f6e-9d27-5e1f5f3c0a11")
@@ -63,8 +64,7 @@ def record_first(workspace_id: uuid.UUID, facts: Sequence[Fact]) -> None:
             )
         )
     Event.objects.bulk_create(rows)
-    for wake in _wakers:
-        transaction.on_commit(wake, robust=True)
+    _tell(workspace_id)
 
 
 def record(
@@ -102,9 +102,28 @@ def record(
         occurred_at=timezone.now(),
         data=data,
     )
+    _tell(workspace_id)
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class _Ring:
+    """The doorbell of a workspace's stream, to be rung after commit."""
+
+    workspace_id: uuid.UUID
+
+    def __call__(self) -> None:
+        bus.ring(bus.workspace_channel(self.workspace_id))
+
+
+def _tell(workspace_id: uuid.UUID) -> None:
+    """After commit: wake who sends events on, and who follows the workspace's stream (once, not for each)."""
+    ring = _Ring(workspace_id)
+    waiting = connection.run_on_commit[-2 * len(_wakers) - 2 :]
+    if not any(entry[1] == ring for entry in waiting):
+        transaction.on_commit(ring, robust=True)
     for wake in _wakers:
         transaction.on_commit(wake, robust=True)
-    return event
 
 
 def _id(workspace_id: uuid.UUID, type: str, once: str | None) -> str:

@@ -88,7 +88,7 @@ def is_draining() -> bool:
 
 
 def is_over() -> bool:
-    """Draining, and no call is left: the process ends in a moment, and what is only read should go elsewhere."""
+    """Draining, and no call is left: the process ends in a moment, and who only reads should go elsewhere."""
     return state.begun and live_calls.count == 0
 
 

@@ -113,7 +113,9 @@ def check_foreign_id(alice: Tenant, charlie: Tenant, route: Route, method: str) 
 
 
 @pytest.mark.parametrize(
-    "route", [r for r in ROUTES if "GET" in r.methods and not r.parameters], ids=lambda route: route.path
+    "route",
+    [r for r in ROUTES if "GET" in r.methods and not r.parameters and not r.path.endswith("/stream")],
+    ids=lambda route: route.path,
 )
 def test_a_list_holds_only_what_is_its_own(alice: Tenant, charlie: Tenant, route: Route) -> None:
     answer = alice.api.get(route.path)

@@ -101,7 +101,9 @@ async def _follow(call_id: uuid.UUID, opened: _Opened) -> AsyncIterator[bytes]:
         if snapshot is not None:
             after = snapshot["seq"]
             first = sse.frame(after, SNAPSHOT, {"type": SNAPSHOT, **snapshot})
-    async for chunk in streams.follow(_hubs.here(), call_id, after, _Tail(call_id), opened.reader, first=first):
+    async for chunk in streams.follow(
+        _hubs.here(), call_id, after, _Tail(call_id), opened.reader, first=first
+    ):
         yield chunk
 
 
@@ -120,7 +122,12 @@ class _Tail:
             self._ends_at_s = time.monotonic() + AFTER_END.total_seconds()
         over = found.is_final and found.upto == found.end
         return streams.Page(
-            found.upto, found.frames, more=found.upto < found.end, over=over, ends_at_s=self._ends_at_s
+            found.upto,
+            found.frames,
+            found.upto,
+            more=found.upto < found.end,
+            over=over,
+            ends_at_s=self._ends_at_s,
         )
 
 
