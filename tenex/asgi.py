@@ -17,7 +17,7 @@ from django.urls import get_resolver, path, re_path  # noqa: E402
 
 from tenex.rest import sse  # noqa: E402
 from voice.bridge import assembly, threads  # noqa: E402
-from voice.bridge.consumer import MediaConsumer  # noqa: E402
+from voice.bridge.consumer import MediaConsumer, SessionConsumer  # noqa: E402
 
 
 def _warm_up() -> None:
@@ -57,7 +57,11 @@ application = ProtocolTypeRouter(
         "lifespan": _lifespan,
         "http": sse.end_when_cut(django_application),
         "websocket": URLRouter(
-            [path("twilio/media", MediaConsumer.as_asgi()), re_path("", _no_socket)]  # type: ignore[arg-type]
+            [
+                path("twilio/media", MediaConsumer.as_asgi()),
+                path("sessions/media/<str:token>", SessionConsumer.as_asgi()),
+                re_path("", _no_socket),  # type: ignore[arg-type]
+            ]
         ),
     }
 )

@@ -312,6 +312,7 @@ structlog.configure(
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"addresses": {"()": "tenex.lib.redact.AddressFilter"}},
     "formatters": {
         "tenex": {
             "()": structlog.stdlib.ProcessorFormatter,
@@ -325,6 +326,10 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "uvicorn.access": {"level": "WARNING"},
+        "uvicorn.error": {"filters": ["addresses"]},
+        "daphne.http_protocol": {"filters": ["addresses"]},
+        "daphne.ws_protocol": {"filters": ["addresses"]},
+        "django.channels.server": {"filters": ["addresses"]},
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # any scanner makes these
         "httpx": {"level": "WARNING"},
         "picows": {"level": "WARNING"},

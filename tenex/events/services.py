@@ -17,6 +17,8 @@ from tenex.events import bus
 from tenex.events.models import Event
 
 _NAMESPACE = uuid.UUID("8f0fb9f1-6a52-4f6e-9d27-5e1f5f3c0a11")
+_RECENT_CALLBACKS = 8
+"""Where a ring of the same transaction is looked for."""
 _wakers: list[Callable[[], None]] = []
 
 
@@ -117,11 +119,11 @@ class _Ring:
 
 
 def _tell(workspace_id: uuid.UUID) -> None:
-    """After commit: wake who sends events on, and who follows the workspace's stream (once, not for each)."""
+    """After commit: wake who follows the workspace's stream, and who sends events on. Once, for many."""
     ring = _Ring(workspace_id)
-    waiting = connection.run_on_commit[-2 * len(_wakers) - 2 :]
-    if not any(entry[1] == ring for entry in waiting):
-        transaction.on_commit(ring, robust=True)
+    if any(entry[1] == ring for entry in connection.run_on_commit[-_RECENT_CALLBACKS:]):
+        return
+    transaction.on_commit(ring, robust=True)
     for wake in _wakers:
         transaction.on_commit(wake, robust=True)
 

@@ -12,8 +12,8 @@ _RECENT_LINES = 500
 
 
 def snapshot(call_id: uuid.UUID) -> dict[str, Any] | None:
-    """The call as of one line of its journal: `seq`, `at_ms`, `data` (its state, the turns, and the words told
-    so far of turns that are not over). None if the call is gone.
+    """The call as of one line of its journal: `seq`, `at_ms`, `data` (its state, the turns, and the words
+    told so far of turns that are not over). None if the call is gone.
 
     All of it is of one instant of the database, so the lines behind `seq` go on exactly from here.
     """
