@@ -244,6 +244,10 @@ REALTIME_AUDIO = env.choice("REALTIME_AUDIO", "pcmu", ("pcmu", "pcm24k"))
 REALTIME_CONNECT_TIMEOUT_S = env.number("REALTIME_CONNECT_TIMEOUT_S", 5.0)
 VERDICT_TIMEOUT_S = env.number("VERDICT_TIMEOUT_S", 60.0)
 
+STREAM_HEARTBEAT_S = env.number("STREAM_HEARTBEAT_S", 15.0)
+STREAM_SLOW_READER_S = env.number("STREAM_SLOW_READER_S", 30.0)
+"""A reader of an event stream that takes nothing for so long is cut off, and resumes."""
+
 # --- limits of this process ----------------------------------------------------------------------
 MAX_CALLS_PER_PROCESS = env.integer("MAX_CALLS_PER_PROCESS", 200, low=1)
 DRAIN_TIMEOUT_S = env.number("DRAIN_TIMEOUT_S", 3600.0 if not DEBUG else 10.0)

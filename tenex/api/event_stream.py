@@ -31,7 +31,7 @@ PURPOSE = "workspace-stream"
 OPENED = "stream.opened"
 TTL_S = 12 * 3600
 """Of a browser's token: a working day. EventSource reconnects with the same address."""
-_PAGE = 200
+_PAGE = 50
 _SCOPES = {
     "batch": "batches:read",
     "lead": "leads:read",
@@ -122,9 +122,10 @@ def _read_events(workspace_id: uuid.UUID, after: int, types: tuple[str, ...]) ->
     found = selectors.after(workspace_id, after, types, _PAGE)
     if found is None:
         return None
-    frames = tuple(sse.raw_frame(event.seq, event.type, wire_body(event)) for event in found.events)
-    last_id = found.events[-1].seq if found.events else 0
-    return streams.Page(found.upto, frames, last_id, more=found.upto < found.end)
+    frames = streams.fitting(sse.raw_frame(event.seq, event.type, wire_body(event)) for event in found.events)
+    last_id = found.events[len(frames) - 1].seq if frames else 0
+    upto = last_id if len(frames) < len(found.events) else found.upto
+    return streams.Page(upto, frames, last_id, more=upto < found.end)
 
 
 _events = Shared(off_loop(_read_events))

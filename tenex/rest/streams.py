@@ -7,7 +7,7 @@ more. Nothing is kept for a reader that is slow: it is simply not read for, and 
 import math
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.http import HttpRequest, HttpResponse
@@ -24,6 +24,7 @@ from tenex.server import drain
 
 CHECK_S = 15.0
 """How often an open stream asks whether the credential that opened it still counts."""
+MAX_WAITING_BYTES = 256 * 1024
 POSITION = "stream.position"
 
 _allows = Shared(off_loop(signed.allows))
@@ -57,6 +58,17 @@ class Page:
     """Nothing will ever come behind these."""
     ends_at_s: float = math.inf
     """Monotonic instant at which the stream ends, whatever has come until then."""
+
+
+def fitting(frames: Iterable[bytes]) -> tuple[bytes, ...]:
+    """The first frames, as many as may wait for one slow reader: all that it ever costs us in memory."""
+    taken, size = [], 0
+    for frame in frames:
+        taken.append(frame)
+        size += len(frame)
+        if size >= MAX_WAITING_BYTES:
+            break
+    return tuple(taken)
 
 
 # --- the request ----------------------------------------------------------------------------------

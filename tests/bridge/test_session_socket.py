@@ -1,7 +1,6 @@
 """The socket of provisioned sessions: who gets one, and a call that has no carrier from begin to end."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,13 +14,15 @@ from pytest_django import Settings as SettingsWrapper
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tenex.errors import Conflict
 from tenex.server import drain
 from tests.bridge.conftest import PhoneClient, Talk, World, make_call
 from tests.realtime.fake_model import FakeSession
 from voice.bridge import consumer
+from voice.bridge.effects import SocketControl
 from voice.models import Call, CallEvent, CallStatus, EndReason, VoiceSession
 from voice.outbound import sweep
-from voice.services import live, sessions
+from voice.services import live, operator, sessions
 from voice.services.sessions import Provisioned
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -129,8 +130,6 @@ async def test_the_agent_hangs_up_and_the_page_is_told_why(world: World, door: D
     made = await made_in(world)
     async with door.talking(made) as talk:
         await world.orm(lambda: Call.objects.filter(pk=made.session.call_id).update(end_hint=""))
-        from voice.services import operator
-
         await world.orm(lambda: operator.hang_up(Call.objects.get(pk=made.session.call_id)))
         assert await talk.phone.closed() == 1000
         assert talk.phone.ws.close_reason == "operator-hangup"
@@ -294,16 +293,13 @@ async def test_the_same_caps_as_the_carriers_socket(
 async def test_a_call_without_a_phone_line_cannot_be_transferred(world: World, door: Door) -> None:
     made = await made_in(world)
     async with door.talking(made) as talk:
-        from voice.services import control
-
-        await world.orm(lambda: control.send(made.session.call_id, "transfer", to="+14155550199"))
-        asked = await talk.session.wait_for("response.create")
-        await talk.agent_says()
-        await talk.heard()
-        async with asyncio.timeout(8):
-            while "call.transfer_failed" not in await door.types(made):
-                await asyncio.sleep(0.05)
-        assert asked
-    lines = CallEvent.objects.filter(call_id=made.session.call_id, type="call.transfer_failed")
-    data: Any = await world.orm(lambda: lines.get().data)
-    assert data == {"code": "no_phone_line"}, json.dumps(data)
+        call = await door.row(made)
+        with pytest.raises(Conflict) as by_api:
+            await world.orm(lambda: operator.transfer(call, "+14155550199"))
+        alone = SocketControl(asyncio.get_running_loop(), lambda reason: None)
+        context: Any = None  # it makes no difference whose call it is
+        with pytest.raises(Conflict) as by_agent:
+            alone.transfer(context, "+14155550199")
+        assert by_api.value.code == by_agent.value.code == "no_phone_line"
+        await talk.phone.stop()
+        await talk.phone.closed()

@@ -27,7 +27,7 @@ from voice.selectors import journal
 PURPOSE = "call-stream"
 SCOPES = ("calls:read",)
 SNAPSHOT = "call.snapshot"
-_PAGE = 200
+_PAGE = 50
 AFTER_END = timedelta(minutes=5)
 """How long a stream waits for a call that has ended to be finalized."""
 
@@ -151,9 +151,10 @@ def _read_lines(call_id: uuid.UUID, after: int) -> _Lines | None:
     lines = read.journal_after(call_id, after, _PAGE) if after < position.journal_seq else []
     if not lines and after < position.journal_seq:
         return None  # purged under our feet
+    frames = streams.fitting(map(_frame, lines))
     return _Lines(
-        frames=tuple(map(_frame, lines)),
-        upto=lines[-1].seq if lines else after,
+        frames=frames,
+        upto=lines[len(frames) - 1].seq if frames else after,
         end=position.journal_seq,
         is_over=position.status in (CallStatus.ENDED, CallStatus.FINALIZING, CallStatus.FINALIZED),
         is_final=position.status == CallStatus.FINALIZED,
