@@ -75,7 +75,7 @@ def _open(request: HttpRequest, call_id: uuid.UUID) -> _Opened:
         raise streams.not_an_id(request)
     snapshot = request.GET.get("snapshot", "false")
     if snapshot not in {"true", "false"}:
-        raise InvalidInput("is true or false", loc=("query", "snapshot"), type_="bool_parsing")
+        raise InvalidInput("is true or false", loc=("query", "snapshot"), type_="value_error")
     return _Opened(call, reader, after or 0, after is None and snapshot == "true")
 
 

@@ -404,6 +404,7 @@ def _abort(send: ASGISendCallable) -> None:
 
     ASGI has no word for it; uvicorn's `send` is a method of the protocol that owns the transport.
     """
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if isinstance(transport, asyncio.Transport):
-        transport.abort()
+    # uvloop's transports are no asyncio.Transport: only their methods tell them.
+    abort = getattr(getattr(getattr(send, "__self__", None), "transport", None), "abort", None)
+    if abort is not None:
+        abort()
