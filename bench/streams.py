@@ -26,8 +26,8 @@ from bench import fixture, media  # noqa: E402 - after the engines have addresse
 CALLS: Final = 20
 WORDS_A_LINE: Final = 3
 HEAD: Final = (
-    f"{'readers':>7} {'idle CPU %':>10} {'busy CPU %':>10} {'seen':>8} {'age p50/p99/max ms':>24} {'lost':>5}"
-    f" {'KB/reader':>10}"
+    f"{'readers':>7} {'idle CPU %':>10} {'busy CPU %':>10} {'seen':>8} {'age p50/p99/max ms':>24}"
+    f" {'write p50/p99 ms':>16} {'lost':>5} {'KB/reader':>10}"
 )
 
 
@@ -42,7 +42,9 @@ class Run:
     expected: int
     seen: int
     age_ms: tuple[float, float, float]
-    """p50, p99, max."""
+    """p50, p99, max, from the instant before the write."""
+    write_ms: tuple[float, float, float]
+    """Of the write alone: that part of the age in which there is nothing to see yet."""
     lost: int
     kb_per_reader: float
 
@@ -50,7 +52,8 @@ class Run:
         p50, p99, most = self.age_ms
         return (
             f"{self.readers:>7} {self.idle_cpu_percent:>10.1f} {self.busy_cpu_percent:>10.1f} {self.seen:>8}"
-            f" {p50:>8.1f}/{p99:>6.1f}/{most:>7.1f} {self.lost:>5} {self.kb_per_reader:>10.0f}"
+            f" {p50:>8.1f}/{p99:>6.1f}/{most:>7.1f} {self.write_ms[0]:>8.1f}/{self.write_ms[1]:>7.1f}"
+            f" {self.lost:>5} {self.kb_per_reader:>10.0f}"
         )
 
 
@@ -76,7 +79,10 @@ def measure(readers: int, *, seconds: float, per_s: float, database_url: str) ->
         media._write(load, "mark")
         media._expect(load, "marked")
         written: list[int] = []
-        busy_cpu = _cpu_percent(server.pid, lambda: written.extend(_write(rows, seconds, per_s)), seconds)
+        took_us: list[int] = []
+        busy_cpu = _cpu_percent(
+            server.pid, lambda: written.extend(_write(rows, seconds, per_s, took_us)), seconds
+        )
         time.sleep(2)
         media._write(load, "stop")
         result = json.loads(media._line(load))
@@ -89,6 +95,7 @@ def measure(readers: int, *, seconds: float, per_s: float, database_url: str) ->
         expected=written[0] * on_calls + written[1] * (readers - CALLS * on_calls),
         seen=len(result["ages_us"]),
         age_ms=media._spread(result["ages_us"]),
+        write_ms=media._spread(took_us),
         lost=result["lost"],
         kb_per_reader=kb,
     )
@@ -112,7 +119,7 @@ def _asked(rows: fixture.Fixture, readers: int) -> tuple[str, list[str]]:
     return key, paths + ["/api/v1/voice/stream"] * (readers - len(paths))
 
 
-def _write(rows: fixture.Fixture, seconds: float, per_s: float) -> tuple[int, int]:
+def _write(rows: fixture.Fixture, seconds: float, per_s: float, took_us: list[int]) -> tuple[int, int]:
     """Lines of calls and events of the workspace in turn; how many of each."""
     from django.db import transaction
 
@@ -124,6 +131,7 @@ def _write(rows: fixture.Fixture, seconds: float, per_s: float) -> tuple[int, in
     begin, lines, facts = time.monotonic(), 0, 0
     for turn in range(round(seconds * per_s)):
         time.sleep(max(0.0, begin + turn / per_s - time.monotonic()))
+        began = time.monotonic()
         data = {"item_id": "item_1", "speaker": "agent", "text": "word " * WORDS_A_LINE}
         if turn % 4:
             call_id = rows.calls[turn % CALLS]["call_id"]
@@ -131,10 +139,11 @@ def _write(rows: fixture.Fixture, seconds: float, per_s: float) -> tuple[int, in
             journal.append(call_id, [line])  # type: ignore[arg-type]  # psycopg takes the text of an id
             lines += 1
         else:
+            fact = {"stamp": time.monotonic_ns(), "end": 0}
             with transaction.atomic():
-                data = {"stamp": time.monotonic_ns(), "end": 0}
-                events.record(workspace_id=workspace_id, type="lead.updated", data=data)
+                events.record(workspace_id=workspace_id, type="lead.updated", data=fact)
             facts += 1
+        took_us.append(round((time.monotonic() - began) * 1e6))
     return lines, facts
 
 
@@ -144,7 +153,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="idle, and then busy, for so long")
     parser.add_argument("--per-second", type=float, default=20.0, help="lines and events written")
     parser.add_argument("--json", type=Path, default=None, help="where to write everything")
+    parser.add_argument("--real-time", action="store_true", help="before all other work here (needs root)")
     options = parser.parse_args()
+    media.REAL_TIME = options.real_time
     with fixture.scratch_database() as database_url:
         print(HEAD, flush=True)
         runs = []

@@ -336,8 +336,12 @@ def test_an_off_the_shelf_client_of_httpx_reads_it_and_resumes(
                 if len(seen) == until:
                     return
 
+    def finish() -> None:
+        finalize(call)
+        connections.close_all()
+
     read_on(2)
-    threading.Timer(0.5, lambda: (finalize(call), connections.close_all())).start()  # heartbeats meanwhile
+    threading.Timer(0.5, finish).start()  # heartbeats meanwhile
     read_on(99)
     assert [int(number) for number, _ in seen] == list(range(1, len(seen) + 1)), "no event without content"
     assert seen[-1][1] == "call.ended"

@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -286,15 +287,19 @@ class Found:
     wrong: int = 0
 
 
-def _judge(found: Found, came: list[tuple[int, str]], written: list[tuple[int, Any]], rest: Any) -> None:
-    """Numbers and contents; `rest` picks out of an event's data what is compared."""
+def _judge(
+    found: Found, came: list[tuple[int, str]], written: list[tuple[int, Any]], of: tuple[str, str]
+) -> None:
+    """Numbers and contents; `of` names what of an event's data is compared."""
     numbers = [number for number, _ in came]
     found.events += len(came)
     found.repeats += len(numbers) - len(set(numbers))
     found.gaps += len({number for number, _ in written} - set(numbers))
     found.wrong += int(numbers != sorted(numbers))
     truth = dict(written)
-    found.wrong += sum(rest(orjson.loads(data)) != truth.get(number) for number, data in came)
+    for number, data in came:
+        said = orjson.loads(data)
+        found.wrong += [said[name] for name in of] != truth.get(number)
 
 
 async def _finish(reader: Reader, servers: Servers, upto: int) -> None:
@@ -309,11 +314,11 @@ async def _compare(system: LiveSystem, servers: Servers, readers: list[Reader], 
 
     found = Found()
     for reader, row in zip(readers, rows, strict=True):
-        lines = CallEvent.objects.filter(call=row).order_by("seq")
-        written = await system.rows(lambda lines=lines: list(lines.values_list("seq", "type", "data")))
+        lines = CallEvent.objects.filter(call=row).order_by("seq").values_list("seq", "type", "data")
+        written: list[Any] = await system.rows(partial(list, lines))
         await _finish(reader, servers, written[-1][0])
         truth = [(seq, [kind, data]) for seq, kind, data in written]
-        _judge(found, reader.lines, truth, lambda said: [said["type"], said["data"]])
+        _judge(found, reader.lines, truth, ("type", "data"))
         found.words += sum(kind == "transcript.delta" for _, kind, _ in written)
     return found
 
@@ -322,11 +327,11 @@ async def _compare_events(system: LiveSystem, servers: Servers, reader: Reader) 
     from tenex.events.models import Event
 
     found = Found()
-    rows = Event.objects.order_by("seq")
-    written = await system.rows(lambda: list(rows.values_list("seq", "id", "data")))
+    rows = Event.objects.order_by("seq").values_list("seq", "id", "data")
+    written: list[Any] = await system.rows(partial(list, rows))
     await _finish(reader, servers, written[-1][0])
     truth = [(seq, [event_id, json.loads(json.dumps(data))]) for seq, event_id, data in written]
-    _judge(found, reader.lines, truth, lambda said: [said["id"], said["data"]])
+    _judge(found, reader.lines, truth, ("id", "data"))
     return found
 
 
