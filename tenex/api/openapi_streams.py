@@ -4,7 +4,12 @@ from typing import Any
 
 from tenex.api.webhooks import EVENT_TYPES
 
-_ERROR = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/ApplicationError"}}}}
+
+def _error(description: str, schema: str = "ApplicationError") -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"description": description, "content": content}
+
+
 _CALL_ID = {"in": "path", "name": "call_id", "required": True, "schema": {"type": "string", "format": "uuid"}}
 
 _LAST_EVENT_ID: list[dict[str, Any]] = [
@@ -28,16 +33,10 @@ def _token(opens: str) -> dict[str, Any]:
 
 
 _STREAM_ERRORS: dict[str, Any] = {
-    "401": {**_ERROR, "description": "No credential, or one that is not valid."},
-    "403": {**_ERROR, "description": "The credential lacks a scope (`forbidden_scope`)."},
-    "422": {
-        "description": "A parameter is wrong, or the id is none of this stream.",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ValidationErrors"}}},
-    },
-    "429": {
-        "description": "More than 1000 requests a minute.",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RateLimitError"}}},
-    },
+    "401": _error("No credential, or one that is not valid."),
+    "403": _error("The credential lacks a scope (`forbidden_scope`)."),
+    "422": _error("A parameter is wrong, or the id is none of this stream.", "ValidationErrors"),
+    "429": _error("More than 1000 requests a minute.", "RateLimitError"),
 }
 
 CALL: dict[str, Any] = {
@@ -68,7 +67,7 @@ CALL: dict[str, Any] = {
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
         "204": {"description": "Nothing after that id will ever come: stop reconnecting."},
-        "404": {**_ERROR, "description": "There is no such call in your workspace."},
+        "404": _error("There is no such call in your workspace."),
         **_STREAM_ERRORS,
     },
 }
@@ -101,11 +100,10 @@ WORKSPACE: dict[str, Any] = {
             "description": "Events. `event` is the type, `data` is JSON: the body of a webhook.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
-        "410": {
-            **_ERROR,
-            "description": "Events behind that id are not kept any more (`events_expired`). Begin anew "
-            "without an id, and read what you missed from the lists.",
-        },
+        "410": _error(
+            "Events behind that id are not kept any more (`events_expired`). Begin anew "
+            "without an id, and read what you missed from the lists."
+        ),
         **_STREAM_ERRORS,
     },
 }

@@ -126,6 +126,18 @@ def not_an_id(request: HttpRequest) -> InvalidInput:
     return InvalidInput("not an id of this stream", loc=where)
 
 
+def flag(request: HttpRequest, name: str, *, default: bool) -> bool:
+    """A parameter that is `true` or `false`.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    value = request.GET.get(name, str(default).lower())
+    if value not in {"true", "false"}:
+        raise InvalidInput("is true or false", loc=("query", name))
+    return value == "true"
+
+
 def known_query(request: HttpRequest, *names: str) -> None:
     """Refuse parameters that a stream does not have.
 
@@ -192,11 +204,19 @@ type Read = Callable[[int], Awaitable[Page | None]]
 
 
 async def follow[Key: Hashable, State](
-    hub: sse.Hub[Key, State], key: Key, after: int, read: Read, reader: Reader, *, first: bytes = b""
+    hub: sse.Hub[Key, State],
+    key: Key,
+    after: int,
+    read: Read,
+    reader: Reader,
+    *,
+    first: bytes = b"",
+    wait: bool = True,
 ) -> AsyncIterator[bytes]:
     """Frames behind `after`, each once, until the stream, the reader's right or this process ends.
 
     The stream is watched before it is first read, so nothing falls between. `first` is sent before all else.
+    Without `wait` it ends behind what is there now.
     """
     yield sse.RETRY + first
     known, moved, ends_at_s = after, True, math.inf
@@ -214,7 +234,7 @@ async def follow[Key: Hashable, State](
                 for chunk in sse.gather(page.frames):
                     yield chunk
                     sent_s = time.monotonic()
-                if page.over:
+                if page.over or not (wait or page.more):
                     return
                 after, known = page.upto, page.last_id or known
                 moved, ends_at_s = page.more, page.ends_at_s
