@@ -52,6 +52,7 @@ class _Opened:
     reader: streams.Reader
     types: tuple[str, ...]
     after: int
+    wait: bool
     first: bytes = b""
 
 
@@ -83,22 +84,23 @@ def _open(request: HttpRequest) -> _Opened:
     """
     asked = tuple(name for name in request.GET.get("types", "").split(",") if name)
     reader = _admit(request, scopes_of(tuple(name for name in asked if name in EVENT_TYPES)))
-    streams.known_query(request, "token", "last_event_id", "types")
+    streams.known_query(request, "token", "last_event_id", "types", "follow")
     for name in asked:
         if name not in EVENT_TYPES:
             raise InvalidInput(f"no type of event: {name[:60]!r}", loc=("query", "types"), type_="enum")
     if "types" in request.GET and not asked:
         raise InvalidInput("is empty", loc=("query", "types"), type_="too_short")
+    wait = streams.flag(request, "follow", default=True)
     after = streams.last_event_id(request)
     end = selectors.positions({reader.workspace_id})[reader.workspace_id]
     if after is None:
-        return _Opened(reader, asked, end, sse.frame(end, OPENED, {"type": OPENED, "sequence": end}))
+        return _Opened(reader, asked, end, wait, sse.frame(end, OPENED, {"type": OPENED, "sequence": end}))
     if after > end:
         raise streams.not_an_id(request)
     oldest = selectors.oldest(reader.workspace_id) or end + 1
     if after < oldest - 1:
         raise Gone(f"what was before event {oldest} is not kept any more", code="events_expired")
-    return _Opened(reader, asked, after)
+    return _Opened(reader, asked, after, wait)
 
 
 def _admit(request: HttpRequest, scopes: tuple[str, ...]) -> streams.Reader:
@@ -115,7 +117,9 @@ def _follow(opened: _Opened) -> AsyncIterator[bytes]:
         return page
 
     workspace_id = opened.reader.workspace_id
-    return streams.follow(_hubs.here(), workspace_id, opened.after, read, opened.reader, first=opened.first)
+    return streams.follow(
+        _hubs.here(), workspace_id, opened.after, read, opened.reader, first=opened.first, wait=opened.wait
+    )
 
 
 def _read_events(workspace_id: uuid.UUID, after: int, types: tuple[str, ...]) -> streams.Page | None:

@@ -5,7 +5,7 @@ from typing import Any
 from tenex.api.webhooks import EVENT_TYPES
 
 
-def _error(description: str, schema: str = "ApplicationError") -> dict[str, Any]:
+def _refusal(description: str, schema: str = "ApplicationError") -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
     return {"description": description, "content": content}
 
@@ -27,16 +27,23 @@ _LAST_EVENT_ID: list[dict[str, Any]] = [
     },
 ]
 
+_FOLLOW: dict[str, Any] = {
+    "in": "query",
+    "name": "follow",
+    "schema": {"type": "boolean", "default": True},
+    "description": "`false`: end behind what is there now, for clients that ask from time to time.",
+}
+
 
 def _token(opens: str) -> dict[str, Any]:
     return {"in": "query", "name": "token", "schema": {"type": "string"}, "description": opens}
 
 
 _STREAM_ERRORS: dict[str, Any] = {
-    "401": _error("No credential, or one that is not valid."),
-    "403": _error("The credential lacks a scope (`forbidden_scope`)."),
-    "422": _error("A parameter is wrong, or the id is none of this stream.", "ValidationErrors"),
-    "429": _error("More than 1000 requests a minute.", "RateLimitError"),
+    "401": _refusal("No credential, or one that is not valid."),
+    "403": _refusal("The credential lacks a scope (`forbidden_scope`)."),
+    "422": _refusal("A parameter is wrong, or the id is none of this stream.", "ValidationErrors"),
+    "429": _refusal("More than 1000 requests a minute.", "RateLimitError"),
 }
 
 CALL: dict[str, Any] = {
@@ -58,6 +65,7 @@ CALL: dict[str, Any] = {
             "description": "Begin with one event `call.snapshot` (status, turns, words of turns that are "
             "being spoken) in place of all lines so far. Without effect where a `Last-Event-ID` is given.",
         },
+        _FOLLOW,
         _token("Opens the stream of this one call without a header."),
     ],
     "responses": {
@@ -67,7 +75,7 @@ CALL: dict[str, Any] = {
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
         "204": {"description": "Nothing after that id will ever come: stop reconnecting."},
-        "404": _error("There is no such call in your workspace."),
+        "404": _refusal("There is no such call in your workspace."),
         **_STREAM_ERRORS,
     },
 }
@@ -93,6 +101,7 @@ WORKSPACE: dict[str, Any] = {
             "schema": {"type": "array", "items": {"type": "string", "enum": list(EVENT_TYPES)}},
             "description": "Only events of these types, separated by commas. Ids go on as if all were sent.",
         },
+        _FOLLOW,
         _token("Opens the stream of one workspace without a header."),
     ],
     "responses": {
@@ -100,7 +109,7 @@ WORKSPACE: dict[str, Any] = {
             "description": "Events. `event` is the type, `data` is JSON: the body of a webhook.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
-        "410": _error(
+        "410": _refusal(
             "Events behind that id are not kept any more (`events_expired`). Begin anew "
             "without an id, and read what you missed from the lists."
         ),

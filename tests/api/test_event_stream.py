@@ -112,6 +112,12 @@ def test_ids_stay_right_when_types_are_left_out(
         assert next(events(response)).id == start + 15
 
 
+def test_who_only_asks_from_time_to_time_gets_an_end(server: str, alice: Tenant) -> None:
+    last = happens(alice, *["lead.updated"] * 60)
+    with listen(server, alice, "?follow=false", after=last - 55) as response:
+        assert [one.id for one in events(response)] == list(range(last - 54, last + 1))
+
+
 @pytest.mark.parametrize(
     ("query", "loc"),
     [
@@ -119,6 +125,7 @@ def test_ids_stay_right_when_types_are_left_out(
         ("?types=", ["query", "types"]),
         ("?types=call.ended&types=call.ringing", ["query", "types"]),
         ("?colour=red", ["query", "colour"]),
+        ("?follow=no", ["query", "follow"]),
         ("?last_event_id=x", ["query", "last_event_id"]),
         ("?last_event_id=999999", ["query", "last_event_id"]),
     ],

@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from tenex.errors import InvalidInput, NotFound
+from tenex.errors import NotFound
 from tenex.events import bus
 from tenex.rest import sse, streams
 from tenex.rest.off_loop import Shared, off_loop
@@ -44,6 +44,7 @@ class _Opened:
     reader: streams.Reader
     after: int
     with_snapshot: bool
+    wait: bool
 
 
 @csrf_exempt
@@ -69,14 +70,13 @@ def _open(request: HttpRequest, call_id: uuid.UUID) -> _Opened:
         TenexError, APIException: it may not, or asks for what is not there.
     """
     reader, call = _admit(request, call_id)
-    streams.known_query(request, "token", "last_event_id", "snapshot")
+    streams.known_query(request, "token", "last_event_id", "snapshot", "follow")
     after = streams.last_event_id(request)
     if (after or 0) > call.journal_seq:
         raise streams.not_an_id(request)
-    snapshot = request.GET.get("snapshot", "false")
-    if snapshot not in {"true", "false"}:
-        raise InvalidInput("is true or false", loc=("query", "snapshot"), type_="value_error")
-    return _Opened(call, reader, after or 0, after is None and snapshot == "true")
+    snapshot = streams.flag(request, "snapshot", default=False)
+    wait = streams.flag(request, "follow", default=True)
+    return _Opened(call, reader, after or 0, after is None and snapshot, wait)
 
 
 def _admit(request: HttpRequest, call_id: uuid.UUID) -> tuple[streams.Reader, Call]:
@@ -102,7 +102,7 @@ async def _follow(call_id: uuid.UUID, opened: _Opened) -> AsyncIterator[bytes]:
             after = snapshot["seq"]
             first = sse.frame(after, SNAPSHOT, {"type": SNAPSHOT, **snapshot})
     async for chunk in streams.follow(
-        _hubs.here(), call_id, after, _Tail(call_id), opened.reader, first=first
+        _hubs.here(), call_id, after, _Tail(call_id), opened.reader, first=first, wait=opened.wait
     ):
         yield chunk
 
