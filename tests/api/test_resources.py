@@ -136,6 +136,7 @@ def test_a_browser_session_waits_for_its_socket(alice: Tenant) -> None:
     again = alice.api.post(f"{V}/sessions/{made['id']}/stream-url")
     assert again.status_code == 201
     assert again.json()["stream_url"] not in (None, made["stream_url"])
+    assert AuditEntry.objects.filter(action="session.readmitted", object_id=made["id"]).exists()
     hung_up = alice.api.post(f"{V}/calls/{made['call_id']}/hangup")
     assert hung_up.status_code == 202
     assert Call.objects.get(pk=made["call_id"]).end_reason == EndReason.CANCELED

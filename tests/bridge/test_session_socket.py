@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ async def made_in(world: World) -> Provisioned:
 
 
 async def test_a_browser_talks_and_leaves(world: World, door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="uvicorn.error")
     made = await made_in(world)
     async with door.talking(made) as talk:
         payload = await talk.agent_says()

@@ -12,6 +12,7 @@ from crm.selectors import leads as read_leads
 from tenex.rest.idempotency import idempotent
 from tenex.rest.schema import operation
 from tenex.rest.views import ApiView, created
+from tenex.workspaces.services import audit
 from voice.api.batches import named
 from voice.api.inputs import SessionIn
 from voice.api.outputs import ProvisionedSessionOut
@@ -99,6 +100,13 @@ class SessionStreamUrl(ApiView):
     def post(self, request: Request, session_id: uuid.UUID) -> Response:
         session = read.one(self.workspace, session_id)
         token = sessions.readmit(session)
+        audit.record(
+            self.workspace.id,
+            self.principal.actor,
+            "session.readmitted",
+            object_type="session",
+            object_id=session.id,
+        )
         direction = "browser" if session.channel == "browser" else session.call.direction
         return created(_shown(session.call, session, direction, token=token))
 
