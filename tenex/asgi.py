@@ -22,7 +22,7 @@ from tenex.rest import gate, sse  # noqa: E402
 from tenex.rest.body_limit import limit_bodies  # noqa: E402
 from tenex.server.roles import ServerRole  # noqa: E402
 from voice.bridge import assembly, threads  # noqa: E402
-from voice.bridge.consumer import MediaConsumer  # noqa: E402
+from voice.bridge.consumer import MediaConsumer, SessionConsumer  # noqa: E402
 
 
 def _warm_up() -> None:
@@ -67,7 +67,11 @@ application = ProtocolTypeRouter(
             limit_bodies(door.mounted(sse.end_when_cut(django_application)), limits.UPLOAD_BODY_BYTES)
         ),
         "websocket": URLRouter(
-            [path("twilio/media", MediaConsumer.as_asgi()), re_path("", _no_socket)]  # type: ignore[arg-type]
+            [
+                path("twilio/media", MediaConsumer.as_asgi()),
+                path("sessions/media/<str:token>", SessionConsumer.as_asgi()),
+                re_path("", _no_socket),  # type: ignore[arg-type]
+            ]
         ),
     }
 )

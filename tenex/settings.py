@@ -79,7 +79,10 @@ if urlsplit(MEDIA_BASE_URL).scheme not in {"ws", "wss"}:
 ALLOWED_HOSTS = env.items(
     "ALLOWED_HOSTS", "*" if DEBUG else f"{urlsplit(PUBLIC_BASE_URL).hostname},127.0.0.1,localhost"
 )
-CSRF_TRUSTED_ORIGINS = [f"{urlsplit(PUBLIC_BASE_URL).scheme}://{urlsplit(PUBLIC_BASE_URL).netloc}"]
+OWN_ORIGIN = f"{urlsplit(PUBLIC_BASE_URL).scheme}://{urlsplit(PUBLIC_BASE_URL).netloc}"
+CSRF_TRUSTED_ORIGINS = [OWN_ORIGIN]
+BROWSER_ORIGINS = env.origins("BROWSER_ORIGINS")
+"""Sites whose pages may open event streams and browser sessions with a token; nobody else's, by default."""
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST_PROXY_HEADERS") else None
 _https = PUBLIC_BASE_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
@@ -243,6 +246,10 @@ REALTIME_AUDIO = env.choice("REALTIME_AUDIO", "pcmu", ("pcmu", "pcm24k"))
 REALTIME_CONNECT_TIMEOUT_S = env.number("REALTIME_CONNECT_TIMEOUT_S", 5.0)
 VERDICT_TIMEOUT_S = env.number("VERDICT_TIMEOUT_S", 60.0)
 
+STREAM_HEARTBEAT_S = env.number("STREAM_HEARTBEAT_S", 15.0)
+STREAM_SLOW_READER_S = env.number("STREAM_SLOW_READER_S", 30.0)
+"""A reader of an event stream that takes nothing for so long is cut off, and resumes."""
+
 # --- limits of this process ----------------------------------------------------------------------
 MAX_CALLS_PER_PROCESS = env.integer("MAX_CALLS_PER_PROCESS", 200, low=1)
 DRAIN_TIMEOUT_S = env.number("DRAIN_TIMEOUT_S", 3600.0 if not DEBUG else 10.0)
@@ -315,6 +322,7 @@ structlog.configure(
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"addresses": {"()": "tenex.lib.redact.AddressFilter"}},
     "formatters": {
         "tenex": {
             "()": structlog.stdlib.ProcessorFormatter,
@@ -328,6 +336,10 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "uvicorn.access": {"level": "WARNING"},
+        "uvicorn.error": {"filters": ["addresses"]},
+        "daphne.http_protocol": {"filters": ["addresses"]},
+        "daphne.ws_protocol": {"filters": ["addresses"]},
+        "django.channels.server": {"filters": ["addresses"]},
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # any scanner makes these
         "httpx": {"level": "WARNING"},
         "mcp": {"level": "WARNING"},

@@ -141,14 +141,32 @@ def test_a_suppressed_number_is_not_called(alice: Tenant) -> None:
 def test_a_browser_session_waits_for_its_socket(alice: Tenant) -> None:
     made = alice.api.post(f"{V}/sessions", {"agent_id": str(alice.agent.id), "direction": "browser"}).json()
     assert made["direction"] == "browser"
-    assert made["stream_url"].endswith("/twilio/media")
-    assert set(made["stream_parameters"]) == {"token", "call"}
+    assert "/sessions/media/t1." in made["stream_url"]
     shown = alice.api.get(f"{V}/sessions/{made['id']}").json()
     assert (shown["status"], shown["call_status"]) == ("provisioned", "ringing")
-    assert shown["stream_parameters"] is None, "shown once"
+    assert shown["stream_url"] is None, "shown once"
+    again = alice.api.post(f"{V}/sessions/{made['id']}/stream-url")
+    assert again.status_code == 201
+    assert again.json()["stream_url"] not in (None, made["stream_url"])
+    assert AuditEntry.objects.filter(action="session.readmitted", object_id=made["id"]).exists()
     hung_up = alice.api.post(f"{V}/calls/{made['call_id']}/hangup")
     assert hung_up.status_code == 202
     assert Call.objects.get(pk=made["call_id"]).end_reason == EndReason.CANCELED
+    over = alice.api.post(f"{V}/sessions/{made['id']}/stream-url")
+    assert (over.status_code, over.json()["code"]) == (409, "call_over")
+
+
+def test_a_session_of_the_carrier_has_no_socket_of_its_own(alice: Tenant) -> None:
+    refused = alice.api.post(f"{V}/sessions/{alice.session.id}/stream-url")
+    assert (refused.status_code, refused.json()["code"]) == (409, "carrier_call")
+
+
+def test_sessions_count_as_lines(alice: Tenant) -> None:
+    alice.api.patch(f"{V}/settings", {"max_concurrent_calls": 1})
+    body = {"agent_id": str(alice.agent.id), "direction": "browser"}
+    assert alice.api.post(f"{V}/sessions", body).status_code == 201
+    full = alice.api.post(f"{V}/sessions", body)
+    assert (full.status_code, full.json()["code"]) == (409, "no_capacity")
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tenex.api import event_stream
 from tenex.api.webhooks import EVENT_TYPES
+from tenex.rest import streams
 from tenex.webhooks import signing
+from voice.api import stream as call_stream
 from voice.rehearsal import scenario
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +27,7 @@ REHEARSAL = ROOT / "voice" / "rehearsal"
 OF_LIBRARIES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "FORWARDED_ALLOW_IPS"}
 # Not for people: set by ourselves for our children, or Django's own.
 INTERNAL = {"DJANGO_SETTINGS_MODULE", "TENEX_ENGINES"}
-READERS = {"text", "flag", "integer", "number", "items", "choice", "base_url"}
+READERS = {"text", "flag", "integer", "number", "items", "choice", "base_url", "origins"}
 
 
 def _sources(*tops: str) -> Iterator[tuple[Path, ast.Module]]:
@@ -164,6 +167,9 @@ def test_every_type_of_a_journal_line_is_documented_and_no_other() -> None:
     } | _announced()
     assert {"turn.updated", "tool.finished", "call.ended", "call.finalized", "model.usage"} <= written
     assert _first_cells(DOCS / "live_stream.md") - {"id", "seq", "event", "type", "at_ms", "data"} == written
+    text = (DOCS / "live_stream.md").read_text(encoding="utf-8")
+    for kind in (call_stream.SNAPSHOT, event_stream.OPENED, streams.POSITION):
+        assert f"`{kind}`" in text
 
 
 def test_every_type_of_an_event_is_documented_and_no_other() -> None:

@@ -50,6 +50,13 @@ def body_bytes(tenant: Tenant) -> None:
     assert tenant.api.post(LEADS, fits + b" ").status_code == 413
 
 
+def upload_bytes(tenant: Tenant) -> None:
+    """tests/rest/test_body_limit.py sends too much; here: that a file of 25 MiB fits, in a form."""
+    from crm.api import uploads
+
+    assert uploads.MAX_BYTES < limits.UPLOAD_BODY_BYTES
+
+
 def json_depth(tenant: Tenant) -> None:
     def nested(levels: int) -> bytes:
         return b'{"custom": {"a": ' + b"[" * (levels - 2) + b"]" * (levels - 2) + b"}}"
@@ -129,6 +136,7 @@ TRIED: dict[str, Callable[[Tenant], None]] = {
     "WRONG_SECRETS_PER_MINUTE": wrong_secrets,
     "SIGN_INS_PER_MINUTE": sign_ins,
     "BODY_BYTES": body_bytes,
+    "UPLOAD_BODY_BYTES": upload_bytes,
     "JSON_DEPTH": json_depth,
     "FREE_OBJECT_BYTES": free_object,
     "BULK_ITEMS": bulk,

@@ -16,8 +16,8 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 # What must be there: a promise whose command went missing is a failure, not one less to run.
 REQUIRED = (
-    "A1", "A2", "A4", "A6", "B1", "B4", "B6", "B8", "B9", "D1", "D3", "D5", "D6", "D7", "D8", "D9",
-    "E2", "E4",
+    "A1", "A2", "A4", "A6", "B1", "B4", "B6", "B8", "B9", "D1", "D3", "D4", "D5", "D6", "D7", "D8", "D9",
+    "E1", "E2", "E4",
 )  # fmt: skip
 # They judge by time, so nothing of ours runs beside them.
 ALONE = ("B1", "B4", "B9", "D5", "D6")

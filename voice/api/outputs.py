@@ -148,7 +148,7 @@ class SessionOut(Output):
     id = f.UUIDField()
     call_id = f.UUIDField()
     number = f.IntegerField()
-    channel = f.ChoiceField(choices=["phone", "browser"])
+    channel = f.ChoiceField(choices=["phone", "browser", "stream"])
     status = f.ChoiceField(choices=SessionStatus.choices)
     model = f.CharField()
     created_at = f.DateTimeField()
@@ -167,9 +167,8 @@ class ProvisionedSessionOut(Output):
     status = f.ChoiceField(choices=["queued", *SessionStatus.values])
     call_status = f.ChoiceField(choices=CallStatus.choices)
     agent_id = f.UUIDField(allow_null=True)
-    stream_url = f.CharField(allow_null=True, help_text="Where the media socket is opened, once.")
-    stream_parameters = f.DictField(
-        child=f.CharField(), allow_null=True, help_text="For `start.customParameters`: `token` and `call`."
+    stream_url = f.CharField(
+        allow_null=True, help_text="Opens the session's media socket, once, within 60 seconds."
     )
     created_at = f.DateTimeField()
 

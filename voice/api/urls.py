@@ -7,6 +7,7 @@ from voice.api import agents, batch_results, batches, calls, live, media, number
 urlpatterns: list[URLPattern] = [
     path("sessions", sessions.SessionList.as_view()),
     path("sessions/<uuid:session_id>", sessions.SessionDetail.as_view()),
+    path("sessions/<uuid:session_id>/stream-url", sessions.SessionStreamUrl.as_view()),
     path("calls", calls.CallList.as_view()),
     path("calls/<uuid:call_id>", calls.CallDetail.as_view()),
     path("calls/<uuid:call_id>/transcript", calls.CallTranscript.as_view()),

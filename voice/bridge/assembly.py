@@ -11,7 +11,7 @@ from django.conf import settings
 
 from tenex.lib.clock import Clock
 from voice.bridge import clips, threads
-from voice.bridge.effects import CallControl, RegistryTools, ToolBox, TwilioControl
+from voice.bridge.effects import CallControl, RegistryTools, SocketControl, ToolBox, TwilioControl
 from voice.bridge.phone import Phone
 from voice.bridge.runner import Runner
 from voice.bridge.writer import CallWriter
@@ -54,8 +54,9 @@ async def build(
     phone: Phone,
     writer: CallWriter,
     close_stream: Callable[[str], None],
+    hang_up: Callable[[str], None],
 ) -> Runner:
-    """A runner for this call, not started yet."""
+    """A runner for this call, not started yet. `hang_up` ends a call that no carrier has."""
     chosen = ports
     schemas = await asyncio.get_running_loop().run_in_executor(
         threads.openers(), lambda: threads.with_connection(lambda: chosen.tools.definitions(context.tools))
@@ -82,7 +83,7 @@ async def build(
         provider=provider,
         writer=writer,
         tools=chosen.tools,
-        control=chosen.control,
+        control=chosen.control if context.by_carrier else SocketControl(asyncio.get_running_loop(), hang_up),
         close_stream=close_stream,
     )
 

@@ -9,7 +9,7 @@ from tenex.lib.wake import wake
 from tenex.workspaces.services import audit
 from voice.models import Call, CallStatus, EndReason
 from voice.models.calls import LIVE
-from voice.services import calls, control
+from voice.services import calls, control, live
 
 
 def hang_up(call: Call, *, actor: str = "") -> None:
@@ -57,10 +57,12 @@ def transfer(call: Call, to: str, *, reason: str = "", actor: str = "") -> str:
     """Hand the caller over to a person at `to` (empty: the workspace's transfer number); returns the number.
 
     Raises:
-        Conflict: nobody is on the line, or there is no number to transfer to.
+        Conflict: nobody is on the line, it is no phone's, or there is no number to transfer to.
         InvalidInput: `to` is not a phone number. Unavailable: the live session cannot be told.
     """
     _must_be_live(call)
+    if live.channel_of(call.pk) != "phone":
+        raise Conflict("this call has no phone line that could be connected", code="no_phone_line")
     workspace = call.workspace
     target = (
         phone.normalize(to, region=workspace.default_region, loc=("body", "to"))
