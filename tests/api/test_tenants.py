@@ -13,7 +13,7 @@ from rest_framework import serializers
 
 from crm.models import Lead, TimelineEntry
 from tenex.rest.serializers import Input
-from tenex.webhooks.models import WebhookSubscription
+from tenex.webhooks.models import Delivery, Replay, WebhookSubscription
 from tenex.workspaces.models import ApiKey
 from tests.api.routes import Route, all_routes
 from tests.api.world import Tenant
@@ -33,6 +33,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/voice/profiles/{profile_id}": {"name": "Taken over"},
     "/api/v1/voice/numbers/{number_id}": {"label": "Taken over"},
     "/api/v1/voice/webhooks/{webhook_id}": {"description": "Taken over"},
+    "/api/v1/voice/webhooks/{webhook_id}/rotate-secret": {"overlap_s": 0},
+    "/api/v1/voice/webhooks/{webhook_id}/replay": {"since": "2026-01-01T00:00:00Z"},
     "/api/v1/crm/leads/{lead_id}": {"first_name": "Taken over"},
 }
 """Valid bodies, so that nothing but the id is wrong."""
@@ -49,6 +51,8 @@ def ids(tenant: Tenant) -> dict[str, str]:
         "profile_id": str(tenant.profile.id),
         "number_id": str(tenant.number.id),
         "webhook_id": str(tenant.webhook_id),
+        "delivery_id": str(tenant.delivery_id),
+        "replay_id": str(tenant.replay_id),
         "lead_id": str(tenant.lead.id),
         "key": tenant.key_prefix,
         "number": "1",
@@ -66,6 +70,8 @@ def nobodys() -> dict[str, str]:
         "profile_id": str(NOWHERE),
         "number_id": str(NOWHERE),
         "webhook_id": str(NOWHERE),
+        "delivery_id": str(NOWHERE),
+        "replay_id": str(NOWHERE),
         "lead_id": str(NOWHERE),
         "key": "zzzzzzzz",
         "number": "1",
@@ -74,7 +80,7 @@ def nobodys() -> dict[str, str]:
 
 _KEPT: tuple[type[Model], ...] = (
     Agent, AgentVersion, ApiKey, Batch, Call, Lead, PhoneNumber, Recipient, Recording, TimelineEntry,
-    VoiceProfile, WebhookSubscription,
+    VoiceProfile, WebhookSubscription, Delivery, Replay,
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from crm.models import Calendar, Lead
 from crm.services import leads, suppressions
-from tenex.webhooks.services import subscriptions
+from tenex.webhooks.services import replays, subscriptions
 from tenex.workspaces.models import Membership, Role, User, Workspace
 from tenex.workspaces.services import keys
 from voice.models import (
@@ -93,6 +93,8 @@ class Tenant:
     recording: Recording
     batch: Batch
     webhook_id: uuid.UUID
+    delivery_id: uuid.UUID
+    replay_id: uuid.UUID
 
 
 def make(slug: str, seat: int) -> Tenant:
@@ -125,7 +127,13 @@ def make(slug: str, seat: int) -> Tenant:
         workspace=workspace, objective="Book a demo", agent=agent, number=number, name="May"
     )
     Recipient.objects.create(workspace=workspace, batch=batch, lead=lead, position=1)
-    webhook = subscriptions.create(workspace, url="http://127.0.0.1:9/hook")
+    webhook = subscriptions.create(workspace, url="http://127.0.0.1:9/hook", actor="system:tests")
+    delivery = subscriptions.send_test(webhook, "system:tests")
+    now = timezone.now()
+    replay = replays.create(
+        webhook, kind="all", since=now - timedelta(hours=1), until=None, actor="system:tests"
+    )
+    replays.prepare()
     return Tenant(
         workspace=workspace,
         owner=owner,
@@ -141,6 +149,8 @@ def make(slug: str, seat: int) -> Tenant:
         recording=Recording.objects.get(call=call),
         batch=batch,
         webhook_id=webhook.id,
+        delivery_id=delivery.id,
+        replay_id=replay.id,
     )
 
 

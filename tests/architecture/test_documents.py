@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tenex.api.webhooks import EVENT_TYPES
+from tenex.webhooks.catalogue import EVENT_TYPES
 from tenex.webhooks import signing
 from voice.rehearsal import scenario
 
