@@ -47,7 +47,7 @@ def relay() -> int:
                     subscription=lane,
                     event=event,
                     body=wire_body(event),
-                    next_at=now,
+                    next_at=min(now, event.occurred_at),  # the oldest goes first
                 )
                 for event in pending
                 for lane in lanes

@@ -100,14 +100,15 @@ def _queue(replay: Replay) -> int:
         made = _again(known.exclude(status=DeliveryStatus.PENDING), replay)
     missing = _events(replay).filter(~Exists(_of_event(replay))).order_by("seq")
     chunk: list[Delivery] = []
-    for event in missing.iterator(chunk_size=_CHUNK):
+    now = timezone.now()
+    for place, event in enumerate(missing.iterator(chunk_size=_CHUNK)):
         chunk.append(
             Delivery(
                 workspace_id=replay.workspace_id,
                 subscription=replay.subscription,
                 event=event,
                 body=wire_body(event),
-                next_at=timezone.now(),
+                next_at=now + timedelta(microseconds=place),  # in their order
                 replay=replay,
             )
         )
