@@ -208,6 +208,9 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "tenex"
+# Celery would close the process's whole connection pool after each task, also under threads that are at work
+# (tenex.webhooks.pump). Tasks give their own connection back instead: tenex.celery.
+CELERY_DB_REUSE_MAX = 10**9
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     # A dead broker must cost the sender of a wake-up a moment, not its request.
     {"socket_connect_timeout": 1.0, "max_retries": 1, "interval_start": 0, "interval_max": 0.1}

@@ -246,7 +246,7 @@ def rig(carrier: FakeCarrier) -> Iterator[Rig]:
         from tenex.engines.bootstrap import ensure_environment
 
         ensure_environment(throwaway=True)
-        with _database(), (folder / "workers.log").open("w") as log:
+        with database(), (folder / "workers.log").open("w") as log:
             processes = Processes(port, log)
             try:
                 yield Rig(carrier, processes, folder / "workers.log")
@@ -267,7 +267,7 @@ def main(promise: str, prove: Callable[[bool], dict[str, Any]]) -> None:
 
 
 @contextmanager
-def _database() -> Iterator[None]:
+def database() -> Iterator[None]:
     """A database beside the configured one, migrated, dropped at the end."""
     import psycopg
 
