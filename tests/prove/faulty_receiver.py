@@ -81,7 +81,7 @@ class FaultyReceiver:
         self.secrets: dict[str, Secrets] = {}
         self.seen: list[Seen] = []
         self._loop = asyncio.new_event_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._servers: list[asyncio.Server] = []
         self._ready = threading.Event()
         self.port = self.tls_port = 0
         self._tls = tls
@@ -93,17 +93,24 @@ class FaultyReceiver:
         return f"https://127.0.0.1:{self.tls_port}{path}" if tls else f"http://127.0.0.1:{self.port}{path}"
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._loop.call_later(0.1, self._loop.stop)
 
     def _run(self) -> None:
         async def listen() -> None:
             plain = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=512)
             self.port = plain.sockets[0].getsockname()[1]
+            self._servers.append(plain)
             if self._tls:
                 secure = await asyncio.start_server(
                     self._accept, "127.0.0.1", 0, backlog=512, ssl=self._tls()
                 )
                 self.tls_port = secure.sockets[0].getsockname()[1]
+                self._servers.append(secure)
             self._ready.set()
 
         self._loop.set_exception_handler(lambda *_: None)  # senders that die are what this is about
