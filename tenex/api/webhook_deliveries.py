@@ -65,8 +65,8 @@ class ReplayIn(Input):
     kind = f.ChoiceField(
         choices=ReplayKind.choices,
         required=False,
-        help_text="`failed` (if absent): deliveries that were given up. `missing`: events that were never made "
-        "out to this subscription, because it was disabled or did not exist. `all`: every event.",
+        help_text="`failed` (if absent): deliveries that were given up. `missing`: events that were never "
+        "made out to this subscription, because it was disabled or did not exist. `all`: every event.",
     )
 
 
@@ -145,8 +145,8 @@ class WebhookDeliveryReplay(ApiView):
     @operation(
         "webhooks_delivery_replay",
         "Send a delivery again",
-        "The same bytes and id with a new timestamp and signature, from the start of the schedule; whatever its "
-        "status. Refused while the subscription is disabled (`webhook_disabled`).",
+        "The same bytes and id with a new timestamp and signature, from the start of the schedule; whatever "
+        "its status. Refused while the subscription is disabled (`webhook_disabled`).",
         tag=TAG,
         response=DeliveryOut,
         status=202,
@@ -165,9 +165,9 @@ class WebhookTest(ApiView):
     @operation(
         "webhooks_test",
         "Send a test event",
-        "A `webhook.test`, to this subscription alone and whatever its filter says. The answer is its delivery: "
-        "get it again to see what the receiver said. Refused while nothing is sent (`webhook_disabled`, "
-        "`webhook_paused`).",
+        "A `webhook.test`, to this subscription alone and whatever its filter says. The answer is its "
+        "delivery: get it again to see what the receiver said. Refused while nothing is sent "
+        "(`webhook_disabled`, `webhook_paused`).",
         tag=TAG,
         response=DeliveryOut,
         status=202,
@@ -187,8 +187,8 @@ class WebhookReplay(ApiView):
         "webhooks_replay",
         "Send a span of time again",
         "At most 10,000 deliveries (`replay_too_large`), one replay being prepared at a time "
-        "(`replay_running`), none while the subscription is disabled (`webhook_disabled`). New events go before "
-        "what is sent again. `GET …/replays/{id}` shows the progress.",
+        "(`replay_running`), none while the subscription is disabled (`webhook_disabled`). New events go "
+        "before what is sent again. `GET …/replays/{id}` shows the progress.",
         tag=TAG,
         request=ReplayIn,
         response=ReplayOut,

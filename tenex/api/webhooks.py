@@ -153,7 +153,8 @@ class WebhookDetail(ApiView):
     @operation(
         "webhooks_update",
         "Change a subscription",
-        "`status` pauses it (what happens meanwhile is sent later), or revives one that was paused or disabled.",
+        "`status` pauses it (what happens meanwhile is sent later), or revives one that was paused or "
+        "disabled.",
         tag=TAG,
         request=WebhookPatchIn,
         response=WebhookOut,
@@ -204,8 +205,8 @@ class WorkspaceSecretRotation(ApiView):
     @operation(
         "webhooks_rotate_workspace_secret",
         "Rotate the workspace's secret",
-        "For `X-10ex-Signature`. That header has room for one signature: until the overlap ends it stays with "
-        "the old secret, and `X-10ex-Signature-Next` beside it is made with the new one.",
+        "For `X-10ex-Signature`. That header has room for one signature: until the overlap ends it stays "
+        "with the old secret, and `X-10ex-Signature-Next` beside it is made with the new one.",
         tag=TAG,
         request=RotationIn,
         response=RotatedWorkspaceSecretOut,

@@ -321,7 +321,7 @@ def request(
 
 
 def _short(exc: Exception) -> str:
-    if isinstance(exc, ssl.SSLError) or isinstance(exc.__cause__, ssl.SSLError):
+    if isinstance(exc, ssl.SSLError) or isinstance(exc.__cause__ or exc.__context__, ssl.SSLError):
         return "TLS failed"
     if isinstance(exc, httpcore2.ConnectError):
         return "connection refused"

@@ -113,7 +113,9 @@ class SubscriptionAdmin(Page):
     def pause(self, request: HttpRequest, queryset: QuerySet[WebhookSubscription]) -> None:
         self._set(request, queryset, SubscriptionStatus.PAUSED)
 
-    @admin.action(description="New signing secret (the old one signs for another day)", permissions=["change"])
+    @admin.action(
+        description="New signing secret (the old one signs for another day)", permissions=["change"]
+    )
     def rotate(self, request: HttpRequest, queryset: QuerySet[WebhookSubscription]) -> None:
         for one in queryset:
             fresh = subscriptions.rotate_secret(one, _actor(request))

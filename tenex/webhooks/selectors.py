@@ -40,7 +40,8 @@ def replays(subscription: WebhookSubscription) -> QuerySet[Replay]:
     """Replays with how many of their deliveries are `pending`, `succeeded` and `failed`."""
     return Replay.objects.filter(subscription=subscription).annotate(
         **{
-            status: Count("deliveries", filter=Q(deliveries__status=status)) for status in DeliveryStatus.values
+            status: Count("deliveries", filter=Q(deliveries__status=status))
+            for status in DeliveryStatus.values
         }
     )
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tenex.webhooks.catalogue import EVENT_TYPES
 from tenex.webhooks import signing
+from tenex.webhooks.catalogue import EVENT_TYPES
 from voice.rehearsal import scenario
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -232,8 +232,8 @@ from tenex.webhooks import signing
 old = int(time.time()) - 3600
 now = int(time.time())
 for at, body, ok in ((now, {body!r}, True), (now, b"{{}}", False), (old, {body!r}, False)):
-    headers = signing.headers(workspace_secrets=["new", "old"], secrets_=[{signing.new_secret()!r}, {secret!r}],
-                              message_id="evt_1", timestamp_s=at, body={body!r})
+    headers = signing.headers(workspace_secrets=["new", "old"], message_id="evt_1", timestamp_s=at,
+                              secrets_=[{signing.new_secret()!r}, {secret!r}], body={body!r})
     assert verify_standard({secret!r}, headers, body) is ok, (at, body)
     for name in ("new", "old"):
         assert verify_body(name, headers, body) is (body == {body!r})
@@ -260,7 +260,11 @@ def test_the_snippet_for_node_accepts_our_requests_and_no_others() -> None:
             sent,
             [fits, same, same, False],
         )
-        for at, sent, fits, same in ((now, body, True, True), (now, "{}", False, False), (now - 3600, body, False, True))
+        for at, sent, fits, same in (
+            (now, body, True, True),
+            (now, "{}", False, False),
+            (now - 3600, body, False, True),
+        )
     ]
     check = f"""
 for (const [headers, sent, expected] of {json.dumps(cases)}) {{

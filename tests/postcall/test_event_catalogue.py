@@ -1,4 +1,4 @@
-"""The examples of docs/webhooks.md are what the code sends: every type is made to happen, and compared by shape.
+"""The examples of docs/webhooks.md are what the code sends: every type is made to happen, and compared.
 
 After a change that is meant: `PIN_EXAMPLES=1 pytest tests/postcall/test_event_catalogue.py` writes them anew.
 """
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from crm.services import calendars, leads, suppressions
 from crm.calendars.availability import Period
+from crm.services import calendars, leads, suppressions
 from tenex.events.models import Event
 from tenex.webhooks.catalogue import EVENT_TYPES
 from tenex.webhooks.services import subscriptions
@@ -77,7 +77,8 @@ def happen() -> dict[str, dict[str, Any]]:
     subscriptions.send_test(webhook, "user:ana@acme.example")
     subscriptions.disable(webhook, "the receiver answered 410 Gone")
     return {
-        event.type: json.loads(wire_body(event)) for event in Event.objects.filter(workspace=space).order_by("seq")
+        event.type: json.loads(wire_body(event))
+        for event in Event.objects.filter(workspace=space).order_by("seq")
     }
 
 
@@ -141,5 +142,10 @@ def test_every_member_of_data_is_named_in_the_table(judge: ResponsesServer, medi
 
 def test_comparing_by_shape_finds_what_differs() -> None:
     assert same(shape({"a": None, "b": [1]}), shape({"a": "x", "b": []}))
-    for one, other in (({"a": 1}, {"a": "1"}), ({"a": 1}, {}), ({"a": {"b": 1}}, {"a": {"c": 1}}), ([1], ["x"])):
+    for one, other in (
+        ({"a": 1}, {"a": "1"}),
+        ({"a": 1}, {}),
+        ({"a": {"b": 1}}, {"a": {"c": 1}}),
+        ([1], ["x"]),
+    ):
         assert not same(shape(one), shape(other))

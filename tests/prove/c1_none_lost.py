@@ -1,10 +1,10 @@
 """C1: nothing is lost on the way to receivers that fail in every way, while workers are killed.
 
-Half of the answers are 5xx; a tenth of the receivers' requests hang, a tenth are reset, one in twenty drips,
-some redirect, and on the encrypted lanes some connections show a certificate that nobody signed. Half of what hangs,
-drips or is reset was taken all the same: those are lost answers, each of which may cost one repetition.
-What is given up after the whole schedule, and what was missed by a lane while it was disabled, is asked for again
-(replays of kind `failed` and `missing`) until nothing is left.
+Half of the answers are 5xx; a tenth of the requests hang, a tenth are reset, one in twenty drips, some
+redirect, and on the encrypted lanes some connections show a certificate that nobody signed. Half of what
+hangs, drips or is reset was taken all the same: those are lost answers, each of which may cost a repetition.
+What is given up after the whole schedule, and what was missed by a lane while it was disabled, is asked for
+again (replays of kind `failed` and `missing`) until nothing is left.
 """
 
 import contextlib
@@ -64,15 +64,18 @@ def _act(path: str, draw: random.Random) -> Act:
         way = draw.choice((Way.DRIP_HEAD, Way.DRIP_BODY))
         return Act(way, stored=stored or way in ANSWERED, for_s=3 * TIMEOUT_S)
     if dice < 0.78:
-        return Act(Way.REDIRECT, stored=False, status=draw.choice((301, 302, 307)), headers={"location": "/elsewhere"})
+        return Act(
+            Way.REDIRECT,
+            stored=False,
+            status=draw.choice((301, 302, 307)),
+            headers={"location": "/elsewhere"},
+        )
     return Act()
 
 
 def _lane(receiver: FaultyReceiver, path: str, *, tls: bool) -> Any:
     space = workspace()
-    lane = subscribe(
-        space, receiver.url(path, tls=tls), timeout_s=TIMEOUT_S, events=["lead.updated"]
-    )
+    lane = subscribe(space, receiver.url(path, tls=tls), timeout_s=TIMEOUT_S, events=["lead.updated"])
     receiver.secrets[path] = Secrets(lane.secret, space.webhook_secret)
     return space
 
@@ -113,7 +116,7 @@ def _enable_again() -> None:
 
 
 def _ask_again() -> int:
-    """What an owner does after an outage: ask for what was given up, and for what was missed while disabled."""
+    """What an owner does after an outage: ask for what was given up, and for what was missed meanwhile."""
     from datetime import timedelta
 
     from django.utils import timezone
@@ -185,7 +188,9 @@ def _lost_in_transit(seen: list[Seen]) -> int:
         got[event_id] += status is not None and 200 <= status < 300
         nothing[event_id] += status is None and error != "TLS failed"
     return sum(
-        min(given[one] - got[one], max(0, nothing[one] - silent[one])) for one in given if given[one] > got[one]
+        min(given[one] - got[one], max(0, nothing[one] - silent[one]))
+        for one in given
+        if given[one] > got[one]
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.prove.dial_rig import main
 
-TEXT = string.printable + "äöüßéñ漢字仮名😀\u2028\u0000\\\""
+TEXT = string.printable + 'äöüßéñ漢字仮名😀\u2028\u0000\\"'
 
 
 def prove(full: bool) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """C4: who fails for five days is disabled and everybody is told; who fails now and then is not.
 
 The pump of a worker runs here, against receivers over HTTP and a mail server over SMTP. Five days are made
-short by TENEX_TIME_SCALE. The three cases of Svix (repeated failure, a success that begins the time anew, sporadic
-failure), 410, and the rest that 429, 502, 504 and Retry-After ask for.
+short by TENEX_TIME_SCALE. The three cases of Svix (repeated failure, a success that begins the time anew,
+sporadic failure), 410, and the rest that 429, 502, 504 and Retry-After ask for.
 """
 
 import os

@@ -84,7 +84,9 @@ def make(folder: Path) -> Path:
     return folder / "ca.pem"
 
 
-def server_context(folder: Path, *, wrong_share: float = 0.0, draw: random.Random | None = None) -> ssl.SSLContext:
+def server_context(
+    folder: Path, *, wrong_share: float = 0.0, draw: random.Random | None = None
+) -> ssl.SSLContext:
     """A server's side that shows the wrong certificate on that share of the connections."""
     good, wrong = (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(2))
     good.load_cert_chain(folder / "good.pem")

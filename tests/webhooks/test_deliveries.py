@@ -196,7 +196,8 @@ def test_retry_after_neither_hurries_nor_stalls_a_delivery() -> None:
 def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
     now = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
     for raw, seconds in (
-        ("120", 120), (" 0 ", 0), ("Fri, 01 May 2026 12:02:00 GMT", 120), ("Fri, 01 May 2026 11:00:00 GMT", 0),
+        ("120", 120), (" 0 ", 0), ("Fri, 01 May 2026 12:02:00 GMT", 120),
+        ("Fri, 01 May 2026 11:00:00 GMT", 0),
         ("9" * 50, 999999999), ("", None), ("soon", None), ("-5", None), ("٣", None),
     ):  # fmt: skip
         assert schedule.retry_after_s(raw, now) == seconds, raw

@@ -120,9 +120,7 @@ def test_a_mail_server_that_is_away_is_asked_again(
     assert len(mail.outbox) == 1
 
 
-def test_it_is_disabled_once_however_many_workers_find_out(
-    workspace: Workspace, receiver: Receiver
-) -> None:
+def test_it_is_disabled_once_however_many_workers_find_out(workspace: Workspace, receiver: Receiver) -> None:
     lane = subscribe(workspace, receiver.url)
     for _ in range(3):
         subscriptions.disable(lane, "a test")

@@ -120,9 +120,7 @@ def test_new_events_go_before_what_is_sent_again(workspace: Workspace, receiver:
     for _ in range(30):
         record(workspace)
     send()
-    replays.create(
-        lane, kind="all", since=timezone.now() - timedelta(hours=1), until=None, actor=ACTOR
-    )
+    replays.create(lane, kind="all", since=timezone.now() - timedelta(hours=1), until=None, actor=ACTOR)
     assert replays.prepare() == 1
     fresh = record(workspace)
     relay.relay()
@@ -149,9 +147,9 @@ def test_one_that_hangs_keeps_only_itself_waiting(workspace: Workspace, receiver
             done.wait(0.1)
         assert len(receiver.seen) == 20
         assert hanging.most_together <= lanes.PARALLEL
-        assert not Delivery.objects.filter(
-            subscription__url=hanging.url, status="succeeded"
-        ).exists(), "its first answers are not there yet"
+        assert not Delivery.objects.filter(subscription__url=hanging.url, status="succeeded").exists(), (
+            "its first answers are not there yet"
+        )
     finally:
         pump.stop(10)
         hanging.close()

@@ -1,4 +1,4 @@
-"""Sending again: one, what was given up since, what was missed, everything; bounded, and with its progress."""
+"""Sending again: what was given up since, what was missed, everything; bounded, and with its progress."""
 
 from datetime import datetime, timedelta
 

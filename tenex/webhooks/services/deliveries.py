@@ -9,10 +9,8 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from tenex.errors import Conflict
 from tenex.lib import guarded_http, storable
 from tenex.lib.failpoint import hit
 from tenex.lib.wake import wake
@@ -124,7 +122,9 @@ def _settle(delivery: Delivery, exchange: Exchange) -> float | None:
             number=delivery.attempts,
             defaults={
                 "status_code": answer.status if answer else None,
-                "error": exchange.error if answer is None else ("" if exchange.succeeded else "not a 2xx answer"),
+                "error": exchange.error
+                if answer is None
+                else ("" if exchange.succeeded else "not a 2xx answer"),
                 "duration_ms": exchange.duration_ms,
                 "response_body": storable.text(answer.body.decode("utf-8", "replace")) if answer else "",
             },
@@ -172,9 +172,10 @@ def _fail(delivery: Delivery, answer: guarded_http.Answer | None) -> float | Non
         wait_s /= settings.TIME_SCALE
         delivery.next_at = now + timedelta(seconds=wait_s)
     delivery.save(update_fields=["status", "next_at", "lease_until"])
-    rest_s = schedule.rest_s(
-        answer.status if answer else None, times=lane.throttles, retry_after_s=asked_s
-    ) / settings.TIME_SCALE
+    rest_s = (
+        schedule.rest_s(answer.status if answer else None, times=lane.throttles, retry_after_s=asked_s)
+        / settings.TIME_SCALE
+    )
     if rest_s:
         lane.throttles += 1
         lane.throttled_until = now + timedelta(seconds=rest_s)

@@ -114,12 +114,14 @@ def _due_lanes(now: datetime, room: int, failing_room: int) -> list[WebhookSubsc
 
 def _loaded(ids: Sequence[UUID], now: datetime) -> list[Claim]:
     deliveries = (
-        Delivery.objects.select_related("subscription__workspace").filter(pk__in=ids).order_by("next_at", "id")
+        Delivery.objects.select_related("subscription__workspace")
+        .filter(pk__in=ids)
+        .order_by("next_at", "id")
     )
     retiring = dict(
-        RetiringSecret.objects.filter(
-            until__gt=now, workspace__deliveries__in=ids
-        ).values_list("workspace_id", "secret")
+        RetiringSecret.objects.filter(until__gt=now, workspace__deliveries__in=ids).values_list(
+            "workspace_id", "secret"
+        )
     )
     return [_claim_of(delivery, retiring.get(delivery.workspace_id), now) for delivery in deliveries]
 

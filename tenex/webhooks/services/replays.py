@@ -72,7 +72,9 @@ def create(
 def prepare() -> int:
     """Put the deliveries of replays that wait into the queue, each replay in one piece; how many replays."""
     done = 0
-    for replay_id in Replay.objects.filter(prepared_at=None).order_by("created_at").values_list("pk", flat=True):
+    for replay_id in (
+        Replay.objects.filter(prepared_at=None).order_by("created_at").values_list("pk", flat=True)
+    ):
         with transaction.atomic():
             replay = (
                 Replay.objects.select_for_update(skip_locked=True, of=("self",))
