@@ -97,5 +97,5 @@ def server_context(
         if dice.random() < wrong_share:
             socket.context = wrong
 
-    good.sni_callback = choose  # type: ignore[assignment]
+    good.sni_callback = choose
     return good
