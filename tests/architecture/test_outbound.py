@@ -26,6 +26,7 @@ ALLOWED = {
     "tenex/demo/system.py": "the demo's own server",
     "tenex/engines/process.py": "a free port",
     "tenex/engines/valkey.py": "the embedded engine",
+    "tenex/mcp/proxy.py": "stdio: the address that whoever starts it names",
     "tenex/server/listener.py": "listens",
     "tenex/server/media_protocol.py": "serves",
     "tenex/server/serve.py": "listens",
