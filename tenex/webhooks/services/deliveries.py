@@ -117,18 +117,7 @@ def _settle(delivery: Delivery, exchange: Exchange) -> float | None:
         row = Delivery.objects.select_for_update(no_key=True).filter(pk=delivery.pk).first()
         if row is None:  # unsubscribed meanwhile
             return None
-        DeliveryAttempt.objects.get_or_create(
-            delivery=delivery,
-            number=delivery.attempts,
-            defaults={
-                "status_code": answer.status if answer else None,
-                "error": exchange.error
-                if answer is None
-                else ("" if exchange.succeeded else "not a 2xx answer"),
-                "duration_ms": exchange.duration_ms,
-                "response_body": storable.text(answer.body.decode("utf-8", "replace")) if answer else "",
-            },
-        )
+        _note(delivery, exchange)
         if exchange.succeeded:
             _succeed(row)
             return 0.0
@@ -142,6 +131,20 @@ def _settle(delivery: Delivery, exchange: Exchange) -> float | None:
         error=exchange.error,
     )
     return wait_s
+
+
+def _note(delivery: Delivery, exchange: Exchange) -> None:
+    """A line of the log; the number is there already if a worker that was overtaken comes back twice."""
+    answer = exchange.answer
+    line = DeliveryAttempt(
+        delivery=delivery,
+        number=delivery.attempts,
+        status_code=answer.status if answer else None,
+        error=exchange.error if answer is None else ("" if exchange.succeeded else "not a 2xx answer"),
+        duration_ms=exchange.duration_ms,
+        response_body=storable.text(answer.body.decode("utf-8", "replace")) if answer else "",
+    )
+    DeliveryAttempt.objects.bulk_create([line], ignore_conflicts=True)
 
 
 def _succeed(delivery: Delivery) -> None:

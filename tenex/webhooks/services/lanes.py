@@ -8,22 +8,33 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Random
 from django.utils import timezone
 
 from tenex.webhooks.models import (
     Delivery,
-    DeliveryStatus,
     RetiringSecret,
-    SubscriptionStatus,
-    WebhookSubscription,
 )
 
 PARALLEL = 8
 """Requests of one lane on their way at a time, over all processes; a lane that fails gets one."""
 LEASE_SLACK_S = 5
 """A lease outlives the exchange by this; one that runs out belongs to a dead worker."""
+
+# The lanes that are well come first, each kind in random order, so none is always the last.
+_LOCK = """
+SELECT lane.id, lane.timeout_s, lane.failing_since IS NOT NULL
+FROM webhooks_webhooksubscription lane
+WHERE lane.status = 'active' AND (lane.throttled_until IS NULL OR lane.throttled_until <= %(now)s)
+  AND (EXISTS (SELECT FROM webhooks_delivery due
+               WHERE due.subscription_id = lane.id AND due.status = 'pending' AND due.replay_id IS NULL
+                 AND due.next_at <= %(now)s AND (due.lease_until IS NULL OR due.lease_until < %(now)s))
+    OR EXISTS (SELECT FROM webhooks_delivery due
+               WHERE due.subscription_id = lane.id AND due.status = 'pending' AND due.replay_id IS NOT NULL
+                 AND due.next_at <= %(now)s AND (due.lease_until IS NULL OR due.lease_until < %(now)s)))
+ORDER BY lane.failing_since IS NOT NULL, random()
+LIMIT %(room)s
+FOR NO KEY UPDATE OF lane SKIP LOCKED
+"""
 
 # New events go before what a replay sends again. The lanes are locked by now, so no other worker counts
 # their requests at the same time; the last condition is for one whose lease ran out.
@@ -58,6 +69,13 @@ RETURNING taken.id
 
 
 @dataclass(frozen=True, slots=True)
+class _Lane:
+    id: UUID
+    timeout_s: int
+    failing: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A delivery that is ours to send until its lease ends, with all that the request needs."""
 
@@ -70,7 +88,7 @@ class Claim:
 def claim(room: int, *, failing_room: int | None = None) -> list[Claim]:
     """Lease up to `room` due deliveries, of lanes that fail at most `failing_room`.
 
-    The subscription's row is the lane's lock. Lanes come in random order, so none is always the last.
+    The subscription's row is the lane's lock.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -81,8 +99,8 @@ def claim(room: int, *, failing_room: int | None = None) -> list[Claim]:
             cursor.execute(
                 _PICK,
                 {
-                    "lanes": [lane.pk for lane in lanes],
-                    "caps": [1 if lane.failing_since else PARALLEL for lane in lanes],
+                    "lanes": [lane.id for lane in lanes],
+                    "caps": [1 if lane.failing else PARALLEL for lane in lanes],
                     "timeouts": [lane.timeout_s for lane in lanes],
                     "parallel": PARALLEL,
                     "slack": LEASE_SLACK_S,
@@ -94,22 +112,12 @@ def claim(room: int, *, failing_room: int | None = None) -> list[Claim]:
     return _loaded(taken, now) if taken else []
 
 
-def _due_lanes(now: datetime, room: int, failing_room: int) -> list[WebhookSubscription]:
-    due = Delivery.objects.filter(
-        Q(lease_until=None) | Q(lease_until__lt=now),
-        subscription=OuterRef("pk"),
-        status=DeliveryStatus.PENDING,
-        next_at__lte=now,
-    )
-    free = WebhookSubscription.objects.select_for_update(skip_locked=True, no_key=True).filter(
-        Q(throttled_until=None) | Q(throttled_until__lte=now),
-        Exists(due.filter(replay=None)) | Exists(due.exclude(replay=None)),
-        status=SubscriptionStatus.ACTIVE,
-    )
-    found = list(free.filter(failing_since=None).order_by(Random())[:room])
-    if failing_room > 0:
-        found += free.exclude(failing_since=None).order_by(Random())[:failing_room]
-    return found
+def _due_lanes(now: datetime, room: int, failing_room: int) -> list[_Lane]:
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, {"now": now, "room": room})
+        found = [_Lane(*row) for row in cursor.fetchall()]
+    failing = [lane for lane in found if lane.failing]
+    return [lane for lane in found if not lane.failing] + failing[: max(0, failing_room)]
 
 
 def _loaded(ids: Sequence[UUID], now: datetime) -> list[Claim]:
