@@ -199,7 +199,7 @@ def test_the_name_is_kept_for_tls_and_host_though_an_address_is_dialed(
     server.block_on_close = False
     hosts: list[str | None] = []
     context = certificates.server_context(tmp_path)
-    context.sni_callback = lambda _socket, name, _context: hosts.append(name)  # type: ignore[assignment]
+    context.sni_callback = lambda _socket, name, _context: hosts.append(name)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = server.server_address[1]
