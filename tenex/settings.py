@@ -213,6 +213,9 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "tenex"
+# Celery would close the process's whole connection pool after each task, also under threads that are at work
+# (tenex.webhooks.pump). Tasks give their own connection back instead: tenex.celery.
+CELERY_DB_REUSE_MAX = 10**9
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     # A dead broker must cost the sender of a wake-up a moment, not its request.
     {"socket_connect_timeout": 1.0, "max_retries": 1, "interval_start": 0, "interval_max": 0.1}
@@ -221,6 +224,27 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 )
 CELERY_TIMEZONE = "UTC"
 WORKER_CONCURRENCY = CELERY_WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 4, low=1, high=64)
+
+# --- e-mail: notices to the people of a workspace; without EMAIL_HOST they are printed ---------------
+_EMAIL_HOST = env.text("EMAIL_HOST")
+_EMAIL_SECURITY = env.choice("EMAIL_SECURITY", "starttls", ("none", "starttls", "tls"))
+MAILERS: dict[str, dict[str, object]] = {
+    "default": {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": _EMAIL_HOST,
+            "port": env.integer("EMAIL_PORT", 587, low=1, high=65535),
+            "username": env.text("EMAIL_USER"),
+            "password": env.text("EMAIL_PASSWORD"),
+            "use_tls": _EMAIL_SECURITY == "starttls",
+            "use_ssl": _EMAIL_SECURITY == "tls",
+            "timeout": 10,
+        },
+    }
+    if _EMAIL_HOST
+    else {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
+}
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", f"tenex@{urlsplit(PUBLIC_BASE_URL).hostname}")
 
 # --- the carrier ---------------------------------------------------------------------------------
 TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID")

@@ -2,7 +2,16 @@
 
 from django.urls import URLPattern, path
 
-from tenex.api import event_stream, keys, login, members, users, webhooks, workspace_settings
+from tenex.api import (
+    event_stream,
+    keys,
+    login,
+    members,
+    users,
+    webhook_deliveries,
+    webhooks,
+    workspace_settings,
+)
 
 urlpatterns: list[URLPattern] = [
     path("users/login", login.Login.as_view()),
@@ -19,6 +28,23 @@ urlpatterns: list[URLPattern] = [
     path("voice/stream-token", event_stream.EventStreamToken.as_view()),
     path("voice/webhooks", webhooks.WebhookList.as_view()),
     path("voice/webhooks/<uuid:webhook_id>", webhooks.WebhookDetail.as_view()),
-    path("voice/webhooks/<uuid:webhook_id>/deliveries", webhooks.WebhookDeliveries.as_view()),
+    path("voice/webhooks/workspace-secret/rotate", webhooks.WorkspaceSecretRotation.as_view()),
+    path("voice/webhooks/<uuid:webhook_id>/rotate-secret", webhooks.WebhookRotation.as_view()),
+    path("voice/webhooks/<uuid:webhook_id>/test", webhook_deliveries.WebhookTest.as_view()),
+    path("voice/webhooks/<uuid:webhook_id>/deliveries", webhook_deliveries.WebhookDeliveries.as_view()),
+    path(
+        "voice/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>",
+        webhook_deliveries.WebhookDelivery.as_view(),
+    ),
+    path(
+        "voice/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/replay",
+        webhook_deliveries.WebhookDeliveryReplay.as_view(),
+    ),
+    path("voice/webhooks/<uuid:webhook_id>/replay", webhook_deliveries.WebhookReplay.as_view()),
+    path("voice/webhooks/<uuid:webhook_id>/replays", webhook_deliveries.WebhookReplays.as_view()),
+    path(
+        "voice/webhooks/<uuid:webhook_id>/replays/<uuid:replay_id>",
+        webhook_deliveries.WebhookReplayDetail.as_view(),
+    ),
     path("voice/settings", workspace_settings.Settings.as_view()),
 ]

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from crm.models import Calendar, Lead, Segment
 from crm.services import leads, suppressions
-from tenex.webhooks.services import subscriptions
+from tenex.webhooks.services import replays, subscriptions
 from tenex.workspaces.models import Invitation, Membership, Role, User, Workspace
 from tenex.workspaces.services import keys
 from tests.api import crm_world
@@ -98,6 +98,8 @@ class Tenant:
     invitation: Invitation
     crm: dict[str, str]
     """Path parameter -> the tenant's own, of the CRM beyond its lead."""
+    delivery_id: uuid.UUID
+    replay_id: uuid.UUID
 
 
 def make(slug: str, seat: int) -> Tenant:
@@ -144,7 +146,13 @@ def make(slug: str, seat: int) -> Tenant:
     )
     Recipient.objects.create(workspace=workspace, batch=batch, lead=lead, position=1)
     segment = Segment.objects.create(workspace=workspace, name="Everybody", kind="static")
-    webhook = subscriptions.create(workspace, url="http://127.0.0.1:9/hook")
+    webhook = subscriptions.create(workspace, url="http://127.0.0.1:9/hook", actor="system:tests")
+    delivery = subscriptions.send_test(webhook, "system:tests")
+    now = timezone.now()
+    replay = replays.create(
+        webhook, kind="all", since=now - timedelta(hours=1), until=None, actor="system:tests"
+    )
+    replays.prepare()
     return Tenant(
         workspace=workspace,
         owner=owner,
@@ -163,6 +171,8 @@ def make(slug: str, seat: int) -> Tenant:
         webhook_id=webhook.id,
         invitation=invitation,
         crm=crm_world.make(workspace, lead),
+        delivery_id=delivery.id,
+        replay_id=replay.id,
     )
 
 
