@@ -15,7 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
 app = Celery("tenex")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
-TASK_APPS = ["tenex.workspaces", "tenex.webhooks", "crm", "voice.outbound", "voice.postcall"]
+TASK_APPS = ["tenex.workspaces", "tenex.webhooks", "crm", "voice", "voice.outbound", "voice.postcall"]
 app.autodiscover_tasks(TASK_APPS)
 
 

@@ -20,16 +20,37 @@ def apply[T: Model](
         InvalidInput: a parameter that the list does not have, or has twice.
         QueryInvalid: values that make no sense.
     """
-    known = set(filters.base_filters) | PAGE_PARAMETERS
+    narrowed: Any = _bound(filters, query, rows, also=PAGE_PARAMETERS).qs
+    return narrowed  # type: ignore[no-any-return]
+
+
+def values(filters: type[django_filters.FilterSet], query: QueryDict) -> dict[str, Any]:
+    """The values of the filters in `query`, for what is no list; those that are absent are None or empty.
+
+    Raises:
+        InvalidInput, QueryInvalid: as :func:`apply`.
+    """
+    found: dict[str, Any] = _bound(filters, query, _NO_ROWS).form.cleaned_data
+    return found
+
+
+_NO_ROWS: QuerySet[Any] = QuerySet()
+
+
+def _bound(
+    filters: type[django_filters.FilterSet],
+    query: QueryDict,
+    rows: QuerySet[Any],
+    also: frozenset[str] = frozenset(),
+) -> django_filters.FilterSet:
     for name in query:
-        if name not in known:
+        if name not in filters.base_filters and name not in also:
             raise InvalidInput("unknown filter", loc=("query", name), type_="extra_forbidden")
         if len(query.getlist(name)) > 1:
             raise InvalidInput("given more than once", loc=("query", name), type_="duplicate")
-        if name not in PAGE_PARAMETERS and not query[name]:
+        if name not in also and not query[name]:
             raise InvalidInput("is empty", loc=("query", name), type_="too_short")
     bound = filters(data=query, queryset=rows)
     if not bound.form.is_valid():
         raise QueryInvalid({name: [str(text) for text in texts] for name, texts in bound.form.errors.items()})
-    narrowed: Any = bound.qs
-    return narrowed  # type: ignore[no-any-return]
+    return bound

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from voice.api import agents, batches, calls, live, media, numbers, profiles, sessions, stream
+from voice.api import agents, batches, calls, live, media, metrics, numbers, profiles, sessions, stream
 
 urlpatterns: list[URLPattern] = [
     path("sessions", sessions.SessionList.as_view()),
@@ -24,6 +24,8 @@ urlpatterns: list[URLPattern] = [
     path("batches/<uuid:batch_id>/pause", batches.BatchPause.as_view()),
     path("batches/<uuid:batch_id>/resume", batches.BatchResume.as_view()),
     path("batches/<uuid:batch_id>/cancel", batches.BatchCancel.as_view()),
+    path("metrics", metrics.Metrics.as_view()),
+    path("metrics/timeseries", metrics.MetricsSeries.as_view()),
     path("agents", agents.AgentList.as_view()),
     path("agents/<uuid:agent_id>", agents.AgentDetail.as_view()),
     path("agents/<uuid:agent_id>/versions", agents.AgentVersionList.as_view()),

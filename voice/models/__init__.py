@@ -31,6 +31,7 @@ from voice.models.evidence import (
     TurnStatus,
     Verdict,
 )
+from voice.models.metrics import MetricsDue, MetricsHour
 
 __all__ = [
     "Agent",
@@ -46,6 +47,8 @@ __all__ = [
     "EndReason",
     "Finalization",
     "FinalizationStep",
+    "MetricsDue",
+    "MetricsHour",
     "Outcome",
     "Pacer",
     "PhoneNumber",

@@ -87,6 +87,8 @@ class CallContext:
     """Our own number of this call."""
     usage: dict[str, Any] = field(default_factory=dict)
     """Summed usage of earlier sessions of this call."""
+    latency: dict[str, Any] = field(default_factory=dict)
+    """What was measured in the call's streams before this one."""
 
 
 def issue_token(call: Call) -> str:
@@ -226,6 +228,7 @@ def _context(call: Call, session: VoiceSession, number: int, stream_sid: str, ow
         or (call.number.fallback_number if call.number else ""),
         number=call.number.e164 if call.number else "",
         usage=dict(call.usage),
+        latency=dict(call.latency),
     )
 
 

@@ -1,0 +1,103 @@
+"""Figures of calls over a stretch of time (docs/metrics.md). Exact at every instant, in one statement.
+
+Hours that are summed up and have not changed since come from their rows; hours with a due row (the present
+one, and those that somebody changed a moment ago) and hours that a bucket's edge cuts in two are counted from
+their calls.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+
+from tenex.lib.periods import Period, hour_of, split_hours
+from tenex.workspaces.models import Workspace
+from voice.selectors.measures import BUCKETS, FROM_CALLS, HISTOGRAM, MEASURES, OF_CALL
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which calls: all that are given must hold."""
+
+    agent_id: uuid.UUID | None = None
+    number_id: uuid.UUID | None = None
+    batch_id: uuid.UUID | None = None
+    direction: str | None = None
+
+    def conditions(self) -> dict[str, Any]:
+        """Column -> value."""
+        names = ("agent_id", "number_id", "batch_id", "direction")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums over some calls: `open` is how many are not finalized yet, `sums` is about those that are."""
+
+    open: int = 0
+    sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MEASURES, 0))
+    histogram: list[int] = field(default_factory=lambda: [0] * BUCKETS)
+
+
+def tallies(workspace: Workspace, periods: Sequence[Period], which: Which) -> list[Tally]:
+    """One tally for each of `periods`, which follow on each other without a gap."""
+    edges = [period.start for period in periods]
+    start, end = edges[0], periods[-1].end
+    values = {
+        "workspace": workspace.pk,
+        "edges": edges,
+        "start": start,
+        "end": end,
+        "first_hour": hour_of(start),
+        "split": split_hours([*edges, end]),
+        **which.conditions(),
+    }
+    found = [Tally() for _ in periods]
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(which), values)
+        for bucket, waiting, *numbers in cursor.fetchall():
+            tally = found[bucket - 1]
+            tally.open = waiting
+            tally.sums = dict(zip(MEASURES, map(int, numbers), strict=False))
+            tally.histogram = list(map(int, numbers[len(MEASURES) :]))
+    return found
+
+
+_ROWS = ", ".join([*(f"m.{name}" for name in MEASURES), *(f"m.histogram[{n + 1}]" for n in range(BUCKETS))])
+_ZEROS = ", ".join(["0"] * (len(MEASURES) + BUCKETS))
+_SUMS = ", ".join(f"sum({name})" for name in (*MEASURES, *HISTOGRAM))
+_NAMES = ", ".join((*MEASURES, *HISTOGRAM))
+
+
+def _statement(which: Which) -> str:
+    """The statement for these conditions; their values are parameters."""
+    names = list(which.conditions())
+    of_rows = "".join(f" AND m.{name} = %({name})s" for name in names)
+    of_calls = "".join(f" AND c.{name} = %({name})s" for name in names)
+    of_all = set(names) <= {"direction"}
+    return f"""
+WITH raw_hour AS (
+  SELECT hour FROM voice_metricsdue
+  WHERE workspace_id = %(workspace)s AND hour >= %(first_hour)s AND hour < %(end)s
+  UNION SELECT unnest(%(split)s::timestamptz[])
+), part (bucket, waiting, {_NAMES}) AS (
+  SELECT width_bucket(m.hour, %(edges)s::timestamptz[]), 0, {_ROWS}
+  FROM voice_metricshour m
+  WHERE m.workspace_id = %(workspace)s AND m.is_total = {of_all}
+    AND m.hour >= %(first_hour)s AND m.hour < %(end)s{of_rows}
+    AND NOT EXISTS (SELECT FROM raw_hour r WHERE r.hour = m.hour)
+  UNION ALL
+  SELECT width_bucket(c.created_at, %(edges)s::timestamptz[]), 0, {OF_CALL}
+  FROM raw_hour r CROSS JOIN {FROM_CALLS}
+  WHERE c.workspace_id = %(workspace)s AND c.status = 'finalized'{of_calls}
+    AND c.created_at >= greatest(r.hour, %(start)s) AND c.created_at < least(r.hour + interval '1 hour', %(end)s)
+  UNION ALL
+  SELECT width_bucket(c.created_at, %(edges)s::timestamptz[]), 1, {_ZEROS}
+  FROM voice_call c
+  WHERE c.workspace_id = %(workspace)s AND c.status <> 'finalized'{of_calls}
+    AND c.created_at >= %(start)s AND c.created_at < %(end)s
+)
+SELECT bucket, sum(waiting), {_SUMS} FROM part GROUP BY bucket
+"""  # noqa: S608 - made of the constants above and names of columns
