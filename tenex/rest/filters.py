@@ -27,20 +27,19 @@ def apply[T: Model](
 def values(filters: type[django_filters.FilterSet], query: QueryDict) -> dict[str, Any]:
     """The values of the filters in `query`, for what is no list; those that are absent are None or empty.
 
+    The class names its model itself.
+
     Raises:
         InvalidInput, QueryInvalid: as :func:`apply`.
     """
-    found: dict[str, Any] = _bound(filters, query, _NO_ROWS).form.cleaned_data
+    found: dict[str, Any] = _bound(filters, query, None).form.cleaned_data
     return found
-
-
-_NO_ROWS: QuerySet[Any] = QuerySet()
 
 
 def _bound(
     filters: type[django_filters.FilterSet],
     query: QueryDict,
-    rows: QuerySet[Any],
+    rows: QuerySet[Any] | None,
     also: frozenset[str] = frozenset(),
 ) -> django_filters.FilterSet:
     for name in query:

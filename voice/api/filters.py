@@ -59,6 +59,10 @@ class _WhichCalls(df.FilterSet):  # type: ignore[misc]
     number_id = df.UUIDFilter(help_text="Calls from or to this number of yours.")
     direction = df.ChoiceFilter(choices=Direction.choices, help_text="Who called.")
 
+    class Meta:
+        model = Call
+        fields: tuple[str, ...] = ()
+
 
 class MetricsFilters(_WhichCalls):
     compare = df.ChoiceFilter(
