@@ -69,7 +69,12 @@ def page[T: Model](
     for part in [rows] if isinstance(rows, QuerySet) else rows:
         found |= {row.pk: row for row in part.filter(after).order_by("-created_at", "-id")[: limit + 1]}
     newest = sorted(found.values(), key=lambda row: (row.created_at, row.pk), reverse=True)
-    return _cut(newest[: limit + 1], limit, binding, lambda last: [last.created_at.isoformat(), str(last.id)])
+    return _cut(newest[: limit + 1], limit, binding, _place)
+
+
+def cursor_after(row: Any, query: QueryDict, *, bound_to: str) -> str:
+    """The cursor of the page that begins after `row`, for a list that :func:`page` reads."""
+    return _encode(_place(row), _binding(query, bound_to))
 
 
 def page_in_order[T: Model](rows: QuerySet[T], query: QueryDict, *, by: str, bound_to: str) -> Page[T]:
@@ -79,6 +84,10 @@ def page_in_order[T: Model](rows: QuerySet[T], query: QueryDict, *, by: str, bou
         rows = rows.filter(**{f"{by}__gt": position[0]})
     found = list(rows.order_by(by)[: limit + 1])
     return _cut(found, limit, binding, lambda last: [getattr(last, by)])
+
+
+def _place(row: Any) -> list[Any]:
+    return [row.created_at.isoformat(), str(row.pk)]
 
 
 def _cut[T: Model](

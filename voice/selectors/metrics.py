@@ -8,12 +8,14 @@ their calls.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import add
 from typing import Any
 
 from django.db import connection
 
 from tenex.lib.periods import Period, hour_of, split_hours
 from tenex.workspaces.models import Workspace
+from voice.models.calls import UNFINALIZED
 from voice.selectors.measures import BUCKETS, FROM_CALLS, HISTOGRAM, MEASURES, OF_CALL
 
 
@@ -40,6 +42,13 @@ class Tally:
     sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MEASURES, 0))
     histogram: list[int] = field(default_factory=lambda: [0] * BUCKETS)
 
+    def add(self, waiting: int, numbers: Sequence[int]) -> None:
+        """Open calls, and sums in the order of the measures and the histogram."""
+        self.open += waiting
+        for name, number in zip(MEASURES, numbers, strict=False):
+            self.sums[name] += number
+        self.histogram = list(map(add, self.histogram, numbers[len(MEASURES) :]))
+
 
 def tallies(workspace: Workspace, periods: Sequence[Period], which: Which) -> list[Tally]:
     """One tally for each of `periods`, which follow on each other without a gap."""
@@ -58,46 +67,53 @@ def tallies(workspace: Workspace, periods: Sequence[Period], which: Which) -> li
     with connection.cursor() as cursor:
         cursor.execute(_statement(which), values)
         for bucket, waiting, *numbers in cursor.fetchall():
-            tally = found[bucket - 1]
-            tally.open = waiting
-            tally.sums = dict(zip(MEASURES, map(int, numbers), strict=False))
-            tally.histogram = list(map(int, numbers[len(MEASURES) :]))
+            found[bucket - 1].add(waiting, list(map(int, numbers)))
     return found
 
 
-_ROWS = ", ".join([*(f"m.{name}" for name in MEASURES), *(f"m.histogram[{n + 1}]" for n in range(BUCKETS))])
+_OF_ROWS = ", ".join(
+    [
+        *(f"sum(m.{name})::bigint" for name in MEASURES),
+        *(f"sum(m.histogram[{n + 1}])::bigint" for n in range(BUCKETS)),
+    ]
+)
+_OF_CALLS = ", ".join(f"sum(one.{name})::bigint" for name in (*MEASURES, *HISTOGRAM))
 _ZEROS = ", ".join(["0"] * (len(MEASURES) + BUCKETS))
-_SUMS = ", ".join(f"sum({name})" for name in (*MEASURES, *HISTOGRAM))
-_NAMES = ", ".join((*MEASURES, *HISTOGRAM))
+_OPEN = ", ".join(f"'{status}'" for status in UNFINALIZED)
 
 
 def _statement(which: Which) -> str:
-    """The statement for these conditions; their values are parameters."""
+    """The statement for these conditions; their values are parameters. Each part adds up its own."""
     names = list(which.conditions())
     of_rows = "".join(f" AND m.{name} = %({name})s" for name in names)
     of_calls = "".join(f" AND c.{name} = %({name})s" for name in names)
     of_all = set(names) <= {"direction"}
     return f"""
-WITH raw_hour AS (
+WITH raw_hour AS MATERIALIZED (
   SELECT hour FROM voice_metricsdue
   WHERE workspace_id = %(workspace)s AND hour >= %(first_hour)s AND hour < %(end)s
   UNION SELECT unnest(%(split)s::timestamptz[])
-), part (bucket, waiting, {_NAMES}) AS (
-  SELECT width_bucket(m.hour, %(edges)s::timestamptz[]), 0, {_ROWS}
-  FROM voice_metricshour m
-  WHERE m.workspace_id = %(workspace)s AND m.is_total = {of_all}
-    AND m.hour >= %(first_hour)s AND m.hour < %(end)s{of_rows}
-    AND NOT EXISTS (SELECT FROM raw_hour r WHERE r.hour = m.hour)
-  UNION ALL
-  SELECT width_bucket(c.created_at, %(edges)s::timestamptz[]), 0, {OF_CALL}
-  FROM raw_hour r CROSS JOIN {FROM_CALLS}
+)
+SELECT width_bucket(m.hour, %(edges)s::timestamptz[]) AS bucket, 0, {_OF_ROWS}
+FROM voice_metricshour m
+WHERE m.workspace_id = %(workspace)s AND m.is_total = {of_all}
+  AND m.hour >= %(first_hour)s AND m.hour < %(end)s{of_rows}
+  AND NOT EXISTS (SELECT FROM raw_hour r WHERE r.hour = m.hour)
+GROUP BY bucket
+UNION ALL
+SELECT one.bucket, 0, {_OF_CALLS}
+FROM raw_hour r CROSS JOIN LATERAL (
+  SELECT width_bucket(c.created_at, %(edges)s::timestamptz[]) AS bucket, {OF_CALL}
+  FROM {FROM_CALLS}
   WHERE c.workspace_id = %(workspace)s AND c.status = 'finalized'{of_calls}
     AND c.created_at >= greatest(r.hour, %(start)s) AND c.created_at < least(r.hour + interval '1 hour', %(end)s)
-  UNION ALL
-  SELECT width_bucket(c.created_at, %(edges)s::timestamptz[]), 1, {_ZEROS}
-  FROM voice_call c
-  WHERE c.workspace_id = %(workspace)s AND c.status <> 'finalized'{of_calls}
-    AND c.created_at >= %(start)s AND c.created_at < %(end)s
-)
-SELECT bucket, sum(waiting), {_SUMS} FROM part GROUP BY bucket
+  OFFSET 0 -- hour by hour, each a range of the index
+) AS one
+GROUP BY one.bucket
+UNION ALL
+SELECT width_bucket(c.created_at, %(edges)s::timestamptz[]) AS bucket, count(*), {_ZEROS}
+FROM voice_call c
+WHERE c.workspace_id = %(workspace)s AND c.status IN ({_OPEN}){of_calls}
+  AND c.created_at >= %(start)s AND c.created_at < %(end)s
+GROUP BY bucket
 """  # noqa: S608 - made of the constants above and names of columns
