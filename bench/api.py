@@ -48,7 +48,7 @@ class Row:
     database_ms: list[float] = field(default_factory=list)
     end_to_end_ms: list[float] = field(default_factory=list)
     server_cpu_ms: float = 0.0
-    """Of our process, a request: what the waiting times would be about on a machine that does nothing else."""
+    """Of our process, a request: what there is to do, however busy the machine is with other work."""
 
     def as_json(self) -> dict[str, Any]:
         limits = LIMITS_MS[self.kind]

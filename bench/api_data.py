@@ -70,7 +70,7 @@ def _bare(*tables: str) -> Iterator[None]:
     yield
     _execute("SET maintenance_work_mem = '256MB'")
     for name, definition in indexes:
-        _say(name, lambda definition=definition: _execute(definition))  # type: ignore[misc]
+        _say(name, lambda definition=definition: _execute(definition))
     for table, name, definition in keys:
         _execute(f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {definition}')
 
@@ -315,7 +315,7 @@ def _insert(
     for field in model._meta.concrete_fields:
         if field.column not in columns and not field.generated and field.column != "agent_id":
             default = "uuidv7()" if field.primary_key else f"%(default_{field.column})s"
-            columns = {**columns, field.column: default}
+            columns = {**columns, str(field.column): default}
             values = {
                 **values,
                 f"default_{field.column}": field.get_db_prep_save(field.get_default(), connection),

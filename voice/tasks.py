@@ -18,5 +18,5 @@ SCHEDULE: dict[str, dict[str, Any]] = {
 
 @shared_task(name="voice.metrics.sum_up")
 def sum_up_metrics() -> None:
-    """Hours that are over and whose calls have changed. Nobody waits for it: until then the calls are read."""
+    """Hours that are over and whose calls have changed. Until then their calls are read."""
     metrics.sum_up_due()

@@ -8,7 +8,7 @@ from django import forms
 
 
 class MomentField(forms.Field):
-    """ISO 8601. A date or time without an offset stays without one: :func:`in_zone` says which instant it is."""
+    """ISO 8601. A date or time without an offset stays without one: :func:`in_zone` makes it an instant."""
 
     def to_python(self, value: object) -> datetime | None:
         if value in self.empty_values:

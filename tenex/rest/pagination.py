@@ -48,9 +48,7 @@ def limit_of(query: Mapping[str, str]) -> int:
     return MAX_LIMIT if len(raw.lstrip("0")) > 3 else min(int(raw), MAX_LIMIT)
 
 
-def page[T: Model](
-    rows: QuerySet[T] | Sequence[QuerySet[T]], query: QueryDict, *, bound_to: str
-) -> Page[T]:
+def page[T: Model](rows: QuerySet[T] | Sequence[QuerySet[T]], query: QueryDict, *, bound_to: str) -> Page[T]:
     """One page of `rows`, the newest first; they must have `created_at` and `id` columns.
 
     Several querysets are read as their union, a page of each: so each may use an index of its own.

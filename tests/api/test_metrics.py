@@ -56,7 +56,11 @@ def test_each_figure_is_what_the_docs_say(alice: Tenant) -> None:
     called(alice, "callback", direction="inbound", duration_ms=30_000)
     handed = called(alice, "qualified", transfer_state="bridged", end_reason="transferred", usage={"x": 1})
     Verdict.objects.create(
-        workspace=alice.workspace, call=handed, qualification="qualified", confidence=1, meeting={"start": "…"}
+        workspace=alice.workspace,
+        call=handed,
+        qualification="qualified",
+        confidence=1,
+        meeting={"start": "…"},
     )
     found = march(alice)
     assert (found["calls"], found["open"], found["dialed"], found["answered"]) == (10, 0, 8, 7)

@@ -49,8 +49,8 @@ class _WhichCalls(df.FilterSet):  # type: ignore[misc]
     """What both kinds of figures take."""
 
     locals()["from"] = MomentFilter(
-        help_text="Calls created at this instant (ISO 8601) or later; a date or time without offset is one of "
-        "`time_zone`. Without it: the last 30 days."
+        help_text="Calls created at this instant (ISO 8601) or later; a date or time without offset is one "
+        "of `time_zone`. Without it: the last 30 days."
     )
     to = MomentFilter(help_text="Calls created before this instant. Without it: now.")
     time_zone = df.CharFilter(max_length=64, help_text="IANA name; the workspace's if absent.")

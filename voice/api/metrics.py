@@ -30,8 +30,8 @@ class Metrics(ApiView):
     @operation(
         "metrics_get",
         "Get figures",
-        "What came of the calls that were created in a stretch of time: dialed, connected, qualified, how long "
-        "they lasted, how fast the agent answered, what the model used. Exact, up to this moment.",
+        "What came of the calls that were created in a stretch of time: dialed, connected, qualified, how "
+        "long they lasted, how fast the agent answered, what the model used. Exact, up to this moment.",
         tag=TAG,
         response=MetricsOut,
         parameters=query_parameters(MetricsFilters),
@@ -118,9 +118,7 @@ def _period(asked: dict[str, Any], zone: ZoneInfo) -> Period:
     """
     end = in_zone(asked["to"], zone) if asked["to"] else timezone.now()
     start = (
-        in_zone(asked["from"], zone)
-        if asked["from"]
-        else periods.last_days(end, DEFAULT_DAYS, zone).start
+        in_zone(asked["from"], zone) if asked["from"] else periods.last_days(end, DEFAULT_DAYS, zone).start
     )
     period = periods.utc(start, end)
     if period.start >= period.end:

@@ -37,7 +37,7 @@ class ResponseLatencyOut(Output):
 
 
 class ModelUsageOut(Output):
-    """What the speech model counted. Cached tokens are part of the input, audio tokens of input and output."""
+    """What the speech model counted. Cached tokens are part of the input, audio tokens of both."""
 
     calls = f.IntegerField(help_text="Calls that used the model.")
     input_tokens = f.IntegerField()

@@ -80,9 +80,7 @@ class EndReason(models.TextChoices):
 class Call(Row):
     # Indexes are few and meant: a foreign key has one of its own only if no index below begins with it and
     # rows are looked up by it. Numbers, versions and calendars of calls are not deleted in daily work.
-    workspace = models.ForeignKey(
-        Workspace, on_delete=models.CASCADE, related_name="calls", db_index=False
-    )
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="calls", db_index=False)
     direction = models.CharField(max_length=8, choices=Direction.choices)
     status = models.CharField(max_length=12, choices=CallStatus.choices, default=CallStatus.QUEUED)
     outcome = models.CharField(max_length=12, choices=Outcome.choices, null=True, blank=True)  # noqa: DJ001
@@ -109,9 +107,7 @@ class Call(Row):
     lead = models.ForeignKey(
         Lead, on_delete=models.SET_NULL, null=True, blank=True, related_name="calls", db_index=False
     )
-    calendar = models.ForeignKey(
-        Calendar, on_delete=models.SET_NULL, null=True, blank=True, db_index=False
-    )
+    calendar = models.ForeignKey(Calendar, on_delete=models.SET_NULL, null=True, blank=True, db_index=False)
     batch = models.ForeignKey(
         "voice.Batch", on_delete=models.SET_NULL, null=True, blank=True, related_name="calls", db_index=False
     )

@@ -4,6 +4,7 @@ calls that are counted where they lie (docs/metrics.md has it in words).
 `c` is the row of voice_call, `v` its voice_verdict, if any, `t` the answers of the agent in it.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
@@ -12,8 +13,8 @@ from typing import Final
 from voice.models.calls import Outcome
 
 BOUNDS_MS: Final[tuple[int, ...]] = tuple(round(100 * 1.1**n) for n in range(49))
-"""Delays are counted in buckets that grow by a tenth, from 0.1 s to 9.7 s: below the first bound, from each to
-the next, above the last. So a percentile out of them is right to 5 %, and of any hours together too."""
+"""Delays are counted in buckets that grow by a tenth, from 0.1 s to 9.7 s: below the first bound, from each
+to the next, above the last. So a percentile out of them is right to 5 %, and of any hours together too."""
 BUCKETS: Final = len(BOUNDS_MS) + 1
 
 _PERSON = (
@@ -69,7 +70,7 @@ FROM_CALLS: Final = f"""
       ) AS each
     ) AS turn
   ) AS t
-"""
+"""  # noqa: S608 - made of the constants above
 """What the measures are taken from; the caller says which calls."""
 
 OF_CALL: Final = ", ".join(
@@ -90,4 +91,4 @@ def percentile_ms(histogram: Sequence[int], share: float) -> int | None:
     bucket = bisect_right(list(accumulate(histogram)), rank - 1)
     if bucket == 0 or bucket == BUCKETS - 1:
         return BOUNDS_MS[0 if bucket == 0 else -1]
-    return round((BOUNDS_MS[bucket - 1] * BOUNDS_MS[bucket]) ** 0.5)
+    return round(math.sqrt(BOUNDS_MS[bucket - 1] * BOUNDS_MS[bucket]))

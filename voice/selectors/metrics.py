@@ -106,7 +106,8 @@ FROM raw_hour r CROSS JOIN LATERAL (
   SELECT width_bucket(c.created_at, %(edges)s::timestamptz[]) AS bucket, {OF_CALL}
   FROM {FROM_CALLS}
   WHERE c.workspace_id = %(workspace)s AND c.status = 'finalized'{of_calls}
-    AND c.created_at >= greatest(r.hour, %(start)s) AND c.created_at < least(r.hour + interval '1 hour', %(end)s)
+    AND c.created_at >= greatest(r.hour, %(start)s)
+    AND c.created_at < least(r.hour + interval '1 hour', %(end)s)
   OFFSET 0 -- hour by hour, each a range of the index
 ) AS one
 GROUP BY one.bucket

@@ -7,6 +7,7 @@ worker at a time; whoever comes second leaves it alone.
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -46,7 +47,7 @@ def sum_up_due(limit: int = 200) -> int:
 
 def sum_up(workspace_id: uuid.UUID, hour: datetime) -> bool:
     """Write the rows of one hour anew, if it is due; False if it is not, or somebody else is at it."""
-    where = {"workspace": workspace_id, "hour": hour}
+    where: dict[str, Any] = {"workspace": workspace_id, "hour": hour}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_try_advisory_xact_lock(hashtextextended('metrics:' || %s || %s, 0))",
