@@ -10,7 +10,7 @@ PY := .venv/bin/python
 TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u TENEX_ENGINES -u DJANGO_SETTINGS_MODULE DEBUG=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-multi bench bench-api prove lint format lock setup setup-dev clean
+.PHONY: help demo run test test-multi test-ears bench bench-api prove lint format lock setup setup-dev offline-voice clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ setup:
 
 setup-dev:
 	@PYTHON="$(PYTHON)" sh scripts/setup.sh dev
+
+offline-voice: setup ## optional: recognition for the rehearsal (`rehearse serve --ears whisper`), about 400 MB
+	@PYTHON="$(PYTHON)" sh scripts/setup.sh offline-voice
 
 demo: setup ## start a system of its own, place five calls through it, show what came out (DEMO_EXIT=1: then end; DEMO_SPEED=3: faster than life)
 	@$(PY) manage.py demo
@@ -32,6 +35,9 @@ test: setup-dev ## all tests in two processes, each with embedded engines of its
 
 test-multi: setup-dev ## the flow tests again: two media and two worker processes, TCP engines, a real S3 server
 	@$(TEST_ENV) TENEX_FLOWS=multi $(PY) -m pytest tests/flows $(ARGS)
+
+test-ears: setup-dev offline-voice ## real recognition: calls with ears on, noise, several at once
+	@$(TEST_ENV) $(PY) -m pytest tests/rehearsal/with_ears.py $(ARGS)
 
 bench: setup-dev ## measure the media path against a bare relay
 	@$(TEST_ENV) $(PY) -m bench $(ARGS)
@@ -53,7 +59,7 @@ format: setup-dev ## put the code into its one format
 
 lock: setup-dev ## make the pinned requirements anew from the .in files
 	@$(PY) -m pip install --quiet --require-hashes -r scripts/uv.txt
-	@for name in requirements requirements-dev scripts/uv; do \
+	@for name in requirements requirements-dev requirements-offline-voice scripts/uv; do \
 	  .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.12 --generate-hashes --no-header \
 	    --no-emit-index-url --no-emit-find-links $$name.in --output-file $$name.txt || exit 1; done
 

@@ -1,4 +1,6 @@
-"""Make the virtual environment ready: `setup_venv.py run|dev`. Standard library only, Python 3.12 or newer.
+"""Make the virtual environment ready: `setup_venv.py run|dev|offline-voice`.
+
+Standard library only, Python 3.12 or newer.
 
 Nothing is done if the stamp in the environment names the same requirements and Python. Two at once wait for
 each other. Every package is checked against the hashes in requirements.txt, whatever index or folder it comes
@@ -19,7 +21,12 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 VENV = PROJECT / ".venv"
 PYTHON = VENV / "bin" / "python"
-REQUIREMENTS = {"run": PROJECT / "requirements.txt", "dev": PROJECT / "requirements-dev.txt"}
+REQUIREMENTS = {
+    "run": PROJECT / "requirements.txt",
+    "dev": PROJECT / "requirements-dev.txt",
+    # On top of one of the others, which it leaves as they are: it has the same versions.
+    "offline-voice": PROJECT / "requirements-offline-voice.txt",
+}
 UV_REQUIREMENTS = PROJECT / "scripts" / "uv.txt"
 
 
@@ -35,6 +42,7 @@ def main(kind: str) -> int:
             print(f"setting up .venv with Python {sys.version.split()[0]}", flush=True)
             shutil.rmtree(VENV, ignore_errors=True)
             venv.create(VENV, with_pip=True, symlinks=True)
+        before = [other for other in REQUIREMENTS if _is_ready(other)]
         # A stamp says that the last install was completed: it goes before the next one begins.
         for other in REQUIREMENTS:
             _stamp(other).unlink(missing_ok=True)
@@ -42,10 +50,11 @@ def main(kind: str) -> int:
         if not _install(requirements):
             print(f"{requirements.name} could not be installed: see above.", file=sys.stderr)
             return 1
-        _stamp(kind).write_text(_key(kind), encoding="ascii")
-        if kind == "dev":
-            # The development set contains the other.
-            _stamp("run").write_text(_key("run"), encoding="ascii")
+        ready = {kind, "run"} if kind == "dev" else {kind}  # the development set contains the other
+        if kind == "offline-voice":
+            ready |= {*before}
+        for one in ready:
+            _stamp(one).write_text(_key(one), encoding="ascii")
     return 0
 
 
@@ -123,5 +132,5 @@ def _run(command: list[str], *, quiet: bool = False) -> bool:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in REQUIREMENTS:
-        sys.exit("usage: setup_venv.py run|dev")
+        sys.exit("usage: setup_venv.py " + "|".join(REQUIREMENTS))
     sys.exit(main(sys.argv[1]))

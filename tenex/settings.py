@@ -22,6 +22,7 @@ ROLE = env.choice("TENEX_ROLE", "all", ("all", "web", "media", "worker", "beat")
 TIME_SCALE = env.number("TENEX_TIME_SCALE", 1.0)
 if TIME_SCALE != 1.0 and not (DEBUG or REHEARSAL):
     raise ImproperlyConfigured("TENEX_TIME_SCALE is for rehearsals: set TENEX_REHEARSAL=1 or DEBUG=1")
+REHEARSAL_EARS = env.choice("TENEX_REHEARSAL_EARS", "script", ("script", "whisper"))
 
 # --- secrets -------------------------------------------------------------------------------------
 
@@ -281,6 +282,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVERS": [{"url": PUBLIC_BASE_URL}],
+    "LICENSE": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     "POSTPROCESSING_HOOKS": ["tenex.api.openapi.finish"],
 }
 RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", 1000, low=1)

@@ -1,6 +1,10 @@
 """What the generator cannot see: the routes that are plain async views, and the tags' order."""
 
+from http import HTTPStatus
 from typing import Any
+
+from tenex.rest.examples import example
+from tenex.rest.schema import error_examples
 
 _ERROR = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/ApplicationError"}}}}
 _CALL_ID = {"in": "path", "name": "call_id", "required": True, "schema": {"type": "string", "format": "uuid"}}
@@ -98,10 +102,43 @@ def finish(result: dict[str, Any], generator: object, request: object, public: b
     paths["/api/v1/voice/calls/{call_id}/stream"] = {"get": _STREAM}
     paths["/api/v1/voice/recordings/{recording_id}/media"] = {"get": _MEDIA}
     result["paths"] = dict(sorted(paths.items()))
-    return _named_as_written(result)
+    _named_as_written(result)
+    for item in result["paths"].values():
+        for operation in item.values():
+            _complete(operation, result["components"]["schemas"])
+    return result
 
 
-def _named_as_written(document: dict[str, Any]) -> dict[str, Any]:
+def _complete(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """An example for every body, what each answer is, an example for each parameter."""
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True  # an object, if only an empty one
+        for content in operation["requestBody"]["content"].values():
+            _with_example(content, schemas)
+    for status, answer in operation["responses"].items():
+        answer["description"] = answer.get("description") or HTTPStatus(int(status)).phrase + "."
+        for kind, content in answer.get("content", {}).items():
+            if kind != "application/json":
+                continue
+            known = error_examples(status, answer["description"])
+            if known is None:
+                _with_example(content, schemas)
+            else:
+                content["example"] = known
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] == "path":
+            made = example(parameter["schema"], schemas, name=parameter["name"])
+            parameter.setdefault("example", made)
+            parameter.setdefault("description", f"Id of the {parameter['name'].removesuffix('_id')}.")
+
+
+def _with_example(content: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """One that was written by hand stays."""
+    if "example" not in content and "examples" not in content:
+        content["example"] = example(content["schema"], schemas)
+
+
+def _named_as_written(document: dict[str, Any]) -> None:
     """Inputs under the names of their classes, and as strict as they are: no other fields.
 
     The generator calls them `PatchedLeadPatchInRequest`, to tell them from outputs of the same class.
@@ -113,7 +150,6 @@ def _named_as_written(document: dict[str, Any]) -> dict[str, Any]:
             schema["additionalProperties"] = False
     document["components"]["schemas"] = {names[name]: schemas[name] for name in sorted(schemas)}
     _rename(document, names)
-    return document
 
 
 def _rename(node: Any, names: dict[str, str]) -> None:

@@ -4,9 +4,11 @@ PostgreSQL's text and jsonb take neither NUL nor half of a surrogate pair, and b
 JSON of a model or of a client.
 """
 
+from math import isfinite
 from typing import Any
 
 _MAX_DEPTH = 32
+_64_BITS = 2**63
 
 
 def text(value: str) -> str:
@@ -14,14 +16,24 @@ def text(value: str) -> str:
     return value.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def fits_64_bits(value: float) -> bool:
+    """Whether a number survives jsonb: that keeps 1e30 as a whole number, which no JSON of ours can carry."""
+    return -_64_BITS <= value < _64_BITS
+
+
 def json_value(value: Any, _depth: int = 0) -> Any:
-    """A JSON value that jsonb takes: cleaned texts, no NaN or infinity, at most 32 levels."""
+    """A JSON value that jsonb takes and gives back as it was: cleaned texts, at most 32 levels.
+
+    NaN and infinity become null, numbers outside of 64 bits become texts.
+    """
     if _depth >= _MAX_DEPTH:
         return None
     if isinstance(value, str):
         return text(value)
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124 - NaN
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    if isinstance(value, int | float) and not fits_64_bits(value):
+        return str(value)
     if isinstance(value, dict):
         return {text(str(key)): json_value(item, _depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

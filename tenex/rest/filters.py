@@ -1,5 +1,6 @@
 """django-filter, strict: an unknown or malformed filter is an error, not a silent no-op."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
@@ -52,4 +53,19 @@ def _bound(
     bound = filters(data=query, queryset=rows)
     if not bound.form.is_valid():
         raise QueryInvalid({name: [str(text) for text in texts] for name, texts in bound.form.errors.items()})
+    _in_utc(bound.form.cleaned_data)
     return bound
+
+
+def _in_utc(values: dict[str, Any]) -> None:
+    """PostgreSQL takes offsets below sixteen hours only; ISO 8601 and Python take up to a day.
+
+    Raises:
+        QueryInvalid: an instant before the year 1 or after 9999 in UTC.
+    """
+    for name, value in values.items():
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            try:
+                values[name] = value.astimezone(UTC)
+            except OverflowError as exc:
+                raise QueryInvalid({name: ["lies outside of the years 1 to 9999"]}) from exc

@@ -1,5 +1,6 @@
 """OpenAPI 3.1: how an operation is described, and what every operation has."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -76,6 +77,7 @@ class Schema(AutoSchema):
         return scopes.get(self.method)
 
     def get_auth(self) -> list[dict[str, list[str]]]:
+        super().get_auth()  # registers the scheme
         scope = self._scope()
         return [{"bearer": [scope]}] if scope else [{}]
 
@@ -103,6 +105,28 @@ _MORE = {
         ApplicationError, "Something that this needs does not answer; try again (`unavailable`)."
     ),
 }
+
+
+def error_examples(status: str, description: str) -> dict[str, Any] | None:
+    """What an answer of that status looks like; None if it is no error. The code is in the description."""
+    match status:
+        case "422":
+            wrong = {
+                "loc": ["body", "phone"],
+                "msg": "not a phone number in international form",
+                "type": "phone",
+            }
+            return {"detail": [wrong]}
+        case "429":
+            return {"error": "rate_limited", "message": "more than 1000 requests a minute; try again in 12 s"}
+        case _ if status < "400":
+            return None
+    code = re.search(r"`([a-z_]+)`\)", description)
+    return {
+        "detail": description.partition(" (`")[0].rstrip("."),
+        "code": code[1] if code else "conflict" if status == "409" else "gone",
+    }
+
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",

@@ -7,6 +7,8 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+from tenex.lib.storable import fits_64_bits
+
 _FORBIDDEN_TEXT = re.compile("[\x00\ud800-\udfff]")
 MAX_JSON_BYTES = 64 * 1024
 
@@ -70,6 +72,7 @@ class FreeObject(serializers.JSONField):
         "not_an_object": "must be an object",
         "text": "holds a character that cannot be stored",
         "too_large": "is too large or too deep",
+        "number": "holds a number that cannot be kept exactly",
     }
 
     def to_internal_value(self, data: Any) -> Any:
@@ -81,6 +84,8 @@ class FreeObject(serializers.JSONField):
             self.fail("text")
         except RecursionError:
             self.fail("too_large")
+        except OverflowError:
+            self.fail("number")
         if size > MAX_JSON_BYTES:
             self.fail("too_large")
         return data
@@ -92,6 +97,7 @@ def _measure(value: Any, *, depth: int) -> int:
     Raises:
         ValueError: a text with NUL or a lone surrogate.
         RecursionError: deeper than 32.
+        OverflowError: a number outside of 64 bits: the database would give it back as another kind of number.
     """
     if depth > 32:
         raise RecursionError
@@ -107,5 +113,7 @@ def _measure(value: Any, *, depth: int) -> int:
             )
         case list():
             return sum(_measure(item, depth=depth + 1) + 1 for item in value)
+        case int() | float() if not fits_64_bits(value):
+            raise OverflowError
         case _:
             return 8

@@ -62,6 +62,8 @@ def test_a_body_above_the_limit_is_413(alice: Tenant, settings: Settings) -> Non
         ({"first_name": "a\x00b"}, ["body", "first_name"], "null_characters_not_allowed"),
         ({"custom": {"a": {"b": "\x00"}}}, ["body", "custom"], "text"),
         ({"custom": [1]}, ["body", "custom"], "not_an_object"),
+        ({"custom": {"a": [1e30]}}, ["body", "custom"], "number"),
+        (b'{"custom": {"a": 1%s}}' % (b"0" * 40), ["body", "custom"], "number"),
         ({"time_zone": "Mars/Base"}, ["body", "time_zone"], "time_zone"),
         ({"first_name": "x" * 101}, ["body", "first_name"], "max_length"),
         ({"company_id": "01900000-0000-7000-8000-000000000000"}, ["body", "company_id"], "extra_forbidden"),
@@ -197,3 +199,17 @@ def test_a_deleted_recording_is_gone(alice: Tenant) -> None:
     assert alice.api.delete(path).status_code == 204
     gone = alice.api.get(path)
     assert (gone.status_code, gone.json()["code"]) == (410, "recording_expired")
+
+
+@pytest.mark.parametrize(
+    ("at", "status"),
+    [
+        ("2026-11-02T10:00:00-16:57", 200),
+        ("2026-11-02T10:00:00%2B23:59", 200),
+        ("0001-01-01T00:00:00%2B01:00", 422),
+        ("9999-12-31T23:59:59-01:00", 422),
+    ],
+)
+def test_instants_with_any_offset(alice: Tenant, at: str, status: int) -> None:
+    """PostgreSQL takes offsets below sixteen hours only."""
+    assert alice.api.get(f"{CALLS}?from={at}").status_code == status

@@ -4,6 +4,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from django.core.management import call_command
 
 from tests.api.routes import all_routes
 from tests.api.world import Api, Tenant
@@ -120,3 +121,30 @@ def test_the_docs_page_needs_no_other_host() -> None:
     assert b"http://" not in page.content
     assert b"https://" not in page.content
     assert Api().get("/").url == "/docs"
+
+
+def test_the_published_document_is_this_one() -> None:
+    call_command("openapi", "--check")
+
+
+def test_every_body_and_every_answer_has_an_example_that_fits(document: dict[str, Any]) -> None:
+    for path, method, one in operations(document):
+        bodies = [("request", one["requestBody"])] if "requestBody" in one else []
+        for where, described in [*bodies, *one["responses"].items()]:
+            for kind, content in described.get("content", {}).items():
+                if kind != "application/json":
+                    continue
+                shown = [content["example"]] if "example" in content else content["examples"].values()
+                for value in shown:
+                    schema = {**content["schema"], "components": document["components"]}
+                    try:
+                        jsonschema.validate(value, schema, format_checker=jsonschema.FormatChecker())
+                    except jsonschema.ValidationError as exc:
+                        raise AssertionError(f"{method} {path} {where}: {exc.message}") from exc
+        for status, answer in one["responses"].items():
+            assert answer["description"], f"{method} {path} {status}"
+
+
+def test_the_security_scheme_that_operations_name_is_there(document: dict[str, Any]) -> None:
+    named = {name for _, _, one in operations(document) for way in one["security"] for name in way}
+    assert named == set(document["components"]["securitySchemes"]) == {"bearer"}

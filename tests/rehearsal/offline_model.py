@@ -12,6 +12,7 @@ import websockets
 from aiohttp import web
 
 from tenex.lib.clock import Clock
+from voice.rehearsal.ears.port import Ears
 from voice.rehearsal.model.options import Options
 from voice.rehearsal.model.state import MODEL, OfflineModel
 from voice.rehearsal.openai_server import build_app
@@ -74,10 +75,19 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    stage: Script | None = None, *, scale: float = 10.0, options: Options | None = None
+    stage: Script | None = None,
+    *,
+    scale: float = 10.0,
+    options: Options | None = None,
+    ears: Ears | None = None,
 ) -> AsyncIterator[Server]:
     app = build_app(
-        stage.stage if stage else None, ToneVoice(), api_key=KEY, clock=Clock(scale), options=options
+        stage.stage if stage else None,
+        ToneVoice(),
+        api_key=KEY,
+        clock=Clock(scale),
+        options=options,
+        ears=ears,
     )
     runner = web.AppRunner(app)
     await runner.setup()

@@ -8,6 +8,7 @@ from openai import AsyncOpenAI
 
 from tests.rehearsal.offline_model import KEY, SILENCE, connected, serving
 
+MCP = {"type": "mcp", "server_label": "crm", "server_url": "https://mcp.example.com/mcp"}
 TOOL = {
     "type": "function",
     "name": "end_call",
@@ -115,6 +116,45 @@ async def test_update_returns_the_whole_effective_configuration() -> None:
             "session.tools[0].strict",
         ),
         ({"type": "realtime", "tools": [TOOL, TOOL]}, "invalid_value", "session.tools"),
+        ({"type": "realtime", "tools": [MCP, MCP]}, "invalid_value", "session.tools"),
+        (
+            {"type": "realtime", "tools": [{**MCP, "server_url": "http://mcp.example.com/mcp"}]},
+            "invalid_value",
+            "session.tools[0].server_url",
+        ),
+        (
+            {"type": "realtime", "tools": [{**MCP, "server_url": "https://10.0.0.7/mcp"}]},
+            "invalid_value",
+            "session.tools[0].server_url",
+        ),
+        (
+            {"type": "realtime", "tools": [{**MCP, "server_url": "https://localhost/mcp"}]},
+            "invalid_value",
+            "session.tools[0].server_url",
+        ),
+        (
+            {
+                "type": "realtime",
+                "tools": [{**MCP, "authorization": "t", "headers": {"authorization": "Bearer t"}}],
+            },
+            "invalid_value",
+            "session.tools[0].authorization",
+        ),
+        (
+            {"type": "realtime", "tools": [{**MCP, "require_approval": "sometimes"}]},
+            "invalid_value",
+            "session.tools[0].require_approval",
+        ),
+        (
+            {"type": "realtime", "tools": [{**MCP, "allowed_tools": {"names": ["x"]}}]},
+            "unknown_parameter",
+            "session.tools[0].allowed_tools.names",
+        ),
+        (
+            {"type": "realtime", "tools": [{**MCP, "connector_id": "c"}]},
+            "invalid_value",
+            "session.tools[0]",
+        ),
         (
             {"type": "realtime", "max_output_tokens": 5000},
             "integer_above_max_value",
@@ -296,3 +336,15 @@ async def test_official_sdk_connects_and_talks() -> None:
         assert models["gpt-realtime"].shutdown_date == "2027-01-20"
         assert models["gpt-realtime-2.1"].shutdown_date is None
         await client.close()
+
+
+async def test_hosted_mcp_tools_as_documented_are_taken() -> None:
+    tool = {
+        **MCP,
+        "authorization": "secret",
+        "headers": {"X-Tenant": "7"},
+        "allowed_tools": {"tool_names": ["find_customer"], "read_only": True},
+        "require_approval": {"never": {"tool_names": ["find_customer"]}},
+    }
+    async with serving() as server, connected(server) as client:
+        await client.configure(tools=[tool, {**MCP, "server_label": "other", "allowed_tools": ["x"]}])

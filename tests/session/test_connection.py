@@ -192,6 +192,44 @@ def test_signs_of_life_are_no_speech() -> None:
     assert [c.reason for c in call.sent(cmd.CloseModel)] == ["stalled"]
 
 
+def stops_late(late_frames: int) -> Call:
+    """The caller spoke for a second; the news that it is over comes so many frames of 20 ms later."""
+    call = Call().talking()
+    call.speaks()
+    call.frame(50 + late_frames)
+    call.on(ev.SpeechStopped(call.user_item, 1000))
+    return call
+
+
+def test_news_that_crawl_count_from_when_the_caller_stopped() -> None:
+    """Filler and loss are due by the caller's clock, not by that of a connection that trickles."""
+    call = stops_late(100)
+    assert not clips(call)
+    call.wait(0.6)
+    assert clips(call) == ["one_moment"]
+    call.wait(2.5)
+    assert [c.reason for c in call.sent(cmd.CloseModel)] == ["stalled"]
+
+
+def test_news_that_come_very_late_leave_the_model_a_moment() -> None:
+    call = stops_late(500)
+    call.wait(0.01)
+    assert clips(call) == ["one_moment"]
+    call.wait(1.4)
+    assert not call.sent(cmd.CloseModel)
+    call.wait(0.2)
+    assert [c.reason for c in call.sent(cmd.CloseModel)] == ["stalled"]
+
+
+def test_a_server_that_does_not_say_where_speech_ended_is_not_late() -> None:
+    call = Call().talking()
+    call.speaks()
+    call.frame(300)
+    call.on(ev.SpeechStopped(call.user_item, 0))
+    call.wait(2.4)
+    assert not clips(call)
+
+
 def test_a_response_that_stops_in_the_middle_is_lost() -> None:
     call = Call().talking()
     call.speaks()

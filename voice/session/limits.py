@@ -54,6 +54,8 @@ class Limits:
     """The model owes speech and sends none: a filler line is played."""
     stall_lost_s: float = 5.0
     """The model owes speech and none comes, whatever else does: the connection counts as lost."""
+    stall_grace_s: float = 1.5
+    """So long the model has at least, however late the news came that it owes."""
     reconnects_per_call: int = 10
     response_wait_s: float = 4.0
     """From `response.create` to `response.created`; beyond it the response is asked for once more."""

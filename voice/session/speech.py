@@ -99,12 +99,12 @@ def on_played(live: Live, now: float) -> None:
 # --- what the model owes --------------------------------------------------------------------------
 
 
-def owe(live: Live, now: float) -> None:
-    """The model is due to speak from now on. Its other messages pay nothing: nobody hears them."""
+def owe(live: Live, now: float, *, since: float | None = None) -> None:
+    """The model is due to speak, since `since` or now. Its other messages pay nothing: nobody hears them."""
     if live.owed_at is None:
-        live.owed_at = now
+        live.owed_at = now if since is None else since
         live.stall_filler = False
-        live.timers.set(Timer.STALL, now + live.limits.stall_filler_s)
+        live.timers.set(Timer.STALL, max(now, live.owed_at + live.limits.stall_filler_s))
 
 
 def watch_response(live: Live, now: float) -> None:

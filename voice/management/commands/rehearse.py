@@ -1,6 +1,7 @@
 """`manage.py rehearse`: calls without a phone line or a speech model.
 
 serve   the offline carrier and the offline model, until Ctrl-C
+hear    how well recognition understands the callers of the scenarios
 list    the packaged scenarios
 call    place one call through a running rehearsal and print what happens
 run     place calls, one after the other, and check what the scenarios expect
@@ -21,6 +22,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from voice.rehearsal import expectations, scenario
+from voice.rehearsal.ears.port import EarsUnavailable
 from voice.rehearsal.expectations import AppFacts
 from voice.rehearsal.scenario import Scenario, ScenarioError
 
@@ -43,7 +45,17 @@ class Command(BaseCommand):
         serve.add_argument("--calls-per-second", type=float, default=1.0, help="Outbound calls a second.")
         serve.add_argument("--default-scenario", default="", help="For numbers without one of their own.")
         serve.add_argument("--strict", action="store_true", help="A wrong stream message ends the call.")
-        serve.add_argument("--speech-cache", default=str(settings.BASE_DIR / "var" / "speech"))
+        serve.add_argument(
+            "--ears",
+            choices=("script", "whisper"),
+            default=settings.REHEARSAL_EARS,
+            help="Where the model has the caller's words from: told by the script, or recognized.",
+        )
+        hear = actions.add_parser("hear", help="Measure recognition on the callers' lines.")
+        hear.add_argument("scenario", nargs="*", help="All packaged ones by default.")
+        hear.add_argument("--snr-db", type=float, help="Add white noise, so many dB below the voice.")
+        for action in (serve, hear):
+            action.add_argument("--speech-cache", default=str(settings.BASE_DIR / "var" / "speech"))
         actions.add_parser("list", help="Show the packaged scenarios.")
         for name, text in (("call", "Place one call."), ("run", "Place calls and check them.")):
             action = actions.add_parser(name, help=text)
@@ -60,13 +72,15 @@ class Command(BaseCommand):
                 case "serve":
                     with contextlib.suppress(KeyboardInterrupt):
                         asyncio.run(self._serve(options))
+                case "hear":
+                    asyncio.run(self._hear(options))
                 case "list":
                     self._list()
                 case "call":
                     self._place([options["scenario"]], options, checking=options["expect"])
                 case "run":
                     self._place(options["scenario"], options, checking=True)
-        except ScenarioError as exc:
+        except (ScenarioError, EarsUnavailable) as exc:
             raise CommandError(exc.detail) from exc
         except httpx2.TransportError as exc:
             raise CommandError(f"the rehearsal does not answer ({type(exc).__name__})") from exc
@@ -75,6 +89,7 @@ class Command(BaseCommand):
 
     async def _serve(self, options: dict[str, Any]) -> None:
         from voice.rehearsal.carrier.options import ACCOUNT_SID, AUTH_TOKEN, CarrierOptions
+        from voice.rehearsal.ears.whisper import WhisperEars
         from voice.rehearsal.harness import Rehearsal
 
         keys = {}
@@ -91,19 +106,28 @@ class Command(BaseCommand):
         ended = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
-        async with Rehearsal(
-            app_url=options["app_url"].rstrip("/"),
-            speed=options["speed"],
-            options=carrier,
-            cache_dir=options["speech_cache"],
-            host=options["host"],
-            carrier_port=options["carrier_port"],
-            openai_port=options["openai_port"],
-            openai_key=settings.OPENAI_API_KEY or None,
-        ) as rehearsal:
+        async with contextlib.AsyncExitStack() as stack:
+            ears = None
+            if options["ears"] == "whisper":
+                ears = await stack.enter_async_context(WhisperEars())
+            rehearsal = await stack.enter_async_context(
+                Rehearsal(
+                    app_url=options["app_url"].rstrip("/"),
+                    speed=options["speed"],
+                    options=carrier,
+                    cache_dir=options["speech_cache"],
+                    host=options["host"],
+                    carrier_port=options["carrier_port"],
+                    openai_port=options["openai_port"],
+                    openai_key=settings.OPENAI_API_KEY or None,
+                    ears=ears,
+                )
+            )
             rehearsal.render_ahead(scenario.names())
             self.stdout.write("Offline doubles. No phone rings, no model thinks: people and agent follow")
             self.stdout.write("scenario files; the voices are synthesized.")
+            if ears is not None:
+                self.stdout.write(f"What callers say is recognized ({ears.name}, English only).")
             self.stdout.write(f"carrier  TWILIO_API_BASE_URL={rehearsal.carrier_url}")
             self.stdout.write(f"         TWILIO_ACCOUNT_SID={carrier.account_sid}")
             if not settings.TWILIO_AUTH_TOKEN:
@@ -112,6 +136,33 @@ class Command(BaseCommand):
             self.stdout.write(f"numbers point at {options['app_url']}; speed {options['speed']:g}")
             self.stdout.flush()
             await ended.wait()
+
+    # --- hear --------------------------------------------------------------------------------------
+
+    async def _hear(self, options: dict[str, Any]) -> None:
+        """Each caller's line over the phone's codec into the ears; word errors a line and in all."""
+        from voice.rehearsal.ears import measure
+        from voice.rehearsal.ears.whisper import WhisperEars
+
+        chosen = [scenario.load(name) for name in options["scenario"] or scenario.names()]
+        async with WhisperEars() as ears:
+            self.stdout.write(f"{ears.name}; voices synthesized, 8 kHz µ-law; errors / words, seconds, heard")
+            lines = []
+            async for line in measure.lines(ears, chosen, options["speech_cache"], options["snr_db"]):
+                lines.append(line)
+                errors = f"{line.errors.count}/{line.errors.words}"
+                self.stdout.write(f"{errors:>6} {line.took_s:5.2f}  {line.heard}")
+                if line.errors.count:
+                    self.stdout.write(f"        said   {line.said}")
+                self.stdout.flush()
+        if not lines:
+            raise CommandError("nobody says a line that is known ahead in these scenarios")
+        total = measure.total(lines)
+        self.stdout.write(
+            f"word error rate {total.errors.rate:.1%} ({total.errors.count} of {total.errors.words} words, "
+            f"{len(lines)} lines); from the commit to the text {total.median_s:.2f} s in the median, "
+            f"{total.slowest_s:.2f} s at most, one line at a time"
+        )
 
     def _list(self) -> None:
         for name in scenario.names():

@@ -1,5 +1,6 @@
 """What the offline model hears and answers: the scenario's lines, and a little small talk around them.
 
+What the caller said is told by the stage or, with ears, recognized and then looked for in the script.
 It is a script and no intelligence. A response is made of the script's next `agent` actions whenever it is the
 agent's turn; a response that the script does not expect (a re-prompt, a goodbye, a summary beside the call)
 gets a stock line and leaves the script where it is. A line that is interrupted counts as said.
@@ -14,6 +15,7 @@ import orjson
 
 from tenex.lib.clock import Clock
 from voice.rehearsal import scenario
+from voice.rehearsal.ears import script_fit
 from voice.rehearsal.model import small_talk
 from voice.rehearsal.model.shapes import Json
 from voice.rehearsal.model.steps import Break, Cue, Mind, Say, Step, Think, UseTool
@@ -23,6 +25,9 @@ from voice.rehearsal.stage import AgentCursor, SpokenLine, Stage, StageCall
 _WHOLE = 0.75
 _EDGES_MS = 800
 """A line counts as heard when this part of its length was speech, less the silence at its two ends."""
+_LINES_AHEAD = 3
+"""How far recognized words may be ahead of the script: a caller whom nobody understood goes on."""
+_PIECES = 3
 _LAG_S = 0.2
 """The sound of a line reaches the model a little later than the carrier has sent it."""
 
@@ -42,6 +47,13 @@ class ScriptedMind:
         """Goodbye has been said, or `end_call` was called."""
         self.tool_answered = False
         self._heard_ms = 0.0
+        self.listens = False
+        """Words are recognized here: what the stage tells of the caller's lines is not used."""
+        self.puzzled = False
+        """The caller spoke, and no word was understood."""
+        self._pieces: list[str] = []
+        """What was recognized since the last line that was found in the script."""
+        self._begun: int | None = None
 
     @property
     def scenario(self) -> str | None:
@@ -101,6 +113,29 @@ class ScriptedMind:
     def hear_rest(self) -> str:
         self._heard_ms = 0.0
         return "" if self.cursor is None else " ".join(line.text for line in self.cursor.hear())
+
+    def understand(self, text: str) -> bool:
+        self._take_over()
+        self.listens, self.puzzled, self._begun = True, not text, None
+        if self.cursor is None or not text:
+            return False
+        ahead = [script_fit.Line(*line) for line in self.cursor.lines_ahead(_LINES_AHEAD)]
+        self._pieces = [*self._pieces, text][-_PIECES:]
+        found = script_fit.find(" ".join(self._pieces), ahead) or script_fit.find(text, ahead)
+        if found is None:
+            return False
+        if found.begun:
+            self._begun = found.index
+            return True
+        self._pieces.clear()
+        self.cursor.move_past(found.index)
+        return False
+
+    def settle(self) -> None:
+        if self._begun is not None and self.cursor is not None:
+            self._pieces.clear()
+            self.cursor.move_past(self._begun)
+            self._begun = None
 
     def _pending(self) -> list[SpokenLine]:
         return [] if self.cursor is None else self.cursor.pending()
@@ -171,6 +206,9 @@ class ScriptedAnswer:
             yield Say(small_talk.FAREWELL)
         elif purpose in small_talk.BY_PURPOSE and purpose != "greeting":
             yield Say(small_talk.BY_PURPOSE[purpose])
+        elif mind.puzzled and purpose is None:
+            mind.puzzled = False
+            yield Say(small_talk.PARDON)
         elif mind.conversation:
             yield Say(mind.conversation.pop(0))
         else:
@@ -180,7 +218,8 @@ class ScriptedAnswer:
         purpose = self._cue.purpose
         if purpose == "resume":
             # Words that fell into the gap are lost on a real model; the script's caller does not repeat them.
-            cursor.hear()
+            if not self._mind.listens:
+                cursor.hear()
             yield Say(small_talk.BY_PURPOSE["resume"])
         if cursor.open_tool is not None:
             yield Say(small_talk.PATIENCE)
@@ -200,6 +239,9 @@ class ScriptedAnswer:
             yield Say(small_talk.FAREWELL)
         elif purpose in small_talk.BY_PURPOSE:
             yield Say(small_talk.BY_PURPOSE[purpose])
+        elif self._mind.puzzled:
+            self._mind.puzzled = False
+            yield Say(small_talk.PARDON)
         elif cursor.over:
             yield from self._close()
         else:

@@ -50,11 +50,11 @@ class Responder:
         self._meter = Meter()
 
     def create(
-        self, wanted: dict[str, Json], cue: Cue | None = None, *, heard: asyncio.Future[str] | None = None
+        self, wanted: dict[str, Json], cue: Cue | None = None, *, settled: asyncio.Future[None] | None = None
     ) -> None:
         """Start a response with the overrides of a `response.create`.
 
-        `heard`: what the caller has just said, if it is not yet clear that they are done.
+        `settled`: set when it is clear that the caller is done, and what they said is known.
 
         Raises:
             Refusal: another one is active, or an override is wrong.
@@ -84,7 +84,7 @@ class Responder:
             self.active = reply
 
         async def ready() -> None:
-            await self._ready(reply, heard)
+            await self._ready(reply, settled)
 
         reply.start(ready)
 
@@ -197,11 +197,11 @@ class Responder:
             tools=frozenset(names),
         )
 
-    async def _ready(self, reply: Reply, heard: asyncio.Future[str] | None) -> None:
+    async def _ready(self, reply: Reply, settled: asyncio.Future[None] | None) -> None:
         """The pause before the first step; a fault that was armed strikes at its end."""
         await self._clock.sleep(self._options.first_audio_s)
-        if heard is not None:
-            await asyncio.shield(heard)
+        if settled is not None:
+            await asyncio.shield(settled)
         if self._faults.response_error is not None:
             error, self._faults.response_error = self._faults.response_error, None
             reply.fail(error)

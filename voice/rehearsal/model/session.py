@@ -11,8 +11,10 @@ from typing import cast
 import structlog
 
 from tenex.lib.clock import Clock
+from voice.rehearsal.ears.port import Ears
 from voice.rehearsal.model import client_events
 from voice.rehearsal.model.config import SessionConfig
+from voice.rehearsal.model.hearing import Heard, Hearing, RecognizedHearing, ToldHearing
 from voice.rehearsal.model.input_buffer import InputBuffer
 from voice.rehearsal.model.items import Conversation, Item, count_text, new_id
 from voice.rehearsal.model.options import Options
@@ -32,7 +34,15 @@ _TRANSCRIPTION_RHYTHM = (1.0, 0.5, 2.5)
 
 class RealtimeSession:
     def __init__(
-        self, *, model: str, outbox: Outbox, mind: Mind, voice: Voice, clock: Clock, options: Options
+        self,
+        *,
+        model: str,
+        outbox: Outbox,
+        mind: Mind,
+        voice: Voice,
+        clock: Clock,
+        options: Options,
+        ears: Ears | None = None,
     ) -> None:
         self.id = new_id("sess")
         self.outbox = outbox
@@ -41,7 +51,9 @@ class RealtimeSession:
         self.mind = mind
         self.config = SessionConfig(self.id, model, clock.real_s(options.max_session_s))
         self.conversation = Conversation()
-        self.buffer = InputBuffer(self.config.input_format, self.config.turn_detection)
+        self.buffer = InputBuffer(
+            self.config.input_format, self.config.turn_detection, keeps_sound=ears is not None
+        )
         self.truth = Truth(session_id=self.id, model=model)
         self.faults = SessionFaults()
         self.responder = Responder(
@@ -58,8 +70,11 @@ class RealtimeSession:
         self.responder.on_conversation_done = self._arm_idle_timeout
         self._turn_item_id = ""
         self._turn_start_ms = 0
-        self._listening: asyncio.Future[str] | None = None
-        """What was said in the last commit, while the caller may still be in the middle of a line."""
+        self.hearing: Hearing = (
+            ToldHearing(mind, options, self._spawn)
+            if ears is None
+            else RecognizedHearing(ears, mind, options, clock, self._spawn)
+        )
         self._commits = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: asyncio.Task[None] | None = None
@@ -200,7 +215,8 @@ class RealtimeSession:
 
     def _create_response(self, event: dict[str, Json]) -> None:
         self._disarm_idle_timeout()
-        self.responder.create(cast("dict[str, Json] | None", event.get("response")) or {})
+        wanted = cast("dict[str, Json] | None", event.get("response")) or {}
+        self.responder.create(wanted, settled=self.hearing.unsettled())
 
     def _cancel_response(self, event: dict[str, Json]) -> None:
         self.responder.cancel(cast("str | None", event.get("response_id")))
@@ -220,8 +236,6 @@ class RealtimeSession:
         self._disarm_idle_timeout()
         self.buffer.begin_turn(audio_start_ms)
         self._turn_item_id, self._turn_start_ms = new_id("item"), audio_start_ms
-        if self._listening is not None and not self._listening.done():
-            self._listening.set_result("")  # it was only a breath; the words belong to the next turn
         self.truth.note("speech", {"audio_start_ms": audio_start_ms})
         self.outbox.emit(
             "input_audio_buffer.speech_started", audio_start_ms=audio_start_ms, item_id=self._turn_item_id
@@ -229,6 +243,7 @@ class RealtimeSession:
         detection = self.config.turn_detection or {}
         if detection.get("interrupt_response"):
             self.responder.interrupt("turn_detected")
+        self.hearing.speech_began()
 
     def _speech_ended(self, audio_end_ms: int) -> None:
         item_id = self._turn_item_id
@@ -238,32 +253,18 @@ class RealtimeSession:
             speech_ms = audio_end_ms - self._turn_start_ms - silence_ms - self.buffer.prefix_ms
             heard = self._commit(item_id, end_ms=audio_end_ms, speech_ms=speech_ms)
             if (self.config.turn_detection or {}).get("create_response"):
-                self.responder.create({}, heard=heard)
+                self.responder.create({}, settled=heard.settled)
         except Refusal as refusal:
             self.emit_error(refusal)
 
-    def _commit(
-        self, item_id: str, *, end_ms: float | None = None, speech_ms: float | None = None
-    ) -> asyncio.Future[str]:
-        """Returns what the caller said in it, at once or when their line is over."""
-        length_ms = self.buffer.commit(end_ms=end_ms)
-        heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        text = self.mind.hear(speech_ms)
-        if text is None:
-            self._listening = heard
-            self._spawn(self._listen(heard))
-        else:
-            heard.set_result(text)
-        self._add_caller_item(item_id, length_ms, heard)
+    def _commit(self, item_id: str, *, end_ms: float | None = None, speech_ms: float | None = None) -> Heard:
+        """Returns what the caller said in it, at once or when it is understood."""
+        committed = self.buffer.commit(end_ms=end_ms)
+        heard = self.hearing.turn(committed, speech_ms)
+        self._add_caller_item(item_id, committed.length_ms, heard)
         return heard
 
-    async def _listen(self, heard: asyncio.Future[str]) -> None:
-        """The caller seems to be in the middle of a line: wait for its end before it is understood."""
-        await self.mind.line_over(self.options.mid_line_wait_s)
-        if not heard.done():
-            heard.set_result(self.mind.hear_rest())
-
-    def _add_caller_item(self, item_id: str, length_ms: float, heard: asyncio.Future[str]) -> None:
+    def _add_caller_item(self, item_id: str, length_ms: float, heard: Heard) -> None:
         wire: dict[str, Json] = {
             "id": item_id,
             "object": "realtime.item",
@@ -280,18 +281,22 @@ class RealtimeSession:
         self._spawn(self._transcribe(item, heard, self.config.transcription, self._commits))
 
     async def _transcribe(
-        self, item: Item, heard: asyncio.Future[str], wanted: dict[str, Json] | None, number: int
+        self, item: Item, heard: Heard, wanted: dict[str, Json] | None, number: int
     ) -> None:
         """The side model: independent of the voice model, late, sometimes later than the answer."""
         rhythm = _TRANSCRIPTION_RHYTHM[number % len(_TRANSCRIPTION_RHYTHM)]
-        text = await asyncio.shield(heard)
-        self.truth.note("heard", {"item_id": item.id, "ms": round(item.audio_ms), "text": text})
+        text = await asyncio.shield(heard.text)
+        fact: dict[str, Json] = {"item_id": item.id, "ms": round(item.audio_ms), "text": text}
+        if heard.recognized_in_s is not None:
+            fact["recognized_in_ms"] = round(1000 * heard.recognized_in_s)
+        self.truth.note("heard", fact)
         if wanted is None:
             return
         model = cast(str, wanted["model"])
-        await self.clock.sleep(self.options.transcription_delay_s * rhythm)
+        if not self.hearing.recognizes:  # recognition takes its own time
+            await self.clock.sleep(self.options.transcription_delay_s * rhythm)
         kind = "conversation.item.input_audio_transcription"
-        if self.faults.take("fail_transcription"):
+        if text is None or self.faults.take("fail_transcription"):
             error: Json = {
                 "type": "transcription_error",
                 "code": "audio_unintelligible",
@@ -340,7 +345,7 @@ class RealtimeSession:
             item_id=item_id,
         )
         self.buffer.start_ms = float(end_ms)
-        nothing: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        nothing.set_result("")
+        nothing = Heard()
+        nothing.settle("")
         self._add_caller_item(item_id, 0.0, nothing)
         self.responder.create({}, Cue(idle=True))

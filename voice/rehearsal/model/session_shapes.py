@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from voice.rehearsal.model import shapes
+from voice.rehearsal.model import hosted_mcp, shapes
 from voice.rehearsal.model.shapes import Check, Json, Refusal
 
 VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
@@ -96,40 +96,19 @@ _function_tool = shapes.record(
     },
     required=["name"],
 )
-_mcp_tool = shapes.record(
-    {
-        "type": shapes.anything,
-        "server_label": shapes.string(min_length=1),
-        "server_url": shapes.string(),
-        "connector_id": shapes.string(),
-        "tunnel_id": shapes.string(),
-        "authorization": shapes.string(),
-        "headers": shapes.nullable(shapes.anything),
-        "allowed_tools": shapes.anything,
-        "require_approval": shapes.anything,
-        "server_description": shapes.string(),
-        "defer_loading": shapes.boolean,
-        "allowed_callers": shapes.anything,
-    },
-    required=["server_label"],
-)
 
 
 def check_tools(value: Json, path: str) -> None:
     """Flat function tools (no nested `function`, no `strict`) and hosted MCP tools; names are unique."""
-    shapes.array(shapes.tagged({"function": _function_tool, "mcp": _mcp_tool}), max_length=128)(value, path)
+    shapes.array(shapes.tagged({"function": _function_tool, "mcp": hosted_mcp.tool}), max_length=128)(
+        value, path
+    )
     seen: set[Json] = set()
     for tool in cast(list[dict[str, Json]], value):
         name = tool.get("name") or tool.get("server_label")
         if name in seen:
             raise Refusal(f"Duplicate tool '{name}' in '{path}'.", param=path)
         seen.add(name)
-        targets = [key for key in ("server_url", "connector_id", "tunnel_id") if key in tool]
-        if tool["type"] == "mcp" and len(targets) != 1:
-            raise Refusal(
-                f"Invalid '{path}': exactly one of 'server_url', 'connector_id' and 'tunnel_id' is needed.",
-                param=path,
-            )
 
 
 def check_tool_choice(value: Json, path: str) -> None:

@@ -19,6 +19,8 @@ BESIDE = "Noted."
 """Out of band."""
 GO_ON = "Yes, please go on."
 PATIENCE = "One moment, please."
+PARDON = "Sorry, I did not catch that."
+"""The caller said something, and no word of it was understood."""
 
 BY_PURPOSE = {
     "greeting": CONVERSATION[0],
@@ -33,7 +35,9 @@ BY_PURPOSE = {
 
 def lines() -> list[str]:
     """Every stock line once."""
-    return list(dict.fromkeys([*CONVERSATION, CLOSING, FAREWELL, GO_ON, PATIENCE, *BY_PURPOSE.values()]))
+    return list(
+        dict.fromkeys([*CONVERSATION, CLOSING, FAREWELL, GO_ON, PATIENCE, PARDON, *BY_PURPOSE.values()])
+    )
 
 
 def verbatim(cue: Cue) -> str:

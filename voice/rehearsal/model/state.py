@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from tenex.lib.clock import Clock
+from voice.rehearsal.ears.port import Ears
 from voice.rehearsal.model.faults import Faults
 from voice.rehearsal.model.mind import Minds
 from voice.rehearsal.model.options import Options
@@ -22,6 +23,8 @@ class OfflineModel:
     voice: Voice
     clock: Clock
     options: Options
+    ears: Ears | None = None
+    """None: what was said is told by the scenario."""
     faults: Faults = field(default_factory=Faults)
     sessions: dict[str, RealtimeSession] = field(default_factory=dict)
 

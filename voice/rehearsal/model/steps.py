@@ -86,6 +86,12 @@ class Mind(Protocol):
     def hear_rest(self) -> str:
         """After :meth:`line_over`: what was said, whether or not it seemed whole."""
 
+    def understand(self, text: str) -> bool:
+        """Words that were recognized; `""`: none. True: they seem to be the beginning of a line only."""
+
+    def settle(self) -> None:
+        """What :meth:`understand` took for a beginning was all: it is answered as it stands."""
+
     def answer(self, cue: Cue) -> Answering:
         """A response begins."""
 

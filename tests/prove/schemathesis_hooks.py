@@ -1,0 +1,110 @@
+"""What a schema cannot say, for the requests that Schemathesis makes (tests/prove/d4_any_request.py).
+
+Ids in valid requests are of things that exist; an Idempotency-Key is new; an opaque text that
+only we can make (a cursor, a token) is left out. Requests that are meant to be wrong stay as they are.
+"""
+
+import json
+import os
+import random
+import re
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+IDS_VARIABLE = "TENEX_D4_IDS"
+_OPAQUE = ("cursor", "token", "last_event_id")
+_API = "/api/v1"
+_LISTS = {
+    "lead_id": "/crm/leads",
+    "agent_id": "/voice/agents",
+    "profile_id": "/voice/profiles",
+    "number_id": "/voice/numbers",
+    "call_id": "/voice/calls",
+    "batch_id": "/voice/batches",
+    "webhook_id": "/voice/webhooks",
+}
+_SAME = {"calendar_connector_id": "calendar_id"}
+"""Other names of the same thing."""
+
+
+def reading_key(base_url: str, key: str) -> str:
+    """A key that may read everything and change nothing."""
+    from tenex.workspaces.scopes import SCOPES
+
+    scopes = [scope for scope in SCOPES if scope.endswith(":read")]
+    answer = httpx2.post(
+        f"{base_url}{_API}/admin/api-keys",
+        json={"name": "reader", "scopes": scopes},
+        headers={"Authorization": f"Bearer {key}"},
+        timeout=30,
+        trust_env=False,
+    )
+    secret: str = answer.raise_for_status().json()["secret"]
+    return secret
+
+
+def known_ids(base_url: str, key: str) -> dict[str, list[str]]:
+    """Ids of things that exist, by the name of the field that takes them."""
+    found: dict[str, set[str]] = {}
+    for name, path in _LISTS.items():
+        answer = httpx2.get(
+            f"{base_url}{_API}{path}", headers={"Authorization": f"Bearer {key}"}, timeout=30, trust_env=False
+        )
+        for item in answer.raise_for_status().json()["items"]:
+            found.setdefault(name, set()).add(item["id"])
+            for field, value in item.items():
+                if field.endswith("_id") and value:
+                    found.setdefault(field, set()).add(value)
+    for other, name in _SAME.items():
+        found[other] = found.get(name, set())
+    return {name: sorted(values) for name, values in found.items()}
+
+
+def lend(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
+    """Make a valid request one that could succeed."""
+    for name in case.path_parameters or {}:
+        if ids.get(name) and rng.random() < 0.5:
+            case.path_parameters[name] = rng.choice(ids[name])
+    for name in _OPAQUE:
+        (case.query or {}).pop(name, None)
+    headers = case.headers or {}
+    for name in [one for one in headers if one.lower() in ("idempotency-key", "last-event-id")]:
+        del headers[name]
+        if name.lower() == "idempotency-key":
+            headers[name] = uuid.uuid4().hex
+    if case.query:
+        case.query.update({name: _real(name, value, ids, rng) for name, value in case.query.items()})
+    if isinstance(case.body, dict):
+        case.body = {
+            name: _real(name, value, ids, rng)
+            for name, value in case.body.items()
+            if not re.search(r"_ids?$", name) or name in ids or re.sub(r"s$", "", name) in ids
+        }
+
+
+def _real(name: str, value: Any, ids: dict[str, list[str]], rng: random.Random) -> Any:
+    single = re.sub(r"_ids$", "_id", name)
+    if value is None or not ids.get(single):
+        return value
+    if isinstance(value, list):
+        return rng.sample(ids[single], min(len(value) or 1, len(ids[single])))
+    return rng.choice(ids[single])
+
+
+def _install() -> None:
+    import schemathesis
+
+    ids: dict[str, list[str]] = json.loads(Path(os.environ[IDS_VARIABLE]).read_text(encoding="utf-8"))
+    rng = random.Random(4)
+
+    @schemathesis.hook
+    def before_call(context: Any, case: Any, kwargs: Any) -> None:
+        if case.meta is None or case.meta.generation.mode.is_positive:
+            lend(case, ids, rng)
+
+
+if IDS_VARIABLE in os.environ:
+    _install()

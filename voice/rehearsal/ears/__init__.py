@@ -1,0 +1,1 @@
+"""Ears for the offline model: what a caller says is recognized from the sound. An optional extra."""
