@@ -22,7 +22,10 @@ class CallFilters(df.FilterSet):  # type: ignore[misc]
         "created_at", lookup_expr="lt", help_text="Created before this instant (ISO 8601)."
     )
     q = df.CharFilter(
-        method="search", max_length=100, help_text="Part of a phone number or of the lead's name."
+        method="search",
+        max_length=100,
+        help_text="Part of a phone number or of the lead's name. One or two characters: the end of a number, "
+        "the beginning of a name.",
     )
 
     def search(self, rows: QuerySet[Call], name: str, value: str) -> QuerySet[Call]:
