@@ -1,4 +1,4 @@
-"""Composition root of ASGI: HTTP to Django, the media socket to the bridge.
+"""Composition root of ASGI: HTTP to Django, `/mcp` to its own door, the media socket to the bridge.
 
 Loads under uvicorn (media role, `make run`) and under daphne (`runserver`, web role).
 """
@@ -13,9 +13,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
 django_application = get_asgi_application()  # before anything that imports models
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
 from django.urls import get_resolver, path, re_path  # noqa: E402
 
+from tenex.mcp import door, session_manager  # noqa: E402
 from tenex.rest import sse  # noqa: E402
+from tenex.server.roles import ServerRole  # noqa: E402
 from voice.bridge import assembly, threads  # noqa: E402
 from voice.bridge.consumer import MediaConsumer  # noqa: E402
 
@@ -36,11 +39,14 @@ async def _lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCa
         if message["type"] == "lifespan.startup":
             try:
                 await asyncio.to_thread(_warm_up)
+                if settings.ROLE != ServerRole.MEDIA:
+                    await session_manager.manager_here()
             except OSError as exc:
                 await send({"type": "lifespan.startup.failed", "message": f"spoken lines are missing: {exc}"})
                 return
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
+            await session_manager.shut_down()
             await asyncio.to_thread(threads.shut_down)
             await send({"type": "lifespan.shutdown.complete"})
             return
@@ -55,7 +61,7 @@ async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendC
 application = ProtocolTypeRouter(
     {
         "lifespan": _lifespan,
-        "http": sse.end_when_cut(django_application),
+        "http": door.mounted(sse.end_when_cut(django_application)),
         "websocket": URLRouter(
             [path("twilio/media", MediaConsumer.as_asgi()), re_path("", _no_socket)]  # type: ignore[arg-type]
         ),

@@ -274,7 +274,8 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tenex voice",
     "DESCRIPTION": "AI phone agents that call and answer leads, qualify them and write what they learned "
-    "to the CRM.",
+    "to the CRM.\n\nModels reach the same services over MCP: streamable HTTP at `/mcp`, with the same "
+    "credentials, scopes and limits.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -285,6 +286,8 @@ SPECTACULAR_SETTINGS = {
     "LICENSE": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     "POSTPROCESSING_HOOKS": ["tenex.api.openapi.finish"],
 }
+MCP_TOOLS = ("voice.mcp", "crm.mcp", "tenex.api.mcp")
+"""Modules with the tools of `/mcp`, in the order in which clients see them (tenex.mcp.registry)."""
 RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", 1000, low=1)
 
 UNFOLD = {"SITE_TITLE": "Tenex voice", "SITE_HEADER": "Tenex voice", "SHOW_HISTORY": True}
@@ -326,6 +329,7 @@ LOGGING = {
         "uvicorn.access": {"level": "WARNING"},
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # any scanner makes these
         "httpx": {"level": "WARNING"},
+        "mcp": {"level": "WARNING"},
         "picows": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},  # a client's mistake is no news

@@ -1,20 +1,17 @@
 """API keys: mint, list, revoke."""
 
-import uuid
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.db.models import Q
 from rest_framework import serializers as f
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenex.errors import Forbidden, NotFound
 from tenex.rest.idempotency import idempotent
 from tenex.rest.pagination import PAGE_PARAMETERS, page
 from tenex.rest.schema import PAGE, operation, page_of
 from tenex.rest.serializers import Input, Output
 from tenex.rest.views import ApiView, created, no_content
-from tenex.workspaces.models import ApiKey, User
+from tenex.workspaces.models import ApiKey
 from tenex.workspaces.scopes import ALL, SCOPES
 from tenex.workspaces.services import keys
 
@@ -87,18 +84,8 @@ class ApiKeyList(ApiView):
     @idempotent
     def post(self, request: Request) -> Response:
         data = self.body(ApiKeyIn)
-        wanted: list[str] = data.get("scopes", [ALL])
-        lacking = [scope for scope in wanted if not self.principal.allows(scope)]
-        if lacking:
-            raise Forbidden(f"you lack the scope {lacking[0]} yourself", code="forbidden_scope")
-        maker = User.objects.filter(pk=self.principal.user_id).first() if self.principal.user_id else None
-        key, secret = keys.create(
-            self.workspace,
-            data["name"],
-            wanted,
-            self.principal.actor,
-            data.get("expires_at"),
-            created_by=maker,
+        key, secret = keys.mint(
+            self.principal, data["name"], data.get("scopes", [ALL]), data.get("expires_at")
         )
         return created(MintedKeyOut(key, context={"secret": secret}).data)
 
@@ -115,15 +102,5 @@ class ApiKeyDetail(ApiView):
         errors=(404,),
     )
     def delete(self, request: Request, key: str) -> Response:
-        row = ApiKey.objects.filter(_which(key), workspace=self.workspace).first()
-        if row is None:
-            raise NotFound("there is no such thing here")
-        keys.revoke(row, self.principal.actor)
+        keys.revoke(keys.find(self.workspace, key), self.principal.actor)
         return no_content()
-
-
-def _which(key: str) -> Any:
-    try:
-        return Q(pk=uuid.UUID(key))
-    except ValueError:
-        return Q(prefix=key)

@@ -11,7 +11,9 @@ from django.db import close_old_connections
 _THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="off-loop")
 
 
-def off_loop[**P, R](work: Callable[P, R]) -> Callable[P, Awaitable[R]]:
+def off_loop[**P, R](
+    work: Callable[P, R], *, threads: ThreadPoolExecutor = _THREADS
+) -> Callable[P, Awaitable[R]]:
     """`work` as a coroutine function that runs in our threads.
 
     Django's own per-request thread would hold a connection as long as the request lives, and a stream lives
@@ -26,7 +28,7 @@ def off_loop[**P, R](work: Callable[P, R]) -> Callable[P, Awaitable[R]]:
         finally:
             close_old_connections()
 
-    run: Callable[P, Awaitable[R]] = sync_to_async(in_thread, thread_sensitive=False, executor=_THREADS)
+    run: Callable[P, Awaitable[R]] = sync_to_async(in_thread, thread_sensitive=False, executor=threads)
     return run
 
 

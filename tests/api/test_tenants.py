@@ -180,6 +180,8 @@ def test_an_id_of_another_workspace_in_a_body_is_missing(alice: Tenant, charlie:
 def test_every_body_field_that_names_a_row_is_in_the_matrix(alice: Tenant, charlie: Tenant) -> None:
     known = {field for _, field in foreign_bodies(alice, charlie)}
     for form in _subclasses(Input):
+        if form.__module__.endswith((".mcp", "mcp.forms")):
+            continue  # tests/mcp/test_tools.py
         for name, field in form().fields.items():
             inner = field.child if isinstance(field, serializers.ListField) else field
             if isinstance(inner, serializers.UUIDField):

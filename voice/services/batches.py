@@ -35,6 +35,35 @@ class BatchCreated:
     created: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What :func:`create` would do: whom it would take, and whom not."""
+
+    accepted: list[Lead]
+    rejected: list[Rejection]
+
+
+def preview(
+    workspace: Workspace,
+    *,
+    lead_ids: Sequence[uuid.UUID | str],
+    agent: Agent | None = None,
+    number: PhoneNumber | None = None,
+    calendar: Calendar | None = None,
+) -> Preview:
+    """:func:`create` without the writing: the same checks, nothing kept.
+
+    Raises:
+        InvalidInput: as :func:`create`.
+    """
+    leads = _leads(workspace, lead_ids)
+    agent = agent or default_agent(workspace)
+    check_own(workspace, agent=agent, number=number, calendar=calendar)
+    if number is None:
+        default_number(workspace, agent)
+    return _sort(leads, known=set())
+
+
 def create(
     workspace: Workspace,
     *,
@@ -264,27 +293,31 @@ def _add(batch: Batch, leads: Sequence[Lead], *, first_position: int) -> tuple[i
     known = set(
         batch.recipients.filter(lead__in=[lead.pk for lead in leads]).values_list("lead_id", flat=True)
     )
-    accepted: list[Recipient] = []
-    rejected: list[Rejection] = []
+    sorted_ = _sort(leads, known=known)
+    Recipient.objects.bulk_create(
+        [
+            Recipient(workspace_id=batch.workspace_id, batch=batch, lead=lead, position=position)
+            for position, lead in enumerate(sorted_.accepted, first_position)
+        ]
+    )
+    return len(sorted_.accepted), sorted_.rejected
+
+
+def _sort(leads: Sequence[Lead], *, known: set[uuid.UUID]) -> Preview:
+    """Who may be called and who not; `known` are in the batch already."""
+    known = set(known)
+    found = Preview([], [])
     for lead in leads:
         if lead.pk in known:
-            rejected.append(Rejection(str(lead.pk), "duplicate", "The lead is in the batch already."))
+            found.rejected.append(Rejection(str(lead.pk), "duplicate", "The lead is in the batch already."))
             continue
         known.add(lead.pk)
         refusal = reject(lead)
         if refusal is not None:
-            rejected.append(refusal)
-            continue
-        accepted.append(
-            Recipient(
-                workspace_id=batch.workspace_id,
-                batch=batch,
-                lead=lead,
-                position=first_position + len(accepted),
-            )
-        )
-    Recipient.objects.bulk_create(accepted)
-    return len(accepted), rejected
+            found.rejected.append(refusal)
+        else:
+            found.accepted.append(lead)
+    return found
 
 
 def _repeated(batch: Batch) -> BatchCreated:

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import uuid
 import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from tenex.errors import InvalidInput
+from tenex.errors import Forbidden, InvalidInput, NotFound
 from tenex.workspaces import scopes as known
 from tenex.workspaces.models import ApiKey, User, Workspace
 from tenex.workspaces.principal import Principal
@@ -82,6 +83,38 @@ def create(
                 raise
             continue  # one in 10**14: this prefix is taken
         return key, text_of(prefix, secret)
+
+
+def mint(
+    by: Principal, name: str, scopes: Sequence[str], expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """:func:`create` for somebody who asks through a door: nobody hands out more than they have.
+
+    Raises:
+        Forbidden: `by` lacks one of the scopes (`forbidden_scope`).
+        InvalidInput: as :func:`create`.
+    """
+    lacking = [scope for scope in scopes if not by.allows(scope)]
+    if lacking:
+        raise Forbidden(f"you lack the scope {lacking[0]} yourself", code="forbidden_scope")
+    maker = User.objects.filter(pk=by.user_id).first() if by.user_id else None
+    return create(by.workspace, name, scopes, by.actor, expires_at, created_by=maker)
+
+
+def find(workspace: Workspace, key: str) -> ApiKey:
+    """The key with this id or prefix.
+
+    Raises:
+        NotFound: none such in this workspace.
+    """
+    try:
+        which = Q(pk=uuid.UUID(key))
+    except ValueError:
+        which = Q(prefix=key)
+    row = ApiKey.objects.filter(which, workspace=workspace).first()
+    if row is None:
+        raise NotFound("there is no such thing here")
+    return row
 
 
 def verify(text: str) -> Principal | None:

@@ -1,0 +1,36 @@
+"""What several tools take and give."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+from rest_framework import serializers as f
+
+from tenex.rest.pagination import MAX_LIMIT
+from tenex.rest.serializers import Input, Output
+
+
+class NoArguments(Input):
+    """Nothing."""
+
+
+class PageArguments(Input):
+    """Which part of a list."""
+
+    limit = f.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False, help_text="Items at most.")
+    cursor = f.CharField(
+        max_length=500, required=False, help_text="`next_cursor` of the answer before, with the same filters."
+    )
+
+
+class UntrustedOut(Output):
+    """An answer with texts of other people in it."""
+
+    notice = f.CharField(help_text="How to treat this data.")
+
+
+def query(arguments: Mapping[str, Any], *, limit: int | None = None) -> QueryDict:
+    """Arguments as the query of a REST list, whose filters and pages then do the rest."""
+    given = ({"limit": limit} if limit else {}) | {k: v for k, v in arguments.items() if v is not None}
+    return QueryDict(urlencode(given))
