@@ -313,7 +313,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     rows = []
     print(HEAD, flush=True)
     headers = {"Authorization": f"Bearer {key}"}
-    with served() as (base, server), httpx.Client(base_url=base, headers=headers) as client:
+    with served() as (base, server), httpx.Client(base_url=base, headers=headers, timeout=60) as client:
         rig = Rig(workspace, Inside(key), client, server, options.samples)
         for row in rig.measure_all():
             rows.append(row.as_json())

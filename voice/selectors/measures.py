@@ -1,7 +1,7 @@
 """What a finalized call adds to each figure, as SQL: the one definition, for hours that are summed up and for
 calls that are counted where they lie (docs/metrics.md has it in words).
 
-`c` is the row of voice_call, `v` its voice_verdict, if any, `t` the answers of the agent in it.
+`c` is the row of voice_call, `v` its voice_verdict, if any.
 """
 
 import math
@@ -49,34 +49,50 @@ MEASURES: Final[dict[str, str]] = {
     "input_audio_tokens": _tokens("input_token_details.audio_tokens"),
     "output_tokens": _tokens("output_tokens"),
     "output_audio_tokens": _tokens("output_token_details.audio_tokens"),
-    "turns": "t.turns",
-    "turns_ms": "t.turns_ms",
 }
 """Column of MetricsHour -> what one call adds to it."""
+
+TURNS: Final = ("turns", "turns_ms")
+"""How many answers of the agent were measured, and the sum of their delays."""
 
 HISTOGRAM: Final[tuple[str, ...]] = tuple(f"h{bucket}" for bucket in range(BUCKETS))
 """Names of the histogram's buckets as columns."""
 
-_BUCKET = f"width_bucket(ms, '{{{','.join(map(str, BOUNDS_MS))}}}'::numeric[])"
-_COUNTS = ", ".join(f"count(*) FILTER (WHERE bucket = {n}) AS h{n}" for n in range(BUCKETS))
+COLUMNS: Final = (*MEASURES, *TURNS, *HISTOGRAM)
+"""All sums, in the order in which :func:`sums` has them."""
 
-FROM_CALLS: Final = f"""
-  voice_call c LEFT JOIN voice_verdict v ON v.call_id = c.id
-  CROSS JOIN LATERAL (
-    SELECT count(*) AS turns, coalesce(sum(ms), 0)::bigint AS turns_ms, {_COUNTS}
-    FROM (
-      SELECT ms, {_BUCKET} AS bucket FROM (
-        SELECT jsonb_path_query(c.latency, '$.turn_ms.each[*] ? (@.type() == "number")')::numeric AS ms
-      ) AS each
-    ) AS turn
-  ) AS t
-"""  # noqa: S608 - made of the constants above
+FROM_CALLS: Final = """voice_call c LEFT JOIN LATERAL (
+  SELECT meeting FROM voice_verdict WHERE call_id = c.id OFFSET 0 -- looked up, call by call
+) v ON true"""
 """What the measures are taken from; the caller says which calls."""
 
-OF_CALL: Final = ", ".join(
-    [*(f"{sql} AS {column}" for column, sql in MEASURES.items()), *(f"t.{name}" for name in HISTOGRAM)]
-)
-"""All columns of one call."""
+OF_CALL: Final = ", ".join([*(f"{sql} AS {column}" for column, sql in MEASURES.items()), "c.latency"])
+"""All columns of one call, as :func:`sums` wants them."""
+
+_BOUNDS = f"'{{{','.join(map(str, BOUNDS_MS))}}}'::numeric[]"
+_DELAYS = """jsonb_path_query(latency, '$.turn_ms.each[*] ? (@.type() == "number")') AS delay"""
+
+
+def sums(calls: str, keys: str) -> str:
+    """A query of `calls`, which has the columns OF_CALL and `keys`: the sums of each combination of keys.
+
+    There are two rows of each, one with the sums of the calls and one with those of their answers: the reader
+    adds them up. Delays are counted before they are spread over the columns: there are many more of them.
+    """
+    of_calls = ", ".join(f"sum({column})::bigint" for column in MEASURES)
+    no_turns = ", ".join(["0::bigint"] * (len(TURNS) + BUCKETS))
+    no_calls = ", ".join(["0::bigint"] * len(MEASURES))
+    spread = ", ".join(f"coalesce(sum(turns) FILTER (WHERE place = {n}), 0)::bigint" for n in range(BUCKETS))
+    return f"""
+SELECT {keys}, {of_calls}, {no_turns} FROM {calls} GROUP BY {keys}
+UNION ALL
+SELECT {keys}, {no_calls}, sum(turns)::bigint, sum(ms)::bigint, {spread}
+FROM (
+  SELECT {keys}, width_bucket(delay::numeric, {_BOUNDS}) AS place,
+    count(*) AS turns, sum(delay::numeric) AS ms
+  FROM {calls} CROSS JOIN LATERAL {_DELAYS} GROUP BY {keys}, place
+) AS counted GROUP BY {keys}
+"""  # noqa: S608 - made of the constants above
 
 
 def percentile_ms(histogram: Sequence[int], share: float) -> int | None:

@@ -16,7 +16,9 @@ from django.db import connection
 from tenex.lib.periods import Period, hour_of, split_hours
 from tenex.workspaces.models import Workspace
 from voice.models.calls import UNFINALIZED
-from voice.selectors.measures import BUCKETS, FROM_CALLS, HISTOGRAM, MEASURES, OF_CALL
+from voice.selectors.measures import BUCKETS, COLUMNS, FROM_CALLS, MEASURES, OF_CALL, TURNS, sums
+
+_PLAIN = (*MEASURES, *TURNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,15 @@ class Tally:
     """Sums over some calls: `open` is how many are not finalized yet, `sums` is about those that are."""
 
     open: int = 0
-    sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MEASURES, 0))
+    sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PLAIN, 0))
     histogram: list[int] = field(default_factory=lambda: [0] * BUCKETS)
 
     def add(self, waiting: int, numbers: Sequence[int]) -> None:
-        """Open calls, and sums in the order of the measures and the histogram."""
+        """Open calls, and sums in the order of the columns."""
         self.open += waiting
-        for name, number in zip(MEASURES, numbers, strict=False):
+        for name, number in zip(_PLAIN, numbers, strict=False):
             self.sums[name] += number
-        self.histogram = list(map(add, self.histogram, numbers[len(MEASURES) :]))
+        self.histogram = list(map(add, self.histogram, numbers[len(_PLAIN) :]))
 
 
 def tallies(workspace: Workspace, periods: Sequence[Period], which: Which) -> list[Tally]:
@@ -73,12 +75,11 @@ def tallies(workspace: Workspace, periods: Sequence[Period], which: Which) -> li
 
 _OF_ROWS = ", ".join(
     [
-        *(f"sum(m.{name})::bigint" for name in MEASURES),
+        *(f"sum(m.{name})::bigint" for name in _PLAIN),
         *(f"sum(m.histogram[{n + 1}])::bigint" for n in range(BUCKETS)),
     ]
 )
-_OF_CALLS = ", ".join(f"sum(one.{name})::bigint" for name in (*MEASURES, *HISTOGRAM))
-_ZEROS = ", ".join(["0"] * (len(MEASURES) + BUCKETS))
+_ZEROS = ", ".join(["0"] * len(COLUMNS))
 _OPEN = ", ".join(f"'{status}'" for status in UNFINALIZED)
 
 
@@ -93,7 +94,16 @@ WITH raw_hour AS MATERIALIZED (
   SELECT hour FROM voice_metricsdue
   WHERE workspace_id = %(workspace)s AND hour >= %(first_hour)s AND hour < %(end)s
   UNION SELECT unnest(%(split)s::timestamptz[])
-)
+), call AS MATERIALIZED (
+  SELECT one.* FROM raw_hour r CROSS JOIN LATERAL (
+    SELECT width_bucket(c.created_at, %(edges)s::timestamptz[]) AS bucket, {OF_CALL}
+    FROM {FROM_CALLS}
+    WHERE c.workspace_id = %(workspace)s AND c.status = 'finalized'{of_calls}
+      AND c.created_at >= greatest(r.hour, %(start)s)
+      AND c.created_at < least(r.hour + interval '1 hour', %(end)s)
+    OFFSET 0 -- hour by hour, each a range of the index
+  ) AS one
+), counted (bucket, {", ".join(COLUMNS)}) AS ({sums("call", "bucket")})
 SELECT width_bucket(m.hour, %(edges)s::timestamptz[]) AS bucket, 0, {_OF_ROWS}
 FROM voice_metricshour m
 WHERE m.workspace_id = %(workspace)s AND m.is_total = {of_all}
@@ -101,16 +111,7 @@ WHERE m.workspace_id = %(workspace)s AND m.is_total = {of_all}
   AND NOT EXISTS (SELECT FROM raw_hour r WHERE r.hour = m.hour)
 GROUP BY bucket
 UNION ALL
-SELECT one.bucket, 0, {_OF_CALLS}
-FROM raw_hour r CROSS JOIN LATERAL (
-  SELECT width_bucket(c.created_at, %(edges)s::timestamptz[]) AS bucket, {OF_CALL}
-  FROM {FROM_CALLS}
-  WHERE c.workspace_id = %(workspace)s AND c.status = 'finalized'{of_calls}
-    AND c.created_at >= greatest(r.hour, %(start)s)
-    AND c.created_at < least(r.hour + interval '1 hour', %(end)s)
-  OFFSET 0 -- hour by hour, each a range of the index
-) AS one
-GROUP BY one.bucket
+SELECT bucket, 0, {", ".join(COLUMNS)} FROM counted
 UNION ALL
 SELECT width_bucket(c.created_at, %(edges)s::timestamptz[]) AS bucket, count(*), {_ZEROS}
 FROM voice_call c

@@ -12,11 +12,10 @@ from typing import Any
 from django.db import connection, transaction
 
 from tenex.lib import failpoint
-from voice.selectors.measures import FROM_CALLS, HISTOGRAM, MEASURES, OF_CALL
+from voice.selectors.measures import COLUMNS, FROM_CALLS, HISTOGRAM, MEASURES, OF_CALL, TURNS, sums
 
-_DIMENSIONS = "direction, agent_id, number_id, batch_id"
-_SUMS = ", ".join(f"sum({column})" for column in MEASURES)
-_HISTOGRAM = ", ".join(f"sum({name})::int" for name in HISTOGRAM)
+_KEYS = "is_total, direction, agent_id, number_id, batch_id"
+_PLAIN = (*MEASURES, *TURNS)
 
 _DUE = """
 SELECT DISTINCT workspace_id, hour FROM voice_metricsdue WHERE hour + interval '1 hour' <= now()
@@ -25,15 +24,20 @@ ORDER BY hour DESC LIMIT %s
 """The newest first: those are looked at."""
 
 _SUM_UP = f"""
-WITH call AS (
-  SELECT c.direction, c.agent_id, c.number_id, c.batch_id, {OF_CALL}
-  FROM {FROM_CALLS}
+WITH call AS MATERIALIZED (
+  SELECT kind.is_total, c.direction,
+    CASE WHEN NOT kind.is_total THEN c.agent_id END AS agent_id,
+    CASE WHEN NOT kind.is_total THEN c.number_id END AS number_id,
+    CASE WHEN NOT kind.is_total THEN c.batch_id END AS batch_id,
+    {OF_CALL}
+  FROM {FROM_CALLS} CROSS JOIN (VALUES (true), (false)) AS kind (is_total)
   WHERE c.workspace_id = %(workspace)s AND c.status = 'finalized'
     AND c.created_at >= %(hour)s AND c.created_at < %(hour)s + interval '1 hour'
-)
-INSERT INTO voice_metricshour (workspace_id, hour, is_total, {_DIMENSIONS}, {", ".join(MEASURES)}, histogram)
-SELECT %(workspace)s, %(hour)s, grouping(agent_id) = 1, {_DIMENSIONS}, {_SUMS}, ARRAY[{_HISTOGRAM}]
-FROM call GROUP BY GROUPING SETS ((direction), ({_DIMENSIONS}))
+), part ({_KEYS}, {", ".join(COLUMNS)}) AS ({sums("call", _KEYS)})
+INSERT INTO voice_metricshour (workspace_id, hour, {_KEYS}, {", ".join(_PLAIN)}, histogram)
+SELECT %(workspace)s, %(hour)s, {_KEYS}, {", ".join(f"sum({name})" for name in _PLAIN)},
+  ARRAY[{", ".join(f"sum({name})::int" for name in HISTOGRAM)}]
+FROM part GROUP BY {_KEYS}
 """  # noqa: S608 - made of the constants above
 
 
