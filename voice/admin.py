@@ -21,6 +21,8 @@ from voice.models import (
     Call,
     CallEvent,
     DialAttempt,
+    MetricsDue,
+    MetricsHour,
     PhoneNumber,
     Recipient,
     Recording,
@@ -276,3 +278,32 @@ class BatchAdmin(Evidence):
     date_hierarchy = "created_at"
     list_select_related = ("agent", "number")
     inlines = (RecipientInline,)
+
+
+@admin.register(MetricsHour)
+class MetricsHourAdmin(Evidence):
+    """What was summed up, for whoever doubts a figure: it is replaced when a call of the hour changes."""
+
+    list_display = (
+        "hour",
+        "workspace",
+        "direction",
+        "is_total",
+        "calls",
+        "dialed",
+        "connected",
+        "qualified",
+        "meetings_booked",
+    )
+    list_filter = ("is_total", "direction", "workspace")
+    search_fields = ("agent_id", "number_id", "batch_id")
+    date_hierarchy = "hour"
+    list_select_related = ("workspace",)
+
+
+@admin.register(MetricsDue)
+class MetricsDueAdmin(Evidence):
+    """Hours that wait for the task; the present one is always among them while there are calls."""
+
+    list_display = ("hour", "workspace_id", "id")
+    ordering = ("-hour", "-id")

@@ -1,10 +1,10 @@
-"""Celery doors of the voice app's own chores. They carry nothing: each looks for what is due."""
+"""Celery doors of what belongs to no stage of a call. They carry nothing: each looks for what is due."""
 
 from typing import Any
 
 from celery import shared_task
 
-from voice.services import batch_filling, number_orders
+from voice.services import batch_filling, metrics, number_orders
 from voice.telephony.client import carrier, configured
 
 SCHEDULE: dict[str, dict[str, Any]] = {
@@ -14,6 +14,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "options": {"expires": 30.0},
     },
     "voice.batches.fill": {"task": "voice.batches.fill", "schedule": 5.0, "options": {"expires": 15.0}},
+    "voice.metrics.sum_up": {
+        "task": "voice.metrics.sum_up",
+        "schedule": 10.0,
+        "options": {"expires": 30.0},
+    },
 }
 """Entries for Celery's beat; periods and expiries in seconds of the rehearsal's clock."""
 
@@ -27,3 +32,9 @@ def settle_numbers() -> None:
 @shared_task(name="voice.batches.fill")
 def fill_batches() -> None:
     batch_filling.fill()
+
+
+@shared_task(name="voice.metrics.sum_up")
+def sum_up_metrics() -> None:
+    """Hours that are over and whose calls have changed. Until then their calls are read."""
+    metrics.sum_up_due()

@@ -17,7 +17,6 @@ from rest_framework import serializers as f
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenex.api.webhooks import EVENT_TYPES
 from tenex.errors import Gone, InvalidInput
 from tenex.events import bus, selectors
 from tenex.rest import signed, sse, streams
@@ -25,7 +24,8 @@ from tenex.rest.off_loop import Shared, off_loop
 from tenex.rest.schema import operation
 from tenex.rest.serializers import Output
 from tenex.rest.views import ApiView, created
-from tenex.webhooks.services.deliveries import wire_body
+from tenex.webhooks.catalogue import EVENT_TYPES
+from tenex.webhooks.services.relay import wire_body
 
 PURPOSE = "workspace-stream"
 OPENED = "stream.opened"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tenex.api.webhooks import EVENT_TYPES
+from tenex.webhooks.catalogue import EVENT_TYPES
 
 
 def _refusal(description: str, schema: str = "ApplicationError") -> dict[str, Any]:

@@ -39,20 +39,40 @@ def apply[T: Model](
         InvalidInput: a parameter that the list does not have, or has twice.
         QueryInvalid: values that make no sense.
     """
-    known = set(filters.base_filters) | PAGE_PARAMETERS
+    narrowed: Any = _bound(filters, query, rows, also=PAGE_PARAMETERS).qs
+    return narrowed  # type: ignore[no-any-return]
+
+
+def values(filters: type[django_filters.FilterSet], query: QueryDict) -> dict[str, Any]:
+    """The values of the filters in `query`, for what is no list; those that are absent are None or empty.
+
+    The class names its model itself.
+
+    Raises:
+        InvalidInput, QueryInvalid: as :func:`apply`.
+    """
+    found: dict[str, Any] = _bound(filters, query, None).form.cleaned_data
+    return found
+
+
+def _bound(
+    filters: type[django_filters.FilterSet],
+    query: QueryDict,
+    rows: QuerySet[Any] | None,
+    also: frozenset[str] = frozenset(),
+) -> django_filters.FilterSet:
     for name in query:
-        if name not in known:
+        if name not in filters.base_filters and name not in also:
             raise InvalidInput("unknown filter", loc=("query", name), type_="extra_forbidden")
         if len(query.getlist(name)) > 1:
             raise InvalidInput("given more than once", loc=("query", name), type_="duplicate")
-        if name not in PAGE_PARAMETERS and not query[name]:
+        if name not in also and not query[name]:
             raise InvalidInput("is empty", loc=("query", name), type_="too_short")
     bound = filters(data=query, queryset=rows)
     if not bound.form.is_valid():
         raise QueryInvalid({name: [str(text) for text in texts] for name, texts in bound.form.errors.items()})
     _in_utc(bound.form.cleaned_data)
-    narrowed: Any = bound.qs
-    return narrowed  # type: ignore[no-any-return]
+    return bound
 
 
 def _in_utc(values: dict[str, Any]) -> None:
@@ -62,7 +82,7 @@ def _in_utc(values: dict[str, Any]) -> None:
         QueryInvalid: an instant before the year 1 or after 9999 in UTC.
     """
     for name, value in values.items():
-        if isinstance(value, datetime):
+        if isinstance(value, datetime) and value.tzinfo is not None:
             try:
                 values[name] = value.astimezone(UTC)
             except OverflowError as exc:

@@ -8,7 +8,7 @@ import binascii
 import hashlib
 import hmac
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,8 +48,10 @@ def limit_of(query: Mapping[str, str]) -> int:
     return most if len(raw.lstrip("0")) > 3 else min(int(raw), most)
 
 
-def page[T: Model](rows: QuerySet[T], query: QueryDict, *, bound_to: str) -> Page[T]:
+def page[T: Model](rows: QuerySet[T] | Sequence[QuerySet[T]], query: QueryDict, *, bound_to: str) -> Page[T]:
     """One page of `rows`, the newest first; they must have `created_at` and `id` columns.
+
+    Several querysets are read as their union, a page of each: so each may use an index of its own.
 
     `bound_to` names list and workspace: a cursor of one list or tenant is garbage in another.
 
@@ -57,11 +59,20 @@ def page[T: Model](rows: QuerySet[T], query: QueryDict, *, bound_to: str) -> Pag
         InvalidInput: a limit or cursor that makes no sense here.
     """
     limit, binding = limit_of(query), _binding(query, bound_to)
+    after = Q()
     if (position := _position(query, binding)) is not None:
         at, last_id = datetime.fromisoformat(position[0]), uuid.UUID(position[1])
-        rows = rows.filter(Q(created_at__lte=at) & (Q(created_at__lt=at) | Q(id__lt=last_id)))
-    found = list(rows.order_by("-created_at", "-id")[: limit + 1])
-    return _cut(found, limit, binding, lambda last: [last.created_at.isoformat(), str(last.id)])
+        after = Q(created_at__lte=at) & (Q(created_at__lt=at) | Q(id__lt=last_id))
+    found: dict[Any, Any] = {}
+    for part in [rows] if isinstance(rows, QuerySet) else rows:
+        found |= {row.pk: row for row in part.filter(after).order_by("-created_at", "-id")[: limit + 1]}
+    newest = sorted(found.values(), key=lambda row: (row.created_at, row.pk), reverse=True)
+    return _cut(newest[: limit + 1], limit, binding, _place)
+
+
+def cursor_after(row: Any, query: QueryDict, *, bound_to: str) -> str:
+    """The cursor of the page that begins after `row`, for a list that :func:`page` reads."""
+    return _encode(_place(row), _binding(query, bound_to))
 
 
 def page_in_order[T: Model](rows: QuerySet[T], query: QueryDict, *, by: str, bound_to: str) -> Page[T]:
@@ -71,6 +82,10 @@ def page_in_order[T: Model](rows: QuerySet[T], query: QueryDict, *, by: str, bou
         rows = rows.filter(**{f"{by}__gt": position[0]})
     found = list(rows.order_by(by)[: limit + 1])
     return _cut(found, limit, binding, lambda last: [getattr(last, by)])
+
+
+def _place(row: Any) -> list[Any]:
+    return [row.created_at.isoformat(), str(row.pk)]
 
 
 def _cut[T: Model](

@@ -12,6 +12,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 
+from tenex.rest.moments import MomentFilter
 from tenex.rest.permissions import AnyCredential
 from tenex.rest.serializers import Output
 
@@ -203,13 +204,21 @@ def operation(
 
 def filter_parameters(filters: type[django_filters.FilterSet]) -> list[OpenApiParameter]:
     """The parameters of a filtered list, of the very filters that run."""
-    return [*map(_parameter, filters.base_filters.items()), *PAGE]
+    return [*query_parameters(filters), *PAGE]
+
+
+def query_parameters(filters: type[django_filters.FilterSet]) -> list[OpenApiParameter]:
+    """The parameters of what is filtered and no list."""
+    return [_parameter(item) for item in filters.base_filters.items()]
 
 
 def _parameter(item: tuple[str, Any]) -> OpenApiParameter:
     name, one = item
     text = str(one.extra.get("help_text", "") or one.label or "")
     match one:
+        case MomentFilter():
+            moment = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}
+            return OpenApiParameter(name, moment, description=text)
         case django_filters.ChoiceFilter():
             return OpenApiParameter(
                 name, str, description=text, enum=[value for value, _ in one.extra["choices"]]

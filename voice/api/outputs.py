@@ -125,7 +125,9 @@ class CallOut(Output):
     ended_at = f.DateTimeField(allow_null=True)
     finalized_at = f.DateTimeField(allow_null=True)
     duration_ms = f.IntegerField(allow_null=True, help_text="From answer to end.")
-    latency = f.DictField(help_text="Milliseconds by name, as measured in the call.")
+    latency = f.DictField(
+        help_text="Milliseconds by name, as measured in the call; `turn_ms.each` has every answer's delay."
+    )
     usage = f.DictField(help_text="Model tokens by kind.")
 
     def get_lead_name(self, call: Call) -> str | None:

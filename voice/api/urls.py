@@ -2,7 +2,19 @@
 
 from django.urls import URLPattern, path
 
-from voice.api import agents, batch_results, batches, calls, live, media, numbers, profiles, sessions, stream
+from voice.api import (
+    agents,
+    batch_results,
+    batches,
+    calls,
+    live,
+    media,
+    metrics,
+    numbers,
+    profiles,
+    sessions,
+    stream,
+)
 
 urlpatterns: list[URLPattern] = [
     path("sessions", sessions.SessionList.as_view()),
@@ -25,6 +37,8 @@ urlpatterns: list[URLPattern] = [
     path("batches/<uuid:batch_id>/pause", batches.BatchPause.as_view()),
     path("batches/<uuid:batch_id>/resume", batches.BatchResume.as_view()),
     path("batches/<uuid:batch_id>/cancel", batches.BatchCancel.as_view()),
+    path("metrics", metrics.Metrics.as_view()),
+    path("metrics/timeseries", metrics.MetricsSeries.as_view()),
     path("agents", agents.AgentList.as_view()),
     path("agents/variables", agents.AgentVariables.as_view()),
     path("agents/<uuid:agent_id>", agents.AgentDetail.as_view()),

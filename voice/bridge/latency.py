@@ -1,20 +1,25 @@
 """How long the caller waited: measured where the sound passes, kept with the call. Pure."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 _MAX_TURNS: Final = 1000
 
 
 class LatencyLog:
-    """Instants are seconds of the wall's monotonic clock, results are milliseconds."""
+    """Instants are seconds of the wall's monotonic clock, results are milliseconds.
+
+    `earlier` is the summary of the call's stream before this one, if the call was resumed.
+    """
 
     __slots__ = ("_asked_at", "_first_ms", "_ready_at", "_turns_ms")
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: Mapping[str, Any] | None = None) -> None:
+        known = earlier or {}
         self._ready_at: float | None = None
-        self._first_ms: int | None = None
+        self._first_ms: int | None = known.get("first_audio_ms")
         self._asked_at: float | None = None
-        self._turns_ms: list[int] = []
+        self._turns_ms: list[int] = list(known.get("turn_ms", {}).get("each", ()))[:_MAX_TURNS]
 
     def on_ready(self, now: float) -> None:
         """The session is configured; only the first one of a call counts."""
@@ -35,7 +40,10 @@ class LatencyLog:
             self._first_ms = round((now - self._ready_at) * 1000)
 
     def summary(self) -> dict[str, Any]:
-        """`first_audio_ms`: from `session.updated`; `turn_ms`: end of speech to the answer's sound."""
+        """`first_audio_ms`: from `session.updated`; `turn_ms`: end of speech to the answer's sound.
+
+        `each` has every answer, in order: percentiles of several calls cannot be had from those of each.
+        """
         found: dict[str, Any] = {}
         if self._first_ms is not None:
             found["first_audio_ms"] = self._first_ms
@@ -46,5 +54,6 @@ class LatencyLog:
                 "p50": ordered[len(ordered) // 2],
                 "p95": ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))],
                 "max": ordered[-1],
+                "each": list(self._turns_ms),
             }
         return found

@@ -78,7 +78,7 @@ class Runner:
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._session_numbers: dict[int, int] = {}
         self._usage: dict[int, dict[str, Any]] = {}
-        self._latency = LatencyLog()
+        self._latency = LatencyLog(context.latency)
         self._pending: deque[SessionEvent] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None

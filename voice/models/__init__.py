@@ -31,6 +31,7 @@ from voice.models.evidence import (
     TurnStatus,
     Verdict,
 )
+from voice.models.metrics import MetricsDue, MetricsHour
 from voice.models.numbers import NumberSource, NumberStatus, PhoneNumber
 
 __all__ = [
@@ -47,6 +48,8 @@ __all__ = [
     "EndReason",
     "Finalization",
     "FinalizationStep",
+    "MetricsDue",
+    "MetricsHour",
     "NumberSource",
     "NumberStatus",
     "Outcome",

@@ -4,6 +4,7 @@ The status of a call moves only through `voice.services.calls.move`; the databas
 status, instants and outcome do not fit together (architecture.md 4).
 """
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -11,7 +12,7 @@ from django.utils import timezone
 from crm.models import Calendar, Lead
 from tenex.lib.models import Row
 from tenex.workspaces.models import Workspace
-from voice.models.agents import AgentVersion
+from voice.models.agents import Agent, AgentVersion
 from voice.models.numbers import PhoneNumber
 
 
@@ -32,6 +33,7 @@ class CallStatus(models.TextChoices):
 
 LIVE = (CallStatus.QUEUED, CallStatus.DIALING, CallStatus.RINGING, CallStatus.IN_PROGRESS)
 OVER = (CallStatus.ENDED, CallStatus.FINALIZING, CallStatus.FINALIZED)
+UNFINALIZED = (*LIVE, CallStatus.ENDED, CallStatus.FINALIZING)
 
 
 class Outcome(models.TextChoices):
@@ -77,7 +79,9 @@ class EndReason(models.TextChoices):
 
 
 class Call(Row):
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="calls")
+    # Indexes are few and meant: a foreign key has one of its own only if no index below begins with it and
+    # rows are looked up by it. Numbers, versions and calendars of calls are not deleted in daily work.
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="calls", db_index=False)
     direction = models.CharField(max_length=8, choices=Direction.choices)
     status = models.CharField(max_length=12, choices=CallStatus.choices, default=CallStatus.QUEUED)
     outcome = models.CharField(max_length=12, choices=Outcome.choices, null=True, blank=True)  # noqa: DJ001
@@ -86,12 +90,27 @@ class Call(Row):
         max_length=80, help_text="E.164 where it is a number; may be withheld, sip: or client:."
     )
     to_number = models.CharField(max_length=80)
-    number = models.ForeignKey(PhoneNumber, on_delete=models.SET_NULL, null=True, related_name="calls")
-    agent_version = models.ForeignKey(AgentVersion, on_delete=models.PROTECT, null=True, related_name="calls")
-    lead = models.ForeignKey(Lead, on_delete=models.SET_NULL, null=True, blank=True, related_name="calls")
-    calendar = models.ForeignKey(Calendar, on_delete=models.SET_NULL, null=True, blank=True)
+    number = models.ForeignKey(
+        PhoneNumber, on_delete=models.SET_NULL, null=True, related_name="calls", db_index=False
+    )
+    agent_version = models.ForeignKey(
+        AgentVersion, on_delete=models.PROTECT, null=True, related_name="calls", db_index=False
+    )
+    agent = models.ForeignKey(
+        Agent,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="calls",
+        db_index=False,
+        editable=False,
+        help_text="The version's agent: set by a trigger, so that lists by agent are one index scan.",
+    )
+    lead = models.ForeignKey(
+        Lead, on_delete=models.SET_NULL, null=True, blank=True, related_name="calls", db_index=False
+    )
+    calendar = models.ForeignKey(Calendar, on_delete=models.SET_NULL, null=True, blank=True, db_index=False)
     batch = models.ForeignKey(
-        "voice.Batch", on_delete=models.SET_NULL, null=True, blank=True, related_name="calls"
+        "voice.Batch", on_delete=models.SET_NULL, null=True, blank=True, related_name="calls", db_index=False
     )
     recipient = models.ForeignKey(
         "voice.Recipient", on_delete=models.SET_NULL, null=True, blank=True, related_name="calls"
@@ -167,18 +186,40 @@ class Call(Row):
             ),
         ]
         indexes = [
+            # The list, whole and by each of its filters: every page is one index scan, at any depth.
             models.Index(fields=("workspace", "-created_at", "-id"), name="call_page"),
-            models.Index(fields=("lead", "-created_at"), name="call_of_lead"),
+            models.Index(fields=("lead", "-created_at", "-id"), name="call_page_lead"),
+            models.Index(fields=("workspace", "agent", "-created_at", "-id"), name="call_page_agent"),
+            models.Index(
+                fields=("batch", "-created_at", "-id"),
+                condition=Q(batch__isnull=False),
+                name="call_page_batch",
+            ),
+            models.Index(fields=("workspace", "direction", "-created_at", "-id"), name="call_page_direction"),
+            models.Index(fields=("workspace", "outcome", "-created_at", "-id"), name="call_page_outcome"),
+            # Nearly all calls are finalized: for that status the first index does.
+            models.Index(
+                fields=("workspace", "status", "-created_at", "-id"),
+                condition=Q(status__in=UNFINALIZED),
+                name="call_page_status",
+            ),
+            GinIndex(
+                OpClass("from_number", "gin_trgm_ops"),
+                OpClass("to_number", "gin_trgm_ops"),
+                name="call_numbers",
+            ),
             # Queue of outbound.dialer.
             models.Index(fields=("created_at",), condition=Q(status="queued"), name="call_queued"),
             # Capacity counts and the sweeper of stuck calls.
             models.Index(fields=("workspace", "sweep_at"), condition=Q(status__in=LIVE), name="call_live"),
+            # Lines in use of a batch, and what a canceled batch still has outside.
+            models.Index(
+                fields=("batch",), condition=Q(batch__isnull=False, status__in=LIVE), name="call_live_batch"
+            ),
             # Queue of postcall.pipeline.
             models.Index(
                 fields=("ended_at",), condition=Q(status__in=("ended", "finalizing")), name="call_unfinalized"
             ),
-            # Queue of outbound.settle: calls of batches that are over.
-            models.Index(fields=("batch", "status"), condition=Q(batch__isnull=False), name="call_of_batch"),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from crm.models import Lead
@@ -167,13 +168,13 @@ def _queued(workspace: Workspace, now: datetime) -> QuerySet[Call]:
 
 
 def _batches_with_room(workspace: Workspace) -> QuerySet[Batch]:
-    live = Count(
-        "calls",
-        filter=Q(calls__status__in=(CallStatus.DIALING, CallStatus.RINGING, CallStatus.IN_PROGRESS)),
+    live = Call.objects.filter(
+        batch=OuterRef("pk"), status__in=(CallStatus.DIALING, CallStatus.RINGING, CallStatus.IN_PROGRESS)
     )
+    count = live.order_by().values("batch").values(n=Count("pk"))
     return (
         Batch.objects.filter(workspace=workspace, status=BatchStatus.RUNNING)
-        .annotate(live=live)
+        .annotate(live=Coalesce(Subquery(count), 0))
         .filter(live__lt=F("concurrency"))
         .select_related("agent__current_version__agent", "agent_version__agent", "number")
         .order_by("live", "created_at")

@@ -23,8 +23,6 @@ def may_call_again_at(workspace: Workspace, lead: Lead | None) -> datetime | Non
     most = workspace.max_calls_per_lead_a_day
     placed = Call.objects.filter(
         lead=lead, direction=Direction.OUTBOUND, placed_at__gt=timezone.now() - timedelta(days=1)
-    ).exclude(
-        status=CallStatus.QUEUED
-    )  # one that waits for its next attempt does not block itself
+    ).exclude(status=CallStatus.QUEUED)  # one that waits for its next attempt does not block itself
     latest = list(placed.order_by("-placed_at").values_list("placed_at", flat=True)[:most])
     return latest[-1] + timedelta(days=1) if len(latest) == most and latest[-1] else None

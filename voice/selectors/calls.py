@@ -1,9 +1,10 @@
 """Reads about calls. The workspace comes first, so that a read without one cannot be written."""
 
+import re
 import uuid
 from dataclasses import dataclass
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from tenex.errors import Gone, NotFound
@@ -24,6 +25,28 @@ _KEPT = (RecordingStatus.PENDING, RecordingStatus.STORED)
 def all_of(workspace: Workspace) -> QuerySet[Call]:
     """Calls with what a list shows of them."""
     return Call.objects.filter(workspace=workspace).select_related("agent_version", "lead", "verdict")
+
+
+_NUMBER = re.compile(r"[+\d\s().\-/]*\d[+\d\s().\-/]*")
+
+
+def matching(rows: QuerySet[Call], q: str) -> list[QuerySet[Call]]:
+    """Those of `rows` whose phone numbers or whose lead's name contain `q`, as a union for `page`.
+
+    One condition over the call and its lead could use no index; of the two, each has its own. What is typed
+    as a phone number is looked for without its spaces and brackets. One or two characters are in nearly all
+    numbers and have no trigram: they are looked for where numbers end and names begin.
+    """
+    part = re.sub(r"[^+\d]", "", q) if _NUMBER.fullmatch(q) else q
+    numbers = "endswith" if len(part) < 3 else "contains"
+    names = "istartswith" if len(q) < 3 else "icontains"
+    of_lead = Q()
+    for word in q.split():
+        of_lead &= Q(**{f"lead__first_name__{names}": word}) | Q(**{f"lead__last_name__{names}": word})
+    return [
+        rows.filter(Q(**{f"from_number__{numbers}": part}) | Q(**{f"to_number__{numbers}": part})),
+        rows.filter(of_lead, lead__isnull=False),
+    ]
 
 
 def one(workspace: Workspace, call_id: uuid.UUID) -> Call:

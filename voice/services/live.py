@@ -101,6 +101,8 @@ class CallContext:
     """`phone` is the carrier's. Any other call has a socket of its own and ends with it."""
     usage: dict[str, Any] = field(default_factory=dict)
     """Summed usage of earlier sessions of this call."""
+    latency: dict[str, Any] = field(default_factory=dict)
+    """What was measured in the call's streams before this one."""
 
     @property
     def by_carrier(self) -> bool:
@@ -266,6 +268,7 @@ def _context(call: Call, session: VoiceSession, number: int, stream_sid: str, ow
         number=call.number.e164 if call.number else "",
         usage=dict(call.usage),
         channel=session.channel,  # type: ignore[arg-type]  # one of the three, as we made it
+        latency=dict(call.latency),
     )
 
 

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('crm', '0005_lead_search'),
-        ('voice', '0003_pacer'),
+        ('voice', '0008_metrics_of_the_past'),
         ('workspaces', '0004_calling_policy'),
     ]
 
