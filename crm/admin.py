@@ -1,15 +1,38 @@
 """Leads, knowledge and calendars in the admin."""
 
 from django.contrib import admin
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from crm.models import Calendar, Chunk, Company, Document, FollowUp, Lead, Meeting, Suppression, TimelineEntry
+from crm.models import (
+    Calendar,
+    Chunk,
+    Company,
+    Consent,
+    CustomField,
+    Document,
+    FollowUp,
+    Lead,
+    LeadImport,
+    LeadImportError,
+    Meeting,
+    Segment,
+    Suppression,
+    TimelineEntry,
+)
+from crm.selectors import consents, segments
 from tenex.adminsite import Evidence, EvidenceInline, Page, in_words
 
 
 class TimelineInline(EvidenceInline):
     model = TimelineEntry
     fields = ("created_at", "type", "summary", "call_id")
+    readonly_fields = fields
+
+
+class ConsentInline(EvidenceInline):
+    model = Consent
+    fields = ("purpose", "source", "given_at", "expires_at", "revoked_at", "recorded_by")
     readonly_fields = fields
 
 
@@ -37,7 +60,7 @@ class LeadAdmin(Page):
     list_select_related = ("company",)
     autocomplete_fields = ("company", "owner")
     readonly_fields = ("last_call_at", "last_outcome", "opted_out_at", "created_at", "updated_at")
-    inlines = (TimelineInline, FollowUpInline)
+    inlines = (TimelineInline, ConsentInline, FollowUpInline)
     fieldsets = (
         (None, {"fields": ("workspace", "first_name", "last_name", "title", "company", "owner")}),
         ("Contact", {"fields": ("phone", "email", "time_zone", "source")}),
@@ -70,6 +93,72 @@ class TimelineAdmin(Evidence):
     @admin.display(description="data")
     def content(self, entry: TimelineEntry) -> SafeString:
         return in_words(entry.data)
+
+
+@admin.register(Consent)
+class ConsentAdmin(Evidence):
+    list_display = ("created_at", "lead", "purpose", "source", "state", "given_at", "expires_at")
+    list_filter = ("purpose", "workspace")
+    search_fields = ("lead__phone", "lead__last_name", "source")
+    date_hierarchy = "created_at"
+    list_select_related = ("lead",)
+
+    @admin.display(description="state")
+    def state(self, consent: Consent) -> str:
+        return consents.state(consent, timezone.now())
+
+
+@admin.register(CustomField)
+class CustomFieldAdmin(Evidence):
+    """Only shown: type and choices are checked against leads' values and segments by the API."""
+
+    list_display = ("key", "label", "type", "choices", "workspace")
+    list_filter = ("type", "workspace")
+    search_fields = ("key", "label")
+
+
+@admin.register(Segment)
+class SegmentAdmin(Evidence):
+    """Only shown: rules are checked by the API."""
+
+    list_display = ("name", "kind", "description", "workspace", "updated_at")
+    list_filter = ("kind", "workspace")
+    search_fields = ("name", "description")
+    fields = ("workspace", "name", "description", "kind", "asks", "leads_now", "created_at", "updated_at")
+    readonly_fields = ("asks", "leads_now")
+
+    @admin.display(description="rules")
+    def asks(self, segment: Segment) -> SafeString:
+        return in_words(segment.rules)
+
+    @admin.display(description="leads now")
+    def leads_now(self, segment: Segment) -> int:
+        return segments.leads_of(segment).count()
+
+
+@admin.register(LeadImport)
+class LeadImportAdmin(Evidence):
+    list_display = (
+        "created_at",
+        "file_name",
+        "status",
+        "rows_read",
+        "created_count",
+        "updated_count",
+        "failed_count",
+        "dry_run",
+        "workspace",
+    )
+    list_filter = ("status", "dry_run", "workspace")
+    search_fields = ("file_name", "actor")
+    date_hierarchy = "created_at"
+    exclude = ("lease",)
+    readonly_fields = ("bad_rows",)
+
+    @admin.display(description="first bad rows")
+    def bad_rows(self, row: LeadImport) -> SafeString:
+        first = LeadImportError.objects.filter(lead_import=row).order_by("line")[:50]
+        return in_words([f"line {one.line}: {one.column} {one.code}: {one.reason}" for one in first])
 
 
 @admin.register(Suppression)

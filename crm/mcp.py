@@ -5,12 +5,12 @@ from typing import Any
 
 from rest_framework import serializers as f
 
-from crm.api.leads import LeadFilters, LeadOut
+from crm.api import lead_filters
+from crm.api.leads import LeadOut
 from crm.models import Qualification, Stage
 from crm.selectors import leads as read
 from tenex.mcp.forms import PageArguments, UntrustedOut, query
 from tenex.mcp.registry import Tool
-from tenex.rest import filters as strict
 from tenex.rest.pagination import page
 from tenex.workspaces.principal import Principal
 
@@ -32,7 +32,7 @@ class LeadsOut(UntrustedOut):
 
 def _list_leads(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     workspace, asked = principal.workspace, query(arguments)
-    rows = strict.apply(LeadFilters, asked, read.all_of(workspace.pk))
+    rows = read.with_consents(lead_filters.filtered(workspace, asked))
     found = page(rows, asked, bound_to=f"leads:{workspace.pk}")
     return {"items": LeadOut(found.items, many=True).data, "next_cursor": found.next_cursor}
 

@@ -7,18 +7,21 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-__all__ = ["Evidence", "EvidenceInline", "FormBase", "InlineBase", "Page", "in_words"]
+__all__ = ["Evidence", "EvidenceInline", "FormBase", "FormSetBase", "InlineBase", "Page", "in_words"]
 
 if TYPE_CHECKING:  # Django's own classes are generic for the type checker only
     from django.contrib.admin import ModelAdmin as _DjangoAdmin
     from django.contrib.admin import TabularInline as _DjangoTabular
     from django.forms import ModelForm
+    from django.forms.models import BaseInlineFormSet
 
     AdminBase = _DjangoAdmin[Any]
     InlineBase = _DjangoTabular[Any, Any]
     FormBase = ModelForm[Any]
+    FormSetBase = BaseInlineFormSet[Any, Any, Any]
 else:
     from django.forms import ModelForm as FormBase
+    from django.forms.models import BaseInlineFormSet as FormSetBase
     from unfold.admin import ModelAdmin as AdminBase
     from unfold.admin import TabularInline as InlineBase
 

@@ -16,11 +16,13 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.urls import get_resolver, path, re_path  # noqa: E402
 
+from tenex.lib import limits  # noqa: E402
 from tenex.mcp import door, session_manager  # noqa: E402
-from tenex.rest import sse  # noqa: E402
+from tenex.rest import gate, sse  # noqa: E402
+from tenex.rest.body_limit import limit_bodies  # noqa: E402
 from tenex.server.roles import ServerRole  # noqa: E402
 from voice.bridge import assembly, threads  # noqa: E402
-from voice.bridge.consumer import MediaConsumer  # noqa: E402
+from voice.bridge.consumer import MediaConsumer, SessionConsumer  # noqa: E402
 
 
 def _warm_up() -> None:
@@ -61,9 +63,15 @@ async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendC
 application = ProtocolTypeRouter(
     {
         "lifespan": _lifespan,
-        "http": door.mounted(sse.end_when_cut(django_application)),
+        "http": gate.guarded(
+            limit_bodies(door.mounted(sse.end_when_cut(django_application)), limits.UPLOAD_BODY_BYTES)
+        ),
         "websocket": URLRouter(
-            [path("twilio/media", MediaConsumer.as_asgi()), re_path("", _no_socket)]  # type: ignore[arg-type]
+            [
+                path("twilio/media", MediaConsumer.as_asgi()),
+                path("sessions/media/<str:token>", SessionConsumer.as_asgi()),
+                re_path("", _no_socket),  # type: ignore[arg-type]
+            ]
         ),
     }
 )

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init
+from celery.signals import beat_init, task_postrun
 
 from tenex.engines.bootstrap import ensure_environment
 
@@ -45,6 +45,15 @@ def _tasks(app_name: str) -> object:
         if exc.name in {f"{app_name}.tasks", app_name}:
             return None
         raise
+
+
+@task_postrun.connect
+def _give_connection_back(sender: Any, **_: object) -> None:
+    """To the pool of this process, which outlives the task (CELERY_DB_REUSE_MAX in the settings)."""
+    from django.db import close_old_connections
+
+    if not sender.request.is_eager:
+        close_old_connections()
 
 
 @beat_init.connect

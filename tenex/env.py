@@ -59,6 +59,17 @@ def items(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
+def origins(name: str) -> list[str]:
+    """Origins as browsers write them: `https://app.example.com`, with a port if it is not the usual one."""
+    found = items(name)
+    for origin in found:
+        parts = urlsplit(origin)
+        plain = f"{parts.scheme}://{parts.netloc}".lower()
+        if parts.scheme not in {"http", "https"} or not parts.hostname or origin != plain or "*" in origin:
+            raise ImproperlyConfigured(f"{name} must be origins (https://host), not {origin!r}")
+    return found
+
+
 def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
     value = text(name, default)
     if value not in allowed:

@@ -9,6 +9,7 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from tenex import env
+from tenex.lib import limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("TENEX_DATA_DIR", str(BASE_DIR / "var"))).absolute()
@@ -78,7 +79,10 @@ if urlsplit(MEDIA_BASE_URL).scheme not in {"ws", "wss"}:
 ALLOWED_HOSTS = env.items(
     "ALLOWED_HOSTS", "*" if DEBUG else f"{urlsplit(PUBLIC_BASE_URL).hostname},127.0.0.1,localhost"
 )
-CSRF_TRUSTED_ORIGINS = [f"{urlsplit(PUBLIC_BASE_URL).scheme}://{urlsplit(PUBLIC_BASE_URL).netloc}"]
+OWN_ORIGIN = f"{urlsplit(PUBLIC_BASE_URL).scheme}://{urlsplit(PUBLIC_BASE_URL).netloc}"
+CSRF_TRUSTED_ORIGINS = [OWN_ORIGIN]
+BROWSER_ORIGINS = env.origins("BROWSER_ORIGINS")
+"""Sites whose pages may open event streams and browser sessions with a token; nobody else's, by default."""
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST_PROXY_HEADERS") else None
 _https = PUBLIC_BASE_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
@@ -150,7 +154,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = limits.BODY_BYTES
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -209,6 +213,9 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "tenex"
+# Celery would close the process's whole connection pool after each task, also under threads that are at work
+# (tenex.webhooks.pump). Tasks give their own connection back instead: tenex.celery.
+CELERY_DB_REUSE_MAX = 10**9
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     # A dead broker must cost the sender of a wake-up a moment, not its request.
     {"socket_connect_timeout": 1.0, "max_retries": 1, "interval_start": 0, "interval_max": 0.1}
@@ -217,6 +224,27 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 )
 CELERY_TIMEZONE = "UTC"
 WORKER_CONCURRENCY = CELERY_WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 4, low=1, high=64)
+
+# --- e-mail: notices to the people of a workspace; without EMAIL_HOST they are printed ---------------
+_EMAIL_HOST = env.text("EMAIL_HOST")
+_EMAIL_SECURITY = env.choice("EMAIL_SECURITY", "starttls", ("none", "starttls", "tls"))
+MAILERS: dict[str, dict[str, object]] = {
+    "default": {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": _EMAIL_HOST,
+            "port": env.integer("EMAIL_PORT", 587, low=1, high=65535),
+            "username": env.text("EMAIL_USER"),
+            "password": env.text("EMAIL_PASSWORD"),
+            "use_tls": _EMAIL_SECURITY == "starttls",
+            "use_ssl": _EMAIL_SECURITY == "tls",
+            "timeout": 10,
+        },
+    }
+    if _EMAIL_HOST
+    else {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
+}
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", f"tenex@{urlsplit(PUBLIC_BASE_URL).hostname}")
 
 # --- the carrier ---------------------------------------------------------------------------------
 TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID")
@@ -242,6 +270,10 @@ REALTIME_AUDIO = env.choice("REALTIME_AUDIO", "pcmu", ("pcmu", "pcm24k"))
 REALTIME_CONNECT_TIMEOUT_S = env.number("REALTIME_CONNECT_TIMEOUT_S", 5.0)
 VERDICT_TIMEOUT_S = env.number("VERDICT_TIMEOUT_S", 60.0)
 
+STREAM_HEARTBEAT_S = env.number("STREAM_HEARTBEAT_S", 15.0)
+STREAM_SLOW_READER_S = env.number("STREAM_SLOW_READER_S", 30.0)
+"""A reader of an event stream that takes nothing for so long is cut off, and resumes."""
+
 # --- limits of this process ----------------------------------------------------------------------
 MAX_CALLS_PER_PROCESS = env.integer("MAX_CALLS_PER_PROCESS", 200, low=1)
 DRAIN_TIMEOUT_S = env.number("DRAIN_TIMEOUT_S", 3600.0 if not DEBUG else 10.0)
@@ -266,7 +298,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["tenex.rest.renderers.OrjsonParser"],
     "DEFAULT_SCHEMA_CLASS": "tenex.rest.schema.Schema",
     "DEFAULT_FILTER_BACKENDS": [],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tenex.rest.renderers.AlwaysJson",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tenex.rest.renderers.OurTypes",
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "tenex.rest.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
@@ -288,7 +320,7 @@ SPECTACULAR_SETTINGS = {
 }
 MCP_TOOLS = ("voice.mcp", "crm.mcp", "tenex.api.mcp")
 """Modules with the tools of `/mcp`, in the order in which clients see them (tenex.mcp.registry)."""
-RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", 1000, low=1)
+RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", limits.REQUESTS_PER_MINUTE, low=1)
 
 UNFOLD = {"SITE_TITLE": "Tenex voice", "SITE_HEADER": "Tenex voice", "SHOW_HISTORY": True}
 
@@ -314,6 +346,7 @@ structlog.configure(
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"addresses": {"()": "tenex.lib.redact.AddressFilter"}},
     "formatters": {
         "tenex": {
             "()": structlog.stdlib.ProcessorFormatter,
@@ -327,6 +360,10 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "uvicorn.access": {"level": "WARNING"},
+        "uvicorn.error": {"filters": ["addresses"]},
+        "daphne.http_protocol": {"filters": ["addresses"]},
+        "daphne.ws_protocol": {"filters": ["addresses"]},
+        "django.channels.server": {"filters": ["addresses"]},
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # any scanner makes these
         "httpx": {"level": "WARNING"},
         "mcp": {"level": "WARNING"},

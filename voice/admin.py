@@ -133,10 +133,21 @@ class AgentVersionAdmin(Evidence):
 
 @admin.register(PhoneNumber)
 class PhoneNumberAdmin(Page):
-    list_display = ("e164", "label", "workspace", "agent", "fallback_number", "released_at")
-    list_filter = ("workspace", "agent")
-    search_fields = ("e164", "label")
+    list_display = ("e164", "label", "workspace", "agent", "status", "source", "problem_code")
+    list_filter = ("workspace", "status", "source", "agent")
+    search_fields = ("e164", "label", "provider_sid")
     list_select_related = ("workspace", "agent")
+    readonly_fields = ("status", "source", "asked_at", "next_at", "tries", "problem_code", "problem_detail")
+    fields = (
+        "workspace",
+        "e164",
+        "label",
+        "provider_sid",
+        "agent",
+        "calendar",
+        "fallback_number",
+        *readonly_fields,
+    )
 
 
 class TurnInline(EvidenceInline):

@@ -8,14 +8,14 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as f
 
 from crm.models import Calendar
+from tenex.lib import limits
 from tenex.mcp.forms import PageArguments, UntrustedOut, query
 from tenex.mcp.registry import Tool
-from tenex.rest.pagination import MAX_LIMIT, page, page_in_order
+from tenex.rest.pagination import page, page_in_order
 from tenex.rest.serializers import Input, Output
 from tenex.workspaces.principal import Principal
 from voice.api import transcripts
 from voice.api.batches import named
-from voice.api.inputs import MAX_BATCH
 from voice.api.outputs import (
     BatchResultOut,
     CallDetailOut,
@@ -41,7 +41,7 @@ __all__ = ["PROMPTS", "TOOLS"]
 class QualifierIn(Input):
     """Whom to call, and what for."""
 
-    lead_ids = f.ListField(child=f.UUIDField(), min_length=1, max_length=MAX_BATCH)
+    lead_ids = f.ListField(child=f.UUIDField(), min_length=1, max_length=limits.BULK_ITEMS)
     objective = f.CharField(max_length=4000, help_text="What the agent is to find out or to reach.")
     calendar_connector_id = f.UUIDField(
         required=False, allow_null=True, help_text="Calendar to book meetings in; the agent's own if absent."
@@ -154,7 +154,7 @@ def _get_call_results(principal: Principal, arguments: Mapping[str, Any]) -> Map
     batch = read_batches.one(principal.workspace, asked.pop("call_batch_id"))
     found = page_in_order(
         read_batches.results(batch),
-        query(asked, limit=MAX_LIMIT),
+        query(asked, limit=limits.PAGE_ITEMS_MOST),
         by="position",
         bound_to=f"results:{batch.pk}",
     )

@@ -1,19 +1,37 @@
-"""Celery doors of what belongs to no stage of a call."""
+"""Celery doors of what belongs to no stage of a call. They carry nothing: each looks for what is due."""
 
 from typing import Any
 
 from celery import shared_task
 
-from voice.services import metrics
+from voice.services import batch_filling, metrics, number_orders
+from voice.telephony.client import carrier, configured
 
 SCHEDULE: dict[str, dict[str, Any]] = {
+    "voice.numbers.settle": {
+        "task": "voice.numbers.settle",
+        "schedule": 10.0,
+        "options": {"expires": 30.0},
+    },
+    "voice.batches.fill": {"task": "voice.batches.fill", "schedule": 5.0, "options": {"expires": 15.0}},
     "voice.metrics.sum_up": {
         "task": "voice.metrics.sum_up",
         "schedule": 10.0,
         "options": {"expires": 30.0},
     },
 }
-"""Seconds; divided by TIME_SCALE where it is merged."""
+"""Entries for Celery's beat; periods and expiries in seconds of the rehearsal's clock."""
+
+
+@shared_task(name="voice.numbers.settle")
+def settle_numbers() -> None:
+    if configured():
+        number_orders.settle(carrier())
+
+
+@shared_task(name="voice.batches.fill")
+def fill_batches() -> None:
+    batch_filling.fill()
 
 
 @shared_task(name="voice.metrics.sum_up")

@@ -1,29 +1,30 @@
-"""Leads, their timeline, and the do-not-call list."""
+"""Leads and their timeline."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import django_filters as df
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import serializers as f
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.models import Lead, Qualification, Stage, Suppression, SuppressionSource, TimelineEntry
+from crm.api import lead_filters
+from crm.models import Consent, ConsentPurpose, Lead, OnDuplicate, Stage, TimelineEntry
+from crm.selectors import consents
 from crm.selectors import leads as read
+from crm.services import lead_upserts
 from crm.services import leads as write
-from crm.services import suppressions
-from tenex.errors import InvalidInput, NotFound
-from tenex.lib import phone as phones
-from tenex.rest import filters as strict
+from crm.services.lead_upserts import Result
+from tenex.errors import InvalidInput
 from tenex.rest.idempotency import idempotent
 from tenex.rest.pagination import PAGE_PARAMETERS, page
-from tenex.rest.schema import PAGE, filter_parameters, operation, page_of
+from tenex.rest.schema import PAGE, operation, page_of
 from tenex.rest.serializers import FreeObject, Input, Output
 from tenex.rest.views import ApiView, created, no_content
-from tenex.workspaces.services import audit
 
 TAG = "Leads"
 
@@ -41,7 +42,10 @@ class LeadIn(Input):
     time_zone = f.CharField(max_length=64, required=False, allow_blank=True, help_text="IANA name.")
     source = f.CharField(max_length=80, required=False, allow_blank=True)  # type: ignore[assignment]
     notes = f.CharField(max_length=4096, required=False, allow_blank=True)
-    custom = FreeObject(required=False, help_text="Your own fields.")
+    custom = FreeObject(
+        required=False,
+        help_text="Your own fields. Absent keys stay, null takes one away; defined keys are checked.",
+    )
     stage = f.ChoiceField(choices=Stage.choices, required=False)
     owner_id = f.UUIDField(required=False, allow_null=True)
     organization_id = f.UUIDField(required=False, allow_null=True, source="company_id")
@@ -55,6 +59,21 @@ class LeadIn(Input):
 
 class LeadPatchIn(LeadIn):
     """Changes of a lead. What is absent stays."""
+
+
+class ConsentBriefOut(Output):
+    """An agreement of the lead; all of it at `GET …/consents`."""
+
+    id = f.UUIDField()
+    purpose = f.ChoiceField(choices=ConsentPurpose.choices)
+    state = f.SerializerMethodField(help_text="`active` is the only one that allows anything.")
+    given_at = f.DateTimeField()
+    expires_at = f.DateTimeField(allow_null=True)
+    revoked_at = f.DateTimeField(allow_null=True)
+
+    @extend_schema_field({"type": "string", "enum": list(consents.STATES)})
+    def get_state(self, consent: Consent) -> str:
+        return consents.state(consent, timezone.now())
 
 
 class LeadOut(Output):
@@ -80,6 +99,7 @@ class LeadOut(Output):
     qualification = f.SerializerMethodField()
     last_call_at = f.DateTimeField(allow_null=True)
     last_outcome = f.SerializerMethodField()
+    consents = ConsentBriefOut(many=True)
     opted_out_at = f.DateTimeField(allow_null=True, help_text="Asked not to be called.")
     archived_at = f.DateTimeField(allow_null=True)
     created_at = f.DateTimeField()
@@ -106,47 +126,10 @@ class TimelineEntryOut(Output):
     created_at = f.DateTimeField()
 
 
-class SuppressionIn(Input):
-    """A number that must not be dialled."""
+class NoteIn(Input):
+    """Something to remember."""
 
-    phone = f.CharField(max_length=40)
-    reason = f.CharField(max_length=300, required=False, allow_blank=True, default="")
-
-
-class SuppressionOut(Output):
-    """A number on the do-not-call list. Only a hash of it is kept, so it cannot be shown."""
-
-    id = f.UUIDField()
-    phone_hint = f.CharField()
-    source = f.ChoiceField(choices=SuppressionSource.choices)  # type: ignore[assignment]
-    reason = f.CharField()
-    call_id = f.UUIDField(allow_null=True)
-    created_at = f.DateTimeField()
-
-
-class LeadFilters(df.FilterSet):  # type: ignore[misc]
-    stage = df.ChoiceFilter(choices=Stage.choices, help_text="Stage of the sale.")
-    qualification = df.ChoiceFilter(choices=Qualification.choices, help_text="What the last verdict said.")
-    phone = df.CharFilter(max_length=40, help_text="This number, in E.164.")
-    email = df.CharFilter(max_length=254, lookup_expr="iexact", help_text="This address.")
-    opted_out = df.BooleanFilter(
-        "opted_out_at", lookup_expr="isnull", exclude=True, help_text="Whether they asked not to be called."
-    )
-    archived = df.BooleanFilter(
-        "archived_at", lookup_expr="isnull", exclude=True, help_text="Archived leads instead of the others."
-    )
-    q = df.CharFilter(method="search", max_length=100, help_text="Words of name, e-mail, phone or firm.")
-
-    def search(self, rows: QuerySet[Lead], name: str, value: str) -> QuerySet[Lead]:
-        for word in value.split()[:5]:
-            rows = rows.filter(
-                Q(first_name__icontains=word)
-                | Q(last_name__icontains=word)
-                | Q(email__icontains=word)
-                | Q(phone__contains=word)
-                | Q(company__name__icontains=word)
-            )
-        return rows
+    text = f.CharField(max_length=4096)
 
 
 _WIRE_NAMES = {"company_id": "organization_id", "company_name": "organization"}
@@ -159,8 +142,41 @@ def _wire_names() -> Iterator[None]:
     try:
         yield
     except InvalidInput as exc:
-        exc.loc = tuple(_WIRE_NAMES.get(str(part), part) for part in exc.loc)
+        exc.loc = tuple(wire_name(part) for part in exc.loc)
         raise
+
+
+def wire_name(part: str | int) -> str | int:
+    """A part of a place in the request, as clients know it."""
+    return _WIRE_NAMES.get(str(part), part)
+
+
+def on_duplicate(
+    given: Mapping[str, str], *, default: OnDuplicate = OnDuplicate.ERROR, place: str = "query"
+) -> OnDuplicate:
+    """The option of that name.
+
+    Raises:
+        InvalidInput: not one of its values.
+    """
+    wanted = given.get("on_duplicate", default)
+    if wanted not in OnDuplicate.values:
+        raise InvalidInput(
+            f"must be one of {', '.join(OnDuplicate.values)}", loc=(place, "on_duplicate"), type_="enum"
+        )
+    return OnDuplicate(wanted)
+
+
+def on_duplicate_parameter(default: str = "error") -> OpenApiParameter:
+    return OpenApiParameter(
+        "on_duplicate",
+        str,
+        enum=OnDuplicate.values,
+        default=default,
+        description="What to do if a lead has this phone (or, failing that, this e-mail) already: refuse "
+        "(`error`), leave the lead as it is (`skip`), or change the fields that are given (`update`). "
+        "Archived leads do not count.",
+    )
 
 
 class LeadList(ApiView):
@@ -172,30 +188,42 @@ class LeadList(ApiView):
         "Leads that are not archived, the newest first.",
         tag=TAG,
         response=page_of(LeadOut),
-        parameters=filter_parameters(LeadFilters),
+        parameters=lead_filters.PARAMETERS,
     )
     def get(self, request: Request) -> Response:
-        rows = read.all_of(self.workspace.pk, archived=None if "archived" in self.query else False)
-        rows = strict.apply(LeadFilters, self.query, rows)
+        rows = read.with_consents(lead_filters.filtered(self.workspace, self.query))
         found = page(rows, self.query, bound_to=f"leads:{self.workspace.pk}")
         return Response({"items": LeadOut(found.items, many=True).data, "next_cursor": found.next_cursor})
 
     @operation(
         "leads_create",
         "Create a lead",
-        "A phone or e-mail that a lead has already answers 409 `duplicate_lead` with its `lead_id`.",
+        "A phone or e-mail that a lead has already answers 409 `duplicate_lead` with its `lead_id`; with "
+        "`on_duplicate` that lead is changed, or left as it is, and comes back with 200.",
         tag=TAG,
         request=LeadIn,
-        response=LeadOut,
-        status=201,
+        response={201: LeadOut, 200: LeadOut},
+        parameters=[on_duplicate_parameter()],
         errors=(409,),
         idempotent=True,
     )
     @idempotent
     def post(self, request: Request) -> Response:
+        self.known_query(("on_duplicate",))
+        wanted = on_duplicate(self.query)
+        body: Any = self.body(LeadIn)
+        actor = self.principal.actor
         with _wire_names():
-            lead = write.create(self.workspace, actor=self.principal.actor, **self.body(LeadIn))
-        return created(LeadOut(read.get(self.workspace.pk, lead.pk)).data)
+            if wanted == OnDuplicate.ERROR:
+                return created(self._shown(write.create(self.workspace, actor=actor, **body).pk))
+            [done] = lead_upserts.save_many(self.workspace, [body], on_duplicate=wanted, actor=actor)
+            if done.lead_id is None or done.error is not None:
+                raise done.error or RuntimeError("neither a lead nor an error")
+        shown = self._shown(done.lead_id)
+        return created(shown) if done.result == Result.CREATED else Response(shown)
+
+    def _shown(self, lead_id: uuid.UUID) -> Any:
+        return LeadOut(read.get(self.workspace.pk, lead_id)).data
 
 
 class LeadDetail(ApiView):
@@ -236,8 +264,25 @@ class LeadDetail(ApiView):
         return no_content()
 
 
+class LeadUnarchive(ApiView):
+    scopes: ClassVar = {"POST": "leads:write"}
+
+    @operation(
+        "leads_unarchive",
+        "Bring an archived lead back",
+        "409 `duplicate_lead` if another lead has its phone or e-mail. Doing it twice changes nothing.",
+        tag=TAG,
+        response=LeadOut,
+        errors=(404, 409),
+    )
+    def post(self, request: Request, lead_id: uuid.UUID) -> Response:
+        self.known_query()
+        write.unarchive(self.workspace, lead_id, actor=self.principal.actor)
+        return Response(LeadOut(read.get(self.workspace.pk, lead_id)).data)
+
+
 class LeadTimeline(ApiView):
-    scopes: ClassVar = {"GET": "leads:read"}
+    scopes: ClassVar = {"GET": "leads:read", "POST": "leads:write"}
 
     @operation(
         "leads_timeline",
@@ -256,58 +301,20 @@ class LeadTimeline(ApiView):
         items = TimelineEntryOut(found.items, many=True).data
         return Response({"items": items, "next_cursor": found.next_cursor})
 
-
-class SuppressionList(ApiView):
-    scopes: ClassVar = {"GET": "leads:read", "POST": "leads:write"}
-
     @operation(
-        "suppressions_list",
-        "List the do-not-call list",
-        "The newest first.",
+        "leads_note",
+        "Add a note",
+        "A line of the timeline, of type `note`. It is never edited.",
         tag=TAG,
-        response=page_of(SuppressionOut),
-        parameters=PAGE,
-    )
-    def get(self, request: Request) -> Response:
-        self.known_query(PAGE_PARAMETERS)
-        rows = Suppression.objects.filter(workspace=self.workspace)
-        found = page(rows, self.query, bound_to=f"suppressions:{self.workspace.pk}")
-        return Response(
-            {"items": SuppressionOut(found.items, many=True).data, "next_cursor": found.next_cursor}
-        )
-
-    @operation(
-        "suppressions_create",
-        "Never call a number again",
-        "Holds before the next dial. Leads with the number are marked as opted out. Doing it again changes "
-        "nothing.",
-        tag=TAG,
-        request=SuppressionIn,
-        response=SuppressionOut,
+        request=NoteIn,
+        response=TimelineEntryOut,
         status=201,
+        errors=(404,),
         idempotent=True,
     )
     @idempotent
-    def post(self, request: Request) -> Response:
-        data = self.body(SuppressionIn)
-        number = phones.normalize(data["phone"], region=self.workspace.default_region)
-        suppressions.add(
-            self.workspace.pk,
-            number,
-            source=SuppressionSource.API,
-            reason=data["reason"],
-            actor=self.principal.actor,
-        )
-        row = Suppression.objects.filter(
-            workspace=self.workspace, phone_hash=suppressions.digest(number)
-        ).first()
-        if row is None:
-            raise NotFound("there is no such thing here")
-        audit.record(
-            self.workspace.pk,
-            self.principal.actor,
-            "suppression.added",
-            object_type="suppression",
-            object_id=row.pk,
-        )
-        return created(SuppressionOut(row).data)
+    def post(self, request: Request, lead_id: uuid.UUID) -> Response:
+        self.known_query()
+        text: str = self.body(NoteIn)["text"]
+        entry = write.note(self.workspace, lead_id, text, actor=self.principal.actor)
+        return created(TimelineEntryOut(entry).data)

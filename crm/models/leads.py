@@ -1,6 +1,8 @@
 """Leads, their timeline, and who must not be called."""
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from tenex.lib.models import Row
@@ -16,6 +18,7 @@ class Company(Row):
         verbose_name_plural = "companies"
         ordering = ("name",)
         constraints = [models.UniqueConstraint(fields=("workspace", "name"), name="company_name_once")]
+        indexes = [models.Index("workspace", Upper("name"), name="company_name_upper")]
 
     def __str__(self) -> str:
         return self.name
@@ -57,6 +60,8 @@ class Lead(Row):
     opted_out_at = models.DateTimeField(null=True, blank=True)
     archived_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(default=timezone.now)
+    # Kept by a trigger, whoever writes: name, e-mail, digits of the phone and firm, in small letters.
+    search = models.TextField(default="", db_default="", editable=False)
 
     class Meta:
         ordering = ("-created_at", "-id")
@@ -75,7 +80,15 @@ class Lead(Row):
                 condition=~models.Q(phone="") & ~models.Q(email=""), name="lead_empty_is_null"
             ),
         ]
-        indexes = [models.Index(fields=("workspace", "-created_at", "-id"), name="lead_page")]
+        indexes = [
+            models.Index(fields=("workspace", "-created_at", "-id"), name="lead_page"),
+            # The page of one stage, also of a rare one.
+            models.Index(fields=("workspace", "stage", "-created_at", "-id"), name="lead_page_of_stage"),
+            # Any part of a word, for `q` of the list.
+            GinIndex(fields=("search",), opclasses=["gin_trgm_ops"], name="lead_search"),
+            # Equality of custom fields.
+            GinIndex(fields=("custom",), opclasses=["jsonb_path_ops"], name="lead_custom"),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.phone or str(self.id)

@@ -4,12 +4,17 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from crm.calendars import slot_ids
 from crm.calendars.availability import Period, free_slots
 from crm.models import Calendar, Meeting, MeetingStatus
 from tenex.errors import NotFound
 from tenex.lib import zones
+
+
+def all_of(workspace_id: uuid.UUID) -> QuerySet[Calendar]:
+    return Calendar.objects.filter(workspace_id=workspace_id)
 
 
 def get(workspace_id: uuid.UUID, calendar_id: uuid.UUID) -> Calendar:

@@ -1,18 +1,20 @@
 """What a lead's fields may hold: cleaning and checking, before any write."""
 
 import uuid
+from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, TypedDict
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from crm.models import Company, Lead, Stage
+from crm.models import Company, CustomField, Lead, Stage
+from crm.selectors import fields
+from crm.services import custom_values
 from tenex.errors import InvalidInput
 from tenex.lib import phone as phones
 from tenex.lib import storable, zones
 from tenex.workspaces.models import Membership, Workspace
-
-_CUSTOM_BYTES = 8192
 
 
 class LeadFields(TypedDict, total=False):
@@ -37,41 +39,75 @@ EDITABLE = tuple(LeadFields.__annotations__)
 _TEXTS = ("first_name", "last_name", "title", "source", "notes")
 
 
-def clean(workspace: Workspace, fields: LeadFields) -> dict[str, Any]:
+class Lookup:
+    """What the checks need to know of a workspace; each thing is asked for once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._companies: dict[uuid.UUID, bool] = {}
+
+    @cached_property
+    def customs(self) -> dict[str, CustomField]:
+        """Definitions of the custom fields, by key."""
+        return fields.by_key(self.workspace.id)
+
+    @cached_property
+    def members(self) -> dict[str, uuid.UUID]:
+        """E-mail address -> id of the people who may own a lead."""
+        found = Membership.objects.filter(workspace=self.workspace, user__is_active=True)
+        return {email.lower(): pk for email, pk in found.values_list("user__email", "user_id")}
+
+    def has_company(self, company_id: uuid.UUID) -> bool:
+        if company_id not in self._companies:
+            self.expect_companies([company_id])
+        return self._companies[company_id]
+
+    def expect_companies(self, ids: Iterable[uuid.UUID]) -> None:
+        """Ask for many at once."""
+        wanted = set(ids) - self._companies.keys()
+        if wanted:
+            there = set(
+                Company.objects.filter(workspace=self.workspace, pk__in=wanted).values_list("pk", flat=True)
+            )
+            self._companies |= {one: one in there for one in wanted}
+
+
+def clean(workspace: Workspace, given: LeadFields, lookup: Lookup | None = None) -> dict[str, Any]:
     """Columns and values to write; `company_name` stays as it is (the caller finds or makes the company).
+
+    `custom` holds changes: None under a key takes it away.
 
     Raises:
         InvalidInput: with `loc` naming the field.
     """
-    cleaned: dict[str, Any] = {}
-    for name, value in fields.items():
-        cleaned[name] = _clean_one(workspace, name, value)
-    return cleaned
+    known = lookup or Lookup(workspace)
+    return {name: _clean_one(known, name, value) for name, value in given.items()}
 
 
-def _clean_one(workspace: Workspace, name: str, value: Any) -> Any:
+def _clean_one(known: Lookup, name: str, value: Any) -> Any:
     loc = ("body", name)
     if name in _TEXTS or name == "company_name":
         return _text(value, loc, 200 if name == "company_name" else _max_length(name))
     match name:
         case "phone":
-            return phones.normalize(str(value), region=workspace.default_region, loc=loc) if value else None
+            region = known.workspace.default_region
+            return phones.normalize(str(value), region=region, loc=loc) if value else None
         case "email":
             return _email(value, loc)
         case "time_zone":
             return _zone(value, loc)
         case "custom":
-            return _custom(value, loc)
+            return _custom(known, value, loc)
         case "stage":
             if value not in Stage.values:
                 raise InvalidInput(f"must be one of {', '.join(Stage.values)}", loc=loc, type_="enum")
             return value
         case "owner_id":
-            if value and not Membership.objects.filter(workspace=workspace, user_id=value).exists():
+            if value and value not in known.members.values():
                 raise InvalidInput("no such user in this workspace", loc=loc, type_="missing")
             return value
         case "company_id":
-            if value and not Company.objects.filter(workspace=workspace, pk=value).exists():
+            if value and not known.has_company(value):
                 raise InvalidInput("no such company", loc=loc, type_="missing")
             return value
     raise InvalidInput("no such field", loc=loc, type_="extra_forbidden")
@@ -109,10 +145,12 @@ def _zone(value: Any, loc: tuple[str, ...]) -> str:
     return name
 
 
-def _custom(value: Any, loc: tuple[str, ...]) -> dict[str, Any]:
+def _custom(known: Lookup, value: Any, loc: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidInput("must be an object", loc=loc, type_="dict_type")
     cleaned: dict[str, Any] = storable.json_value(value)
-    if len(str(cleaned).encode()) > _CUSTOM_BYTES:
-        raise InvalidInput(f"at most {_CUSTOM_BYTES} bytes", loc=loc, type_="too_long")
+    custom_values.merged({}, cleaned, loc)  # the size alone
+    for key, inner in cleaned.items() if cleaned and known.customs else ():
+        if inner is not None and key in known.customs:
+            cleaned[key] = custom_values.checked(known.customs[key], inner, (*loc, key))
     return cleaned

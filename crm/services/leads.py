@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from crm.models import Lead, Stage, TimelineEntry
 from crm.selectors import leads as read
-from crm.services import companies, suppressions, timeline
+from crm.services import companies, lead_changes, suppressions, timeline
+from crm.services.lead_changes import Changes, assign, updated_data
 from crm.services.lead_fields import LeadFields, clean
 from tenex.errors import Conflict, InvalidInput, NotFound
 from tenex.events import services as events
@@ -25,7 +26,8 @@ def create(workspace: Workspace, *, actor: str, **fields: Unpack[LeadFields]) ->
     """
     values = clean(workspace, fields)
     with transaction.atomic():
-        lead = Lead(workspace=workspace, **_with_company(workspace, values))
+        lead = Lead(workspace=workspace)
+        assign(lead, _with_company(workspace, values))
         if lead.phone and suppressions.is_suppressed(workspace.id, lead.phone):
             lead.opted_out_at = timezone.now()
         _save(lead, force_insert=True)
@@ -50,8 +52,7 @@ def meet(workspace_id: uuid.UUID, phone: str, *, source: str, actor: str) -> tup
         lead.opted_out_at = timezone.now()
     lead.save(force_insert=True)
     timeline.add(lead, "lead.created", "Lead created", data={"actor": actor, "source": source})
-    data = {"lead_id": str(lead.id), "lead": read.facts(lead), "actor": actor}
-    return lead, events.Fact("lead.created", data, once=str(lead.id))
+    return lead, lead_changes.created(lead, actor)
 
 
 def update(workspace: Workspace, lead_id: uuid.UUID, *, actor: str, **fields: Unpack[LeadFields]) -> Lead:
@@ -63,7 +64,7 @@ def update(workspace: Workspace, lead_id: uuid.UUID, *, actor: str, **fields: Un
     values = clean(workspace, fields)
     with transaction.atomic():
         lead = _lock(workspace.id, lead_id)
-        changes = _assign(lead, _with_company(workspace, values))
+        changes = assign(lead, _with_company(workspace, values))
         if "phone" in changes and lead.phone and suppressions.is_suppressed(workspace.id, lead.phone):
             lead.opted_out_at = lead.opted_out_at or timezone.now()
         if changes:
@@ -82,6 +83,26 @@ def archive(workspace: Workspace, lead_id: uuid.UUID, *, actor: str) -> Lead:
             lead.save(update_fields=["archived_at", "updated_at"])
             timeline.add(lead, "lead.archived", "Lead archived", data={"actor": actor})
             _announce_update(lead, {"archived_at": (None, lead.archived_at)}, actor)
+    return lead
+
+
+def unarchive(workspace: Workspace, lead_id: uuid.UUID, *, actor: str) -> Lead:
+    """Bring an archived lead back. Doing it twice changes nothing.
+
+    Raises:
+        NotFound.
+        Conflict: `duplicate_lead`: another lead has its phone or e-mail by now.
+    """
+    with transaction.atomic():
+        lead = _lock(workspace.id, lead_id)
+        if lead.archived_at is not None:
+            changes: Changes = {"archived_at": (lead.archived_at, None)}
+            lead.archived_at, lead.updated_at = None, timezone.now()
+            if lead.phone and suppressions.is_suppressed(workspace.id, lead.phone):
+                lead.opted_out_at = lead.opted_out_at or timezone.now()
+            _save(lead)
+            timeline.add(lead, "lead.unarchived", "Lead brought back", data={"actor": actor})
+            _announce_update(lead, changes, actor)
     return lead
 
 
@@ -151,7 +172,7 @@ def write_back(
         if lead.last_call_at is None or called_at >= lead.last_call_at:
             values = {"last_call_at": called_at, "last_outcome": outcome}
             values |= _conclusions(lead, qualification, talked=talked)
-        changes = _assign(lead, values)
+        changes = assign(lead, values)
         lead.updated_at = timezone.now()
         lead.save()
         _announce_update(lead, changes, f"call:{call_id}", call_id=call_id, once=f"write-back:{call_id}")
@@ -190,16 +211,6 @@ def _with_company(workspace: Workspace, values: dict[str, Any]) -> dict[str, Any
     return values
 
 
-def _assign(lead: Lead, values: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    changes = {}
-    for name, value in values.items():
-        before = getattr(lead, name)
-        if before != value:
-            changes[name] = (before, value)
-            setattr(lead, name, value)
-    return changes
-
-
 def _save(lead: Lead, *, force_insert: bool = False) -> None:
     try:
         with transaction.atomic():
@@ -216,7 +227,7 @@ def _save(lead: Lead, *, force_insert: bool = False) -> None:
 
 def _announce_update(
     lead: Lead,
-    changes: dict[str, tuple[Any, Any]],
+    changes: Changes,
     actor: str,
     *,
     call_id: uuid.UUID | None = None,
@@ -225,15 +236,7 @@ def _announce_update(
     events.record(
         workspace_id=lead.workspace_id,
         type="lead.updated",
-        data={
-            "lead_id": str(lead.id),
-            "lead": read.facts(lead),
-            "changes": {
-                name: {"from": read.plain(before), "to": read.plain(after)}
-                for name, (before, after) in changes.items()
-            },
-            "actor": actor,
-        },
+        data=updated_data(lead, changes, actor),
         call_id=call_id,
         once=once,
     )

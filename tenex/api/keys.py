@@ -1,4 +1,4 @@
-"""API keys: mint, list, revoke."""
+"""API keys: mint, list, rename, revoke."""
 
 from typing import ClassVar
 
@@ -6,6 +6,7 @@ from rest_framework import serializers as f
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenex.api.login import TAG
 from tenex.rest.idempotency import idempotent
 from tenex.rest.pagination import PAGE_PARAMETERS, page
 from tenex.rest.schema import PAGE, operation, page_of
@@ -13,9 +14,8 @@ from tenex.rest.serializers import Input, Output
 from tenex.rest.views import ApiView, created, no_content
 from tenex.workspaces.models import ApiKey
 from tenex.workspaces.scopes import ALL, SCOPES
-from tenex.workspaces.services import keys
-
-TAG = "Users and keys"
+from tenex.workspaces.selectors import keys as read
+from tenex.workspaces.services import keys as write
 
 
 class ApiKeyIn(Input):
@@ -32,6 +32,12 @@ class ApiKeyIn(Input):
     expires_at = f.DateTimeField(required=False, allow_null=True)
 
 
+class ApiKeyPatchIn(Input):
+    """A new name. Scopes and expiry of a key stay what they are: mint another one."""
+
+    name = f.CharField(max_length=100)
+
+
 class ApiKeyOut(Output):
     """A key, without its secret."""
 
@@ -41,7 +47,8 @@ class ApiKeyOut(Output):
     scopes = f.ListField(child=f.CharField())
     created_at = f.DateTimeField()
     expires_at = f.DateTimeField(allow_null=True)
-    last_used_at = f.DateTimeField(allow_null=True, help_text="To the minute.")
+    last_used_at = f.DateTimeField(allow_null=True, help_text="Brought up to date once a minute.")
+    last_used_ip = f.CharField(allow_null=True, help_text="Address that the last use came from.")
     revoked_at = f.DateTimeField(allow_null=True)
 
 
@@ -67,8 +74,7 @@ class ApiKeyList(ApiView):
     )
     def get(self, request: Request) -> Response:
         self.known_query(PAGE_PARAMETERS)
-        rows = ApiKey.objects.filter(workspace=self.workspace)
-        found = page(rows, self.query, bound_to=f"api-keys:{self.workspace.pk}")
+        found = page(read.all_of(self.workspace), self.query, bound_to=f"api-keys:{self.workspace.pk}")
         return Response({"items": ApiKeyOut(found.items, many=True).data, "next_cursor": found.next_cursor})
 
     @operation(
@@ -84,14 +90,41 @@ class ApiKeyList(ApiView):
     @idempotent
     def post(self, request: Request) -> Response:
         data = self.body(ApiKeyIn)
-        key, secret = keys.mint(
+        key, secret = write.mint(
             self.principal, data["name"], data.get("scopes", [ALL]), data.get("expires_at")
         )
         return created(MintedKeyOut(key, context={"secret": secret}).data)
 
 
 class ApiKeyDetail(ApiView):
-    scopes: ClassVar = {"DELETE": "keys:admin"}
+    scopes: ClassVar = {"GET": "keys:admin", "PATCH": "keys:admin", "DELETE": "keys:admin"}
+
+    @operation(
+        "api_keys_get",
+        "Get a key",
+        "One key, by id or by prefix, without its secret.",
+        tag=TAG,
+        response=ApiKeyOut,
+        errors=(404,),
+    )
+    def get(self, request: Request, key: str) -> Response:
+        self.known_query()
+        return Response(ApiKeyOut(read.find(self.workspace, key)).data)
+
+    @operation(
+        "api_keys_update",
+        "Rename a key",
+        "By id or by prefix.",
+        tag=TAG,
+        request=ApiKeyPatchIn,
+        response=ApiKeyOut,
+        errors=(404,),
+    )
+    def patch(self, request: Request, key: str) -> Response:
+        row, changes = read.find(self.workspace, key), self.body(ApiKeyPatchIn)
+        if "name" in changes:
+            row = write.rename(row, changes["name"], self.principal.actor)
+        return Response(ApiKeyOut(row).data)
 
     @operation(
         "api_keys_revoke",
@@ -102,5 +135,5 @@ class ApiKeyDetail(ApiView):
         errors=(404,),
     )
     def delete(self, request: Request, key: str) -> Response:
-        keys.revoke(keys.find(self.workspace, key), self.principal.actor)
+        write.revoke(read.find(self.workspace, key), self.principal.actor)
         return no_content()

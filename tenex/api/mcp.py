@@ -12,9 +12,9 @@ from tenex.mcp.registry import Tool
 from tenex.rest.pagination import page
 from tenex.rest.schema import page_of
 from tenex.rest.serializers import Input, Output
-from tenex.workspaces.models import ApiKey
 from tenex.workspaces.principal import Principal
 from tenex.workspaces.scopes import ALL
+from tenex.workspaces.selectors import keys as read
 from tenex.workspaces.services import keys
 
 
@@ -39,7 +39,7 @@ def _whoami(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, 
 
 
 def _list_api_keys(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    rows = ApiKey.objects.filter(workspace=principal.workspace)
+    rows = read.all_of(principal.workspace)
     found = page(rows, query(arguments), bound_to=f"api-keys:{principal.workspace.pk}")
     return {"items": ApiKeyOut(found.items, many=True).data, "next_cursor": found.next_cursor}
 
@@ -69,7 +69,7 @@ class RevokedOut(Output):
 
 
 def _revoke_api_key(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    key = keys.find(principal.workspace, arguments["prefix"])
+    key = read.find(principal.workspace, arguments["prefix"])
     own = " It is the key that you are using." if principal.actor == f"key:{key.prefix}" else ""
     if not arguments["confirm"] and key.revoked_at is None:
         detail = f"Nothing has changed. confirm: true would make this key worthless at once.{own}"

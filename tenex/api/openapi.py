@@ -1,67 +1,14 @@
 """What the generator cannot see: the routes that are plain async views, and the tags' order."""
 
+from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
 
+from tenex.api import openapi_streams
 from tenex.rest.examples import example
 from tenex.rest.schema import error_examples
 
 _ERROR = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/ApplicationError"}}}}
-_CALL_ID = {"in": "path", "name": "call_id", "required": True, "schema": {"type": "string", "format": "uuid"}}
-
-_STREAM: dict[str, Any] = {
-    "operationId": "calls_stream",
-    "summary": "Follow a call live",
-    "description": "Server-sent events: what happened so far, then what happens. `id` is the line's number "
-    "in the "
-    "call's journal; send the last one back as `Last-Event-ID` and nothing is missed or repeated. "
-    "`call.ended` tells "
-    "that the phone call is over; the stream closes when the call is finalized. Browsers: `token` of "
-    "`POST …/stream-token` instead of the header.\n\nScope: `calls:read`.",
-    "tags": ["Live control"],
-    "security": [{"bearer": ["calls:read"]}, {}],
-    "parameters": [
-        _CALL_ID,
-        {
-            "in": "header",
-            "name": "Last-Event-ID",
-            "schema": {"type": "string"},
-            "description": "Number of the last event that was received.",
-        },
-        {
-            "in": "query",
-            "name": "last_event_id",
-            "schema": {"type": "string"},
-            "description": "The same, for clients that cannot send the header at first.",
-        },
-        {
-            "in": "query",
-            "name": "token",
-            "schema": {"type": "string"},
-            "description": "Opens the stream of this one call without a header.",
-        },
-    ],
-    "responses": {
-        "200": {
-            "description": "Events. `event` is the line's type, `data` is JSON: `seq`, `type`, `at_ms`, "
-            "`data`.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        },
-        "204": {"description": "Nothing after that id will ever come: stop reconnecting."},
-        "401": {**_ERROR, "description": "No credential, or one that is not valid."},
-        "403": {**_ERROR, "description": "The credential lacks the scope (`forbidden_scope`)."},
-        "404": {**_ERROR, "description": "There is no such call in your workspace."},
-        "422": {
-            "description": "Not an id of this stream.",
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ValidationErrors"}}},
-        },
-        "429": {
-            "description": "More than 1000 requests a minute.",
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RateLimitError"}}},
-        },
-    },
-}
-
 _MEDIA: dict[str, Any] = {
     "operationId": "recordings_media",
     "summary": "Play a recording",
@@ -99,7 +46,8 @@ _MEDIA: dict[str, Any] = {
 def finish(result: dict[str, Any], generator: object, request: object, public: bool) -> dict[str, Any]:
     """drf-spectacular's last step."""
     paths = result["paths"]
-    paths["/api/v1/voice/calls/{call_id}/stream"] = {"get": _STREAM}
+    paths["/api/v1/voice/calls/{call_id}/stream"] = {"get": deepcopy(openapi_streams.CALL)}
+    paths["/api/v1/voice/stream"] = {"get": deepcopy(openapi_streams.WORKSPACE)}
     paths["/api/v1/voice/recordings/{recording_id}/media"] = {"get": _MEDIA}
     result["paths"] = dict(sorted(paths.items()))
     _named_as_written(result)

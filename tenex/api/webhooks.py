@@ -1,43 +1,23 @@
-"""Webhook subscriptions and the log of what was sent."""
+"""Webhook subscriptions and their secrets."""
 
 import uuid
 from typing import Any, ClassVar
 
-import django_filters as df
 from rest_framework import serializers as f
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenex.errors import NotFound
-from tenex.rest import filters as strict
 from tenex.rest.idempotency import idempotent
 from tenex.rest.pagination import PAGE_PARAMETERS, page
-from tenex.rest.schema import PAGE, filter_parameters, operation, page_of
+from tenex.rest.schema import PAGE, operation, page_of
 from tenex.rest.serializers import Input, Output
 from tenex.rest.views import ApiView, created, no_content
-from tenex.webhooks.models import Delivery, DeliveryStatus, SubscriptionStatus, WebhookSubscription
+from tenex.webhooks import selectors as read
+from tenex.webhooks.catalogue import EVENT_TYPES, TEST_TYPE
+from tenex.webhooks.models import SubscriptionStatus
 from tenex.webhooks.services import subscriptions as write
-from tenex.workspaces.models import Workspace
-from tenex.workspaces.services import audit
 
 TAG = "Webhooks"
-
-EVENT_TYPES = (
-    "agent.run.completed",
-    "agent.run.started",
-    "batch.completed",
-    "call.answered",
-    "call.ended",
-    "call.ringing",
-    "lead.created",
-    "lead.opted_out",
-    "lead.updated",
-    "meeting.booked",
-    "number.updated",
-    "recording.available",
-    "transcript.available",
-    "webhook.disabled",
-)
 
 
 class WebhookIn(Input):
@@ -45,14 +25,18 @@ class WebhookIn(Input):
 
     url = f.URLField(max_length=2000, help_text="https; private addresses are refused.")
     events = f.ListField(
-        child=f.ChoiceField(choices=EVENT_TYPES),
+        child=f.ChoiceField(choices=[one for one in EVENT_TYPES if one != TEST_TYPE]),
         required=False,
         max_length=50,
         help_text="Empty or absent: all.",
     )
     description = f.CharField(max_length=200, required=False, allow_blank=True)
-    timeout_s = f.IntegerField(min_value=1, max_value=30, required=False)
-    stop_after_five = f.BooleanField(required=False, help_text="Give up after the first five retries.")
+    timeout_s = f.IntegerField(
+        min_value=1, max_value=30, required=False, help_text="For one try, all in all; 5 if absent."
+    )
+    stop_after_five = f.BooleanField(
+        required=False, help_text="Give up after the first five retries instead of three days and a half."
+    )
 
 
 class WebhookPatchIn(WebhookIn):
@@ -72,8 +56,14 @@ class WebhookOut(Output):
     status = f.ChoiceField(choices=SubscriptionStatus.choices)
     timeout_s = f.IntegerField()
     stop_after_five = f.BooleanField()
-    failing_since = f.DateTimeField(allow_null=True)
+    failing_since = f.DateTimeField(allow_null=True, help_text="First failed try since the last success.")
+    failures = f.IntegerField(help_text="Failed tries since the last success.")
+    throttled_until = f.DateTimeField(allow_null=True, help_text="The receiver asked for a rest until then.")
+    disabled_at = f.DateTimeField(allow_null=True)
     disabled_reason = f.CharField()
+    previous_secret_until = f.DateTimeField(
+        allow_null=True, help_text="Until then the secret before the last rotation signs as well."
+    )
     created_at = f.DateTimeField()
 
 
@@ -86,43 +76,33 @@ class CreatedWebhookOut(WebhookOut):
     )
 
 
-class DeliveryAttemptOut(Output):
-    """One try."""
+class RotationIn(Input):
+    """How long the old secret goes on."""
 
-    number = f.IntegerField()
-    created_at = f.DateTimeField()
-    status_code = f.IntegerField(allow_null=True)
-    error = f.CharField()
-    duration_ms = f.IntegerField()
-    response_body = f.CharField(help_text="The first KiB.")
-
-
-class DeliveryOut(Output):
-    """One event for this subscription and all tries to deliver it."""
-
-    id = f.UUIDField()
-    event_id = f.CharField()
-    event_type = f.CharField(source="event.type")
-    status = f.ChoiceField(choices=DeliveryStatus.choices)
-    attempts = f.IntegerField()
-    next_at = f.DateTimeField(allow_null=True)
-    delivered_at = f.DateTimeField(allow_null=True)
-    created_at = f.DateTimeField()
-    log = DeliveryAttemptOut(many=True)
-
-
-class DeliveryFilters(df.FilterSet):  # type: ignore[misc]
-    status = df.ChoiceFilter(choices=DeliveryStatus.choices, help_text="Where the delivery is.")
-    event_type = df.ChoiceFilter(
-        "event__type", choices=[(one, one) for one in EVENT_TYPES], help_text="Type of the event."
+    overlap_s = f.IntegerField(
+        min_value=0,
+        max_value=write.LONGEST_OVERLAP_S,
+        required=False,
+        help_text="Both secrets sign for so long; a day if absent, 0 for a secret that is known to others.",
     )
 
 
-def _one(workspace: Workspace, webhook_id: uuid.UUID) -> WebhookSubscription:
-    row = WebhookSubscription.objects.filter(workspace=workspace, pk=webhook_id).first()
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+class RotatedWebhookOut(Output):
+    """The new secret, shown this once."""
+
+    id = f.UUIDField()
+    secret = f.CharField()
+    previous_secret_until = f.DateTimeField(allow_null=True)
+
+
+class RotatedWorkspaceSecretOut(Output):
+    """The new secret of the workspace, shown this once."""
+
+    company_id = f.UUIDField()
+    workspace_secret = f.CharField(help_text="Signs `X-10ex-Signature` once the overlap is over.")
+    previous_secret_until = f.DateTimeField(
+        allow_null=True, help_text="Until then `X-10ex-Signature-Next` has the new secret's signature."
+    )
 
 
 class WebhookList(ApiView):
@@ -138,14 +118,15 @@ class WebhookList(ApiView):
     )
     def get(self, request: Request) -> Response:
         self.known_query(PAGE_PARAMETERS)
-        rows = WebhookSubscription.objects.filter(workspace=self.workspace)
+        rows = read.subscriptions(self.workspace)
         found = page(rows, self.query, bound_to=f"webhooks:{self.workspace.pk}")
         return Response({"items": WebhookOut(found.items, many=True).data, "next_cursor": found.next_cursor})
 
     @operation(
         "webhooks_create",
         "Subscribe",
-        "Events that happen from now on are posted to `url`, at least once each, until it answers 2xx.",
+        "Events that happen from now on are posted to `url`, at least once each, until it answers 2xx. A "
+        "workspace can have 50 subscriptions (`too_many_subscriptions`).",
         tag=TAG,
         request=WebhookIn,
         response=CreatedWebhookOut,
@@ -155,12 +136,8 @@ class WebhookList(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        row = write.create(self.workspace, **self.body(WebhookIn))
-        self._audit("webhook.created", row)
+        row = write.create(self.workspace, actor=self.principal.actor, **self.body(WebhookIn))
         return created(CreatedWebhookOut(row).data)
-
-    def _audit(self, action: str, row: WebhookSubscription) -> None:
-        audit.record(self.workspace.pk, self.principal.actor, action, object_type="webhook", object_id=row.pk)
 
 
 class WebhookDetail(ApiView):
@@ -171,32 +148,22 @@ class WebhookDetail(ApiView):
     )
     def get(self, request: Request, webhook_id: uuid.UUID) -> Response:
         self.known_query()
-        return Response(WebhookOut(_one(self.workspace, webhook_id)).data)
+        return Response(WebhookOut(read.subscription(self.workspace, webhook_id)).data)
 
     @operation(
         "webhooks_update",
         "Change a subscription",
-        "`status` pauses it, or revives one that was disabled after failures.",
+        "`status` pauses it (what happens meanwhile is sent later), or revives one that was paused or "
+        "disabled.",
         tag=TAG,
         request=WebhookPatchIn,
         response=WebhookOut,
         errors=(404,),
     )
     def patch(self, request: Request, webhook_id: uuid.UUID) -> Response:
-        row = _one(self.workspace, webhook_id)
+        row = read.subscription(self.workspace, webhook_id)
         changes: dict[str, Any] = self.body(WebhookPatchIn)
-        if "events" in changes:
-            changes["events"] = sorted(set(changes["events"]))
-        row = write.update(row, changes)
-        audit.record(
-            self.workspace.pk,
-            self.principal.actor,
-            "webhook.updated",
-            object_type="webhook",
-            object_id=row.pk,
-            data={"fields": sorted(changes)},
-        )
-        return Response(WebhookOut(row).data)
+        return Response(WebhookOut(write.update(row, changes, self.principal.actor)).data)
 
     @operation(
         "webhooks_delete",
@@ -207,33 +174,55 @@ class WebhookDetail(ApiView):
         errors=(404,),
     )
     def delete(self, request: Request, webhook_id: uuid.UUID) -> Response:
-        row = _one(self.workspace, webhook_id)
-        audit.record(
-            self.workspace.pk,
-            self.principal.actor,
-            "webhook.deleted",
-            object_type="webhook",
-            object_id=row.pk,
-        )
-        row.delete()
+        write.delete(read.subscription(self.workspace, webhook_id), self.principal.actor)
         return no_content()
 
 
-class WebhookDeliveries(ApiView):
-    scopes: ClassVar = {"GET": "webhooks:read"}
+class WebhookRotation(ApiView):
+    scopes: ClassVar = {"POST": "webhooks:write"}
 
     @operation(
-        "webhooks_deliveries",
-        "List deliveries",
-        "What was sent to this subscription, the newest first, with every try.",
+        "webhooks_rotate_secret",
+        "Rotate a subscription's secret",
+        "The new secret signs from now on. Until the overlap ends `webhook-signature` has a signature of the "
+        "old one too. A second rotation ends the overlap of the first.",
         tag=TAG,
-        response=page_of(DeliveryOut),
-        parameters=filter_parameters(DeliveryFilters),
+        request=RotationIn,
+        response=RotatedWebhookOut,
         errors=(404,),
+        idempotent=True,
     )
-    def get(self, request: Request, webhook_id: uuid.UUID) -> Response:
-        row = _one(self.workspace, webhook_id)
-        rows = Delivery.objects.filter(subscription=row).select_related("event").prefetch_related("log")
-        rows = strict.apply(DeliveryFilters, self.query, rows.defer("body", "event__data"))
-        found = page(rows, self.query, bound_to=f"deliveries:{row.pk}")
-        return Response({"items": DeliveryOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+    @idempotent
+    def post(self, request: Request, webhook_id: uuid.UUID) -> Response:
+        row = read.subscription(self.workspace, webhook_id)
+        row = write.rotate_secret(row, self.principal.actor, **self.body(RotationIn))
+        return Response(RotatedWebhookOut(row).data)
+
+
+class WorkspaceSecretRotation(ApiView):
+    scopes: ClassVar = {"POST": "webhooks:write"}
+
+    @operation(
+        "webhooks_rotate_workspace_secret",
+        "Rotate the workspace's secret",
+        "For `X-10ex-Signature`. That header has room for one signature: until the overlap ends it stays "
+        "with the old secret, and `X-10ex-Signature-Next` beside it is made with the new one.",
+        tag=TAG,
+        request=RotationIn,
+        response=RotatedWorkspaceSecretOut,
+        idempotent=True,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        retiring = write.rotate_workspace_secret(
+            self.workspace, self.principal.actor, **self.body(RotationIn)
+        )
+        return Response(
+            RotatedWorkspaceSecretOut(
+                {
+                    "company_id": self.workspace.pk,
+                    "workspace_secret": self.workspace.webhook_secret,
+                    "previous_secret_until": retiring.until if retiring else None,
+                }
+            ).data
+        )

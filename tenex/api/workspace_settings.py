@@ -41,10 +41,27 @@ class SettingsIn(Input):
     transcript_retention_days = f.IntegerField(min_value=1, max_value=MAX_RETENTION_DAYS, required=False)
     calling_window_start = LocalTime(required=False, help_text="In the lead's time zone.")
     calling_window_end = LocalTime(required=False)
+    calling_days = f.ListField(
+        child=f.IntegerField(min_value=1, max_value=7),
+        min_length=1,
+        max_length=7,
+        required=False,
+        help_text="ISO weekdays on which leads are called, 1 is Monday.",
+    )
+    call_unknown_time_zone = f.BooleanField(
+        required=False,
+        help_text="true: leads without a time zone are called by the workspace's clock. false: not at all.",
+    )
+    max_calls_per_lead_a_day = f.IntegerField(
+        min_value=1, max_value=20, required=False, help_text="Calls to one lead in any 24 hours."
+    )
     max_concurrent_calls = f.IntegerField(min_value=0, max_value=1000, required=False)
     calls_per_second = f.FloatField(min_value=0.01, max_value=50, required=False)
     calling_paused = f.BooleanField(required=False, help_text="Kill switch: while true, nobody is dialled.")
     transfer_number = f.CharField(max_length=40, required=False, allow_blank=True)
+
+    def validate_calling_days(self, value: list[int]) -> list[int]:
+        return sorted(set(value))
 
     def validate_time_zone(self, value: str) -> str:
         if value not in available_timezones():
@@ -65,6 +82,9 @@ class SettingsOut(Output):
     transcript_retention_days = f.IntegerField()
     calling_window_start = LocalTime()
     calling_window_end = LocalTime()
+    calling_days = f.ListField(child=f.IntegerField())
+    call_unknown_time_zone = f.BooleanField()
+    max_calls_per_lead_a_day = f.IntegerField()
     max_concurrent_calls = f.IntegerField()
     calls_per_second = f.FloatField()
     calling_paused_at = f.DateTimeField(allow_null=True)

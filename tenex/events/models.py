@@ -30,6 +30,8 @@ class Event(models.Model):
             models.Index(
                 fields=("occurred_at",), condition=models.Q(relayed_at=None), name="event_unrelayed"
             ),
+            # Spans of time of one workspace (webhooks.replays).
+            models.Index(fields=("workspace", "occurred_at"), name="event_span"),
             models.Index(fields=("call_id",), condition=~models.Q(call_id=None), name="event_call"),
         ]
 

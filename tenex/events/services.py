@@ -13,9 +13,12 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
+from tenex.events import bus
 from tenex.events.models import Event
 
 _NAMESPACE = uuid.UUID("8f0fb9f1-6a52-4f6e-9d27-5e1f5f3c0a11")
+_RECENT_CALLBACKS = 8
+"""Where a ring of the same transaction is looked for."""
 _wakers: list[Callable[[], None]] = []
 
 
@@ -63,8 +66,7 @@ def record_first(workspace_id: uuid.UUID, facts: Sequence[Fact]) -> None:
             )
         )
     Event.objects.bulk_create(rows)
-    for wake in _wakers:
-        transaction.on_commit(wake, robust=True)
+    _tell(workspace_id)
 
 
 def record(
@@ -102,9 +104,28 @@ def record(
         occurred_at=timezone.now(),
         data=data,
     )
+    _tell(workspace_id)
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class _Ring:
+    """The doorbell of a workspace's stream, to be rung after commit."""
+
+    workspace_id: uuid.UUID
+
+    def __call__(self) -> None:
+        bus.ring(bus.workspace_channel(self.workspace_id))
+
+
+def _tell(workspace_id: uuid.UUID) -> None:
+    """After commit: wake who follows the workspace's stream, and who sends events on. Once, for many."""
+    ring = _Ring(workspace_id)
+    if any(entry[1] == ring for entry in connection.run_on_commit[-_RECENT_CALLBACKS:]):
+        return
+    transaction.on_commit(ring, robust=True)
     for wake in _wakers:
         transaction.on_commit(wake, robust=True)
-    return event
 
 
 def _id(workspace_id: uuid.UUID, type: str, once: str | None) -> str:

@@ -6,8 +6,10 @@ on the whole exchange, and only the start of an answer is read.
 """
 
 import ipaddress
+import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore2
+import idna
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -32,6 +35,8 @@ REFUSED: tuple[Network, ...] = tuple(
     )
 )  # fmt: skip
 PORTS = frozenset({80, 443, 8000, 8080, 8443})
+_ODD = re.compile(r"[\x00-\x20\x7f\\]")
+"""Characters that two readers of a URL understand in two ways; none of them may stand in one."""
 
 
 class AddressRefused(Exception):
@@ -63,34 +68,40 @@ class Policy:
         return cls(tuple(ipaddress.ip_network(cidr) for cidr in cidrs), require_tls)
 
     def admits(self, address: Address) -> bool:
-        if any(address in network for network in self.allowed if network.version == address.version):
-            return True
-        return not any(address in network for network in REFUSED if network.version == address.version)
+        return self.exempts(address) or not any(
+            address in network for network in REFUSED if network.version == address.version
+        )
 
     def exempts(self, address: Address) -> bool:
         return any(address in network for network in self.allowed if network.version == address.version)
 
 
-def resolve(host: str, port: int) -> list[Address]:
-    """All addresses of `host`.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL that was read once: nobody reads it a second time, perhaps differently."""
+
+    scheme: str
+    host: str
+    """ASCII, lower case; an IPv6 address without brackets."""
+    port: int
+    path: str
+    """With the query."""
+
+    @property
+    def authority(self) -> str:
+        """Value of `Host`: the port only where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"
+
+
+def parse(url: str) -> Target:
+    """What `url` names.
 
     Raises:
-        ExchangeFailed: the name does not resolve.
+        AddressRefused: not an absolute http(s) URL, or one with credentials or with odd characters.
     """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as exc:
-        raise ExchangeFailed("name does not resolve") from exc
-    return [ipaddress.ip_address(str(entry[4][0]).split("%", 1)[0]) for entry in found]
-
-
-def check(url: str, policy: Policy) -> list[Address]:
-    """Addresses that `url` may be fetched from; used when a URL is saved and again when it is used.
-
-    Raises:
-        AddressRefused: scheme, port, user info or any of the addresses is not allowed.
-        ExchangeFailed: the name does not resolve.
-    """
+    if _ODD.search(url):
+        raise AddressRefused("not a valid URL")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -98,18 +109,83 @@ def check(url: str, policy: Policy) -> list[Address]:
         raise AddressRefused("not a valid URL") from exc
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise AddressRefused("only http and https URLs")
-    if parts.username is not None or parts.password is not None:
+    if "@" in parts.netloc:
         raise AddressRefused("no user name or password in the URL")
-    port = port or (443 if parts.scheme == "https" else 80)
-    addresses = resolve(parts.hostname, port)
+    if port == 0:
+        raise AddressRefused("port 0 is not allowed")
+    path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+    return Target(
+        scheme=parts.scheme,
+        host=_ascii_host(parts.hostname),
+        port=port or (443 if parts.scheme == "https" else 80),
+        path="".join(char if char.isascii() else _percent(char) for char in path),
+    )
+
+
+def _ascii_host(host: str) -> str:
+    """The host as the resolver, TLS and `Host` get it: full-width digits and dots become plain ones."""
+    if "%" in host:  # a zone of an IPv6 address, or an escape that somebody else might undo
+        raise AddressRefused("not a valid host name")
+    if host.isascii():
+        return host.lower()
+    try:
+        return idna.encode(host, uts46=True).decode("ascii").lower()
+    except idna.IDNAError as exc:
+        raise AddressRefused("not a valid host name") from exc
+
+
+def _percent(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "replace"))
+
+
+def resolve(host: str, port: int, *, timeout_s: float = 10.0) -> list[Address]:
+    """All addresses of `host`.
+
+    Raises:
+        ExchangeFailed: the name does not resolve, or not in time.
+    """
+    found: list[Any] = []
+
+    def ask() -> None:
+        # The system's resolver has no time limit of its own: it is asked in a thread that may be left behind.
+        try:
+            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError):
+            return
+
+    try:
+        return [ipaddress.ip_address(host)]
+    except ValueError:
+        asked = threading.Thread(target=ask, name="resolve", daemon=True)
+    asked.start()
+    asked.join(timeout_s)
+    if asked.is_alive():
+        raise ExchangeFailed("name does not resolve in time")
+    if not found:
+        raise ExchangeFailed("name does not resolve")
+    return [ipaddress.ip_address(str(entry[4][0]).split("%", 1)[0]) for entry in found]
+
+
+def check(url: str, policy: Policy, *, timeout_s: float = 10.0) -> list[Address]:
+    """Addresses that `url` may be fetched from; used when a URL is saved and again when it is used.
+
+    Raises:
+        AddressRefused: scheme, port, user info or any of the addresses is not allowed.
+        ExchangeFailed: the name does not resolve.
+    """
+    return _check(parse(url), policy, timeout_s)
+
+
+def _check(target: Target, policy: Policy, timeout_s: float) -> list[Address]:
+    addresses = resolve(target.host, target.port, timeout_s=timeout_s)
     for address in addresses:
         if not policy.admits(address):
             raise AddressRefused("the address is private or reserved")
     if not all(policy.exempts(address) for address in addresses):
-        if policy.require_tls and parts.scheme != "https":
+        if policy.require_tls and target.scheme != "https":
             raise AddressRefused("only https URLs")
-        if port not in PORTS:
-            raise AddressRefused(f"port {port} is not allowed")
+        if target.port not in PORTS:
+            raise AddressRefused(f"port {target.port} is not allowed")
     return addresses
 
 
@@ -196,18 +272,29 @@ def request(
         ExchangeFailed: no complete answer head in time.
     """
     deadline = time.monotonic() + timeout_s
-    addresses = check(url, policy)
-    sent = {"accept-encoding": "identity", "connection": "close", **(headers or {})}
+    target = parse(url)
+    addresses = _check(target, policy, timeout_s)
+    sent = {
+        "host": target.authority,
+        "accept-encoding": "identity",
+        "connection": "close",
+        **(headers or {}),
+    }
     try:
         with (
             httpcore2.ConnectionPool(
                 network_backend=_Pinned(addresses, deadline),
-                ssl_context=ssl.create_default_context(),
+                ssl_context=_tls(),
                 retries=0,
             ) as pool,
             pool.stream(
                 method,
-                url,
+                httpcore2.URL(
+                    scheme=target.scheme.encode(),
+                    host=target.host.encode(),
+                    port=target.port,
+                    target=target.path.encode(),
+                ),
                 headers=list(sent.items()),
                 content=body,
             ) as response,
@@ -234,7 +321,7 @@ def request(
 
 
 def _short(exc: Exception) -> str:
-    if isinstance(exc, ssl.SSLError) or isinstance(exc.__cause__, ssl.SSLError):
+    if isinstance(exc, ssl.SSLError) or isinstance(exc.__cause__ or exc.__context__, ssl.SSLError):
         return "TLS failed"
     if isinstance(exc, httpcore2.ConnectError):
         return "connection refused"

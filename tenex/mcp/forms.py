@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from rest_framework import serializers as f
 
-from tenex.rest.pagination import MAX_LIMIT
+from tenex.lib import limits
 from tenex.rest.serializers import Input, Output
 
 
@@ -18,7 +18,9 @@ class NoArguments(Input):
 class PageArguments(Input):
     """Which part of a list."""
 
-    limit = f.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False, help_text="Items at most.")
+    limit = f.IntegerField(
+        min_value=1, max_value=limits.PAGE_ITEMS_MOST, required=False, help_text="Items at most."
+    )
     cursor = f.CharField(
         max_length=500, required=False, help_text="`next_cursor` of the answer before, with the same filters."
     )

@@ -5,7 +5,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from tenex.rest import throttling
+from tenex.rest import guesses, throttling
 from tenex.rest.errors import CHALLENGE
 from tenex.workspaces.principal import Principal
 from tenex.workspaces.services import keys, tokens
@@ -18,23 +18,38 @@ def principal_of(request: HttpRequest | Request) -> Principal | None:
 
     Raises:
         AuthenticationFailed: there is a credential and it is not good.
-        RateLimited: this address has tried too many of them.
-        Forbidden, InvalidInput: see :func:`tenex.workspaces.services.tokens.verify`.
+        RateLimited: this address, or anybody for this key, has tried too many of them.
+        Forbidden, InvalidInput: see :func:`tenex.workspaces.services.people.membership`.
     """
     header = request.META.get("HTTP_AUTHORIZATION", "")
     if not header:
         return None
     scheme, _, credential = header.partition(" ")
     credential = credential.strip()
-    principal = None
-    if scheme.lower() == "bearer" and credential:
-        if credential.startswith("tnx_"):
-            principal = keys.verify(credential)
-        else:
-            principal = tokens.verify(credential, workspace=request.META.get("HTTP_X_WORKSPACE"))
+    if scheme.lower() == "bearer" and credential.startswith("tnx_"):
+        principal = _key_holder(credential, throttling.address(request))
+    elif scheme.lower() == "bearer" and credential:
+        principal = tokens.verify(credential, workspace=request.META.get("HTTP_X_WORKSPACE"))
+    else:
+        principal = None
     if principal is None:
         throttling.admit(throttling.address_key(request))
         raise AuthenticationFailed(_REFUSED)
+    return principal
+
+
+def _key_holder(text: str, address: str) -> Principal | None:
+    """The holder of a key. No key: refused by the checksum. Guesses: refused before the database is asked."""
+    parts = keys.parse(text)
+    if parts is None:
+        return None
+    prefix, digest = parts[0], keys.digest(parts[1])
+    guesses.admit(prefix, digest, address)
+    principal = keys.holder(prefix, digest)
+    if principal is None:
+        guesses.wrong(prefix, digest, address)
+        raise AuthenticationFailed(_REFUSED)
+    guesses.right(prefix, digest)
     return principal
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import structlog
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -93,11 +94,14 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
                 answer["WWW-Authenticate"] = CHALLENGE
             return answer
         case exceptions.ValidationError():
-            return validation_failed(list(_flatten(exc.detail, ("body",))))
+            return validation_failed(list(flatten(exc.detail, ("body",))))
         case Http404():
             return not_found()
         case RequestDataTooBig():
             return exception_handler(BodyTooLarge(), context)
+        case OperationalError() | InterfaceError():
+            log.exception("request failed", view=type(context.get("view")).__name__, exc_info=exc)
+            return _application(503, "the database does not answer; try again", "unavailable")
         case exceptions.APIException():
             code = next((code for kind, code in _APPLICATION if isinstance(exc, kind)), "request_failed")
             answer = _application(exc.status_code, str(exc.detail), code)
@@ -122,15 +126,15 @@ def _application(status: int, detail: str, code: str, **extra: Any) -> Response:
     return Response({"detail": detail, "code": code, **extra}, status=status)
 
 
-def _flatten(detail: Any, loc: tuple[str | int, ...]) -> Iterator[dict[str, Any]]:
+def flatten(detail: Any, loc: tuple[str | int, ...]) -> Iterator[dict[str, Any]]:
     """DRF's nested errors as a flat list with paths."""
     match detail:
         case dict():
             for name, inner in detail.items():
-                yield from _flatten(inner, loc if name == "non_field_errors" else (*loc, name))
+                yield from flatten(inner, loc if name == "non_field_errors" else (*loc, name))
         case list():
             for index, inner in enumerate(detail):
-                yield from _flatten(inner, (*loc, index) if isinstance(inner, dict) and inner else loc)
+                yield from flatten(inner, (*loc, index) if isinstance(inner, dict) and inner else loc)
         case _:
             code = getattr(detail, "code", "invalid")
             yield {"loc": list(loc), "msg": str(detail), "type": _TYPES.get(code, code)}

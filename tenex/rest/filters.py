@@ -4,12 +4,30 @@ from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
+from django import forms
 from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
 from tenex.errors import InvalidInput
 from tenex.rest.errors import QueryInvalid
 from tenex.rest.pagination import PAGE_PARAMETERS
+
+
+class _TrueOrFalse(forms.Field):
+    """Django's own field takes anything that it does not know for "not given"."""
+
+    def clean(self, value: Any) -> bool | None:
+        if value in (None, ""):
+            return None
+        if value not in ("true", "false"):
+            raise forms.ValidationError("must be true or false")
+        return bool(value == "true")
+
+
+class Flag(django_filters.BooleanFilter):  # type: ignore[misc]
+    """`true` or `false`, and nothing else."""
+
+    field_class = _TrueOrFalse
 
 
 def apply[T: Model](

@@ -22,6 +22,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 
 from tenex.errors import Conflict, InvalidInput
+from tenex.lib import failpoint, limits
 from tenex.rest.renderers import dumps
 from tenex.rest.views import ApiView
 from tenex.workspaces.models import IdempotentRequest
@@ -46,7 +47,7 @@ def idempotent(handler: Handler) -> Handler:
         key = request.META.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
             return handler(view, request, *args, **kwargs)
-        if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        if not (0 < len(key) <= limits.IDEMPOTENCY_KEY_CHARS and key.isascii() and key.isprintable()):
             raise InvalidInput("must be 1 to 255 printable ASCII characters", loc=("header", HEADER))
         claim = _claim(view, request, key)
         if isinstance(claim, IdempotentRequest):
@@ -67,7 +68,7 @@ def _claim(view: ApiView, request: Request, key: str) -> _Claim | IdempotentRequ
     fingerprint = _fingerprint(request)
     row, fresh = IdempotentRequest.objects.get_or_create(
         workspace=view.workspace,
-        scope=view.principal.actor[:100],
+        scope=view.principal.rate_key,
         key=key,
         defaults={"fingerprint": fingerprint, "lease_until": now + LEASE},
     )
@@ -93,6 +94,7 @@ def _run(view: ApiView, claim: _Claim, handle: Callable[[], HttpResponseBase]) -
         with transaction.atomic():
             response = handle()
             _keep(claim, response)
+        failpoint.hit("idempotency.committed")
     except Exception as exc:  # the top of a request: any exception becomes an answer
         response = view.handle_exception(exc)
         if response.status_code < 500:
@@ -130,9 +132,11 @@ def _replay(row: IdempotentRequest) -> HttpResponseBase:
 
 
 def _fingerprint(request: Request) -> str:
-    """SHA-256 of method, path with query, and raw body."""
+    """SHA-256 of method, path with query, and raw body (or of the digest of a body that was streamed)."""
     plain = request._request
     head = f"{plain.method} {plain.get_full_path()}\n".encode()
+    if digest := getattr(plain, "body_digest", None):
+        return hashlib.sha256(head + digest.encode()).hexdigest()
     return hashlib.sha256(head + plain.body).hexdigest()
 
 

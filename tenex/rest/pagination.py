@@ -19,9 +19,8 @@ from django.db.models import Model, Q, QuerySet
 from django.http import QueryDict
 
 from tenex.errors import InvalidInput
+from tenex.lib import limits
 
-DEFAULT_LIMIT = 50
-MAX_LIMIT = 200
 PAGE_PARAMETERS = frozenset({"limit", "cursor"})
 _MAC_BYTES = 16
 
@@ -40,12 +39,13 @@ def limit_of(query: Mapping[str, str]) -> int:
     """
     raw = query.get("limit", "")
     if not raw:
-        return DEFAULT_LIMIT
+        return limits.PAGE_ITEMS
     if not (raw.isascii() and raw.isdigit()) or not raw.strip("0"):
         raise InvalidInput(
             "must be a whole number from 1 to 200", loc=("query", "limit"), type_="int_parsing"
         )
-    return MAX_LIMIT if len(raw.lstrip("0")) > 3 else min(int(raw), MAX_LIMIT)
+    most = limits.PAGE_ITEMS_MOST
+    return most if len(raw.lstrip("0")) > 3 else min(int(raw), most)
 
 
 def page[T: Model](rows: QuerySet[T] | Sequence[QuerySet[T]], query: QueryDict, *, bound_to: str) -> Page[T]:

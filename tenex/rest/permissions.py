@@ -30,6 +30,13 @@ class HasScope(BasePermission):
         return True
 
 
+class AnyCredential(BasePermission):
+    """For what everybody may know or do about themselves: any good credential, whatever its scopes."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return isinstance(request.auth, Principal)
+
+
 class Public(BasePermission):
     """For the few doors that need no credential."""
 

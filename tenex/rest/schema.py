@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import django_filters
@@ -12,7 +13,8 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework import serializers
 
 from tenex.rest.moments import MomentFilter
-from tenex.rest.serializers import Input, Output
+from tenex.rest.permissions import AnyCredential
+from tenex.rest.serializers import Output
 
 
 @extend_schema_field({"type": "array", "items": {"type": ["string", "integer"]}})
@@ -79,6 +81,8 @@ class Schema(AutoSchema):
     def get_auth(self) -> list[dict[str, list[str]]]:
         super().get_auth()  # registers the scheme
         scope = self._scope()
+        if scope is None and AnyCredential in self.view.permission_classes:
+            return [{"bearer": []}]
         return [{"bearer": [scope]}] if scope else [{}]
 
     def get_description(self) -> str:  # type: ignore[override]
@@ -90,6 +94,7 @@ class Schema(AutoSchema):
 _ALWAYS = {
     401: OpenApiResponse(ApplicationError, "No credential, or one that is not valid (`unauthorized`)."),
     403: OpenApiResponse(ApplicationError, "The credential lacks the scope (`forbidden_scope`)."),
+    406: OpenApiResponse(ApplicationError, "`Accept` excludes what this answers (`not_acceptable`)."),
     429: OpenApiResponse(RateLimitError, "More than 1000 requests a minute."),
 }
 _MORE = {
@@ -101,6 +106,7 @@ _MORE = {
     415: OpenApiResponse(ApplicationError, "The body is not `application/json` (`unsupported_media_type`)."),
     416: OpenApiResponse(ApplicationError, "The range lies outside the file (`range_not_satisfiable`)."),
     422: OpenApiResponse(ValidationErrors, "A field or parameter is wrong."),
+    502: OpenApiResponse(ApplicationError, "The carrier refused or failed; see `code`."),
     503: OpenApiResponse(
         ApplicationError, "Something that this needs does not answer; try again (`unavailable`)."
     ),
@@ -157,7 +163,7 @@ def operation(
     description: str,
     *,
     tag: str,
-    request: type[Input] | None = None,
+    request: Any = None,
     response: Any = None,
     status: int = 200,
     parameters: Sequence[OpenApiParameter] = (),
@@ -176,9 +182,9 @@ def operation(
         wanted.add(422)
     done = response if response is not None else OpenApiResponse(description="Done.")
     answers: dict[Any, Any] = dict(done) if isinstance(done, dict) else {status: done}
-    answers |= {429: _ALWAYS[429], 401: _ALWAYS[401]} if public else _ALWAYS
+    answers |= {code: one for code, one in _ALWAYS.items() if not (public and code == 403)}
     answers |= {code: _MORE[code] for code in sorted(wanted)}
-    decorate: Callable[[Any], Any] = extend_schema(
+    described: Callable[[Any], Any] = extend_schema(
         operation_id=operation_id,
         summary=summary,
         description=description,
@@ -187,6 +193,12 @@ def operation(
         responses=answers,
         parameters=[*parameters, *([IDEMPOTENCY_KEY] if idempotent else [])],
     )
+    produces = {one[1] for one in answers if isinstance(one, tuple)}
+
+    def decorate(handler: Any) -> Any:
+        handler.produces = produces  # for content negotiation
+        return described(handler)
+
     return decorate
 
 
@@ -223,6 +235,7 @@ def _parameter(item: tuple[str, Any]) -> OpenApiParameter:
             return OpenApiParameter(name, words, description=text)
 
 
+@cache
 def page_of(item: type[Output]) -> type[Output]:
     """The class of one page of `item`: `<Item>Page`."""
     return type(

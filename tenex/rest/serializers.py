@@ -7,10 +7,10 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+from tenex.lib import limits
 from tenex.lib.storable import fits_64_bits
 
 _FORBIDDEN_TEXT = re.compile("[\x00\ud800-\udfff]")
-MAX_JSON_BYTES = 64 * 1024
 
 
 class Input(serializers.Serializer[Any]):
@@ -86,7 +86,7 @@ class FreeObject(serializers.JSONField):
             self.fail("too_large")
         except OverflowError:
             self.fail("number")
-        if size > MAX_JSON_BYTES:
+        if size > limits.FREE_OBJECT_BYTES:
             self.fail("too_large")
         return data
 
@@ -96,10 +96,10 @@ def _measure(value: Any, *, depth: int) -> int:
 
     Raises:
         ValueError: a text with NUL or a lone surrogate.
-        RecursionError: deeper than 32.
+        RecursionError: deeper than limits.JSON_DEPTH.
         OverflowError: a number outside of 64 bits: the database would give it back as another kind of number.
     """
-    if depth > 32:
+    if depth > limits.JSON_DEPTH:
         raise RecursionError
     match value:
         case str():

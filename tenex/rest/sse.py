@@ -27,20 +27,28 @@ from django.conf import settings
 from django.http import StreamingHttpResponse
 from redis.exceptions import RedisError
 
+from tenex.server import drain
+
 log = structlog.get_logger(__name__)
 
-HEARTBEAT_S = 15.0
+HEARTBEAT_S: float = settings.STREAM_HEARTBEAT_S
 POLL_S = 1.0
-SLOW_READER_S = 30.0
+SLOW_READER_S: float = settings.STREAM_SLOW_READER_S
 _CHUNK_BYTES = 32 * 1024
 _CUT = "slow reader"
-PING = b": ping\n\n"
-RETRY = b"retry: 1000\n\n"
+# No blank line behind these two: some clients take one for the end of an (empty) event.
+PING = b": ping\n"
+RETRY = b"retry: 1000\n"
 
 
 def frame(event_id: int, event: str, data: object) -> bytes:
-    """One event. orjson never writes a line break, so one `data:` line is enough."""
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (event_id, event.encode(), orjson.dumps(data, default=str))
+    """One event."""
+    return raw_frame(event_id, event, orjson.dumps(data, default=str))
+
+
+def raw_frame(event_id: int, event: str, body: bytes) -> bytes:
+    """One event whose JSON is written already. JSON holds no line break, so one `data:` line is enough."""
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (event_id, event.encode(), body)
 
 
 def response(chunks: AsyncIterator[bytes]) -> StreamingHttpResponse:
@@ -79,7 +87,7 @@ type AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def end_when_cut(app: AsgiApp) -> AsgiApp:
-    """For the composition root: a cut reader ends its request without a traceback in the server's log."""
+    """For the composition root: a cut reader's connection is dropped, without a traceback in the log."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -89,8 +97,20 @@ def end_when_cut(app: AsgiApp) -> AsgiApp:
             if exc.args != (_CUT,) or task is None:
                 raise
             task.uncancel()
+            await _abort(send)
 
     return application
+
+
+async def _abort(send: Any) -> None:
+    """Drop the connection: a polite close would wait for the peer to take what is in its buffers.
+
+    ASGI has no word for it; uvicorn's `send` is a method of the object that owns the transport.
+    """
+    abort = getattr(getattr(getattr(send, "__self__", None), "transport", None), "abort", None)
+    if abort is not None:
+        abort()
+        await asyncio.sleep(0)  # the server hears of it before the application returns
 
 
 def gather(frames: Iterable[bytes]) -> Iterator[bytes]:
@@ -192,6 +212,10 @@ class Hub[Key: Hashable, State]:
         """The floor: whatever the doorbell loses is seen within a second."""
         while True:
             await asyncio.sleep(POLL_S)
+            if drain.is_over():
+                for watches in self._watches.values():
+                    for one in watches:
+                        one.wake()
             try:
                 states = await self._states(set(self._watches))
             except Exception as exc:  # the database is away: readers wait, the next round tries again

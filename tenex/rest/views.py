@@ -44,7 +44,7 @@ class ApiView(APIView):
         super().perform_authentication(request)
         principal = request.auth
         key = principal.rate_key if isinstance(principal, Principal) else throttling.address_key(request)
-        self._quota = throttling.admit(key)
+        self._quota = throttling.admit(key, address=throttling.address(request))
 
     def finalize_response(  # type: ignore[override]
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any

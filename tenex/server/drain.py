@@ -87,6 +87,11 @@ def is_draining() -> bool:
     return state.begun
 
 
+def is_over() -> bool:
+    """Draining, and no call is left: the process ends in a moment, and who only reads should go elsewhere."""
+    return state.begun and live_calls.count == 0
+
+
 async def wait_until_idle(calls: LiveCalls, timeout_s: float) -> bool:
     """Wait until no call is left, at most `timeout_s` seconds. Returns whether none is left."""
     deadline = time.monotonic() + timeout_s

@@ -1,8 +1,8 @@
 """What a process of each role answers. Everything else on it is a plain 404, whatever the routes say.
 
 `all` is one process for a small installation. A `media` process carries calls and is reached by the carrier
-alone; a `web` process serves people and integrators and may be restarted at any time, so no call may live on
-it.
+and by session sockets alone; a `web` process serves people and integrators and may be restarted at any time,
+so no call may live on it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ type Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 type Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 type Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_CARRIER_PATHS = ("/twilio/",)
-_HEALTH_PATHS = ("/healthz/",)
-_STREAM_PATH = "/twilio/media"
+_MEDIA_ROLE_PATHS = ("/twilio/", "/sessions/media/", "/healthz/")
+_STREAM_PATHS = ("/twilio/media", "/sessions/media/")
 
 
 class ServerRole(StrEnum):
@@ -36,9 +35,9 @@ def answers(role: ServerRole, kind: str, path: str) -> bool:
         case ServerRole.ALL:
             return True
         case ServerRole.WEB:
-            return kind != "websocket" or not path.startswith(_STREAM_PATH)
+            return kind != "websocket" or not path.startswith(_STREAM_PATHS)
         case ServerRole.MEDIA:
-            return path.startswith(_CARRIER_PATHS + _HEALTH_PATHS)
+            return path.startswith(_MEDIA_ROLE_PATHS)
         case _:
             assert_never(role)
 

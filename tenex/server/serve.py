@@ -14,16 +14,13 @@ from dataclasses import dataclass
 import structlog
 import uvicorn
 
+from tenex.lib import limits
 from tenex.server import drain
 from tenex.server.media_protocol import MediaProtocol
 from tenex.server.roles import Application
 
 log = structlog.get_logger(__name__)
 
-# A media frame of 20 ms has some 300 bytes. With uvicorn's own limits (16 MiB, 32 in the queue) four sockets
-# that nobody reads took 136 MiB more; with these none did (promises.md B5).
-FRAME_MAX_BYTES = 64 * 1024
-FRAME_QUEUE = 64
 # A load balancer keeps idle connections for about a minute: the side that closes first must be the balancer.
 KEEP_ALIVE_S = 75
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -115,8 +112,8 @@ def serve(
         application,
         loop="uvloop",
         ws=MediaProtocol,
-        ws_max_size=FRAME_MAX_BYTES,
-        ws_max_queue=FRAME_QUEUE,
+        ws_max_size=limits.FRAME_BYTES,
+        ws_max_queue=limits.FRAME_QUEUE,
         ws_ping_interval=options.ping_interval_s,
         ws_ping_timeout=options.ping_timeout_s,
         ws_per_message_deflate=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,12 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 # Any number that no other part of the system locks: "tenexmig" as bytes.
 MIGRATION_LOCK = int.from_bytes(b"tenexmig", "big") & 0x7FFF_FFFF_FFFF_FFFF
 _FINGERPRINT = ".fingerprint"
+_AGAIN_S = 0.2
 
 
 def prepare() -> None:
@@ -31,16 +34,24 @@ def prepare() -> None:
 def migration_lock() -> Iterator[None]:
     """One process migrates at a time, on however many machines: the others wait and find nothing left to do.
 
-    The lock belongs to a connection of its own and is gone with it, also when the process is killed.
+    The lock belongs to a connection of its own and is gone with it, also when the process is killed. Who
+    waits asks again and again: a statement that waits inside the database has a snapshot, and an index that
+    is built concurrently under the lock would wait for it.
     """
     holder = connection.copy()
     try:
         with holder.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+            while not _locked(cursor):
+                time.sleep(_AGAIN_S)
             yield
             cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
     finally:
         holder.close()
+
+
+def _locked(cursor: CursorWrapper) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [MIGRATION_LOCK])
+    return bool(cursor.fetchone()[0])
 
 
 def migrate() -> None:

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 
 
 def new_secret() -> str:
@@ -28,13 +29,23 @@ def standard_signature(secret: str, *, message_id: str, timestamp_s: int, body: 
 
 
 def headers(
-    *, workspace_secret: str, secrets_: list[str], message_id: str, timestamp_s: int, body: bytes
+    *,
+    workspace_secrets: Sequence[str],
+    secrets_: Sequence[str],
+    message_id: str,
+    timestamp_s: int,
+    body: bytes,
 ) -> dict[str, str]:
-    """All headers of one attempt; several `secrets_` during a rotation give several signatures."""
-    return {
+    """All headers of one attempt. Of either kind there are two secrets during a rotation, the new one first.
+
+    Standard Webhooks carries several signatures in one header. The reference's header holds just one: it
+    stays with the old secret until the overlap ends, so that a receiver who knows of no rotation goes on,
+    and the new secret's signature stands in `X-10ex-Signature-Next`.
+    """
+    found = {
         "content-type": "application/json",
         "user-agent": "Tenex-Webhooks/1",
-        "x-10ex-signature": body_signature(workspace_secret, body),
+        "x-10ex-signature": body_signature(workspace_secrets[-1], body),
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp_s),
         "webhook-signature": " ".join(
@@ -42,3 +53,6 @@ def headers(
             for secret in secrets_
         ),
     }
+    if len(workspace_secrets) > 1:
+        found["x-10ex-signature-next"] = body_signature(workspace_secrets[0], body)
+    return found

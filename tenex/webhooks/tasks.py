@@ -1,33 +1,43 @@
-"""Celery doors of the webhook relay."""
+"""Celery doors of the webhook relay. They only wake: the rows know what is to be done."""
 
 from typing import Any
-from uuid import UUID
 
 from celery import shared_task
+from celery.signals import worker_process_shutdown
 
-from tenex.lib.wake import wake
-from tenex.webhooks.services import deliveries
+from tenex.webhooks import pump
+from tenex.webhooks.services import notices, replays
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "webhooks-sweep": {"task": "tenex.webhooks.sweep", "schedule": 5.0, "options": {"expires": 10}},
 }
+_LAST_ANSWERS_S = 5.0
 
 
 @shared_task(name="tenex.webhooks.relay")
 def relay() -> None:
-    """Woken after commit of an event."""
-    while deliveries.relay():
-        pass
+    """Woken after commit of an event, and of whatever makes a delivery due."""
+    pump.here().wake()
 
 
-@shared_task(name="tenex.webhooks.deliver")
-def deliver(subscription_id: str) -> None:
-    deliveries.deliver_lane(UUID(subscription_id))
+@shared_task(name="tenex.webhooks.replays")
+def prepare_replays() -> None:
+    replays.prepare()
+
+
+@shared_task(name="tenex.webhooks.notices")
+def send_notices() -> None:
+    notices.send_due()
 
 
 @shared_task(name="tenex.webhooks.sweep")
 def sweep() -> None:
-    """Finds what a lost wake-up left behind."""
-    relay()
-    for lane_id in deliveries.due_lanes():
-        wake("tenex.webhooks.deliver", str(lane_id))
+    """Finds what a lost wake-up or a dead worker left behind."""
+    pump.here().wake()
+    replays.prepare()
+    notices.send_due()
+
+
+@worker_process_shutdown.connect
+def _stop(**_: object) -> None:
+    pump.stop(_LAST_ANSWERS_S)

@@ -5,14 +5,15 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from tenex.adminsite import Evidence, FormBase, InlineBase, Page
-from tenex.workspaces.models import ApiKey, AuditEntry, Membership, User, Workspace
+from tenex.adminsite import Evidence, FormBase, FormSetBase, InlineBase, Page
+from tenex.workspaces.models import ApiKey, AuditEntry, Invitation, Membership, Role, User, Workspace
 from tenex.workspaces.services import keys
 
 admin.site.unregister(Group)
@@ -22,8 +23,22 @@ def actor(request: HttpRequest) -> str:
     return f"user:{request.user}"
 
 
+class MembershipFormSet(FormSetBase):
+    """The database keeps the last owner (migration 0003); this says so before it does."""
+
+    def clean(self) -> None:
+        super().clean()
+        had_owner = self.instance.pk and self.instance.memberships.filter(role=Role.OWNER).exists()
+        kept = [
+            form.cleaned_data for form in self.forms if form.cleaned_data and form not in self.deleted_forms
+        ]
+        if had_owner and not any(data["role"] == Role.OWNER for data in kept):
+            raise ValidationError("A workspace keeps its last owner: make another member one first.")
+
+
 class MembershipInline(InlineBase):
     model = Membership
+    formset = MembershipFormSet
     extra = 0
     autocomplete_fields = ("user",)
 
@@ -110,7 +125,16 @@ class KeyForm(FormBase):
 @admin.register(ApiKey)
 class ApiKeyAdmin(Page):
     form = KeyForm
-    list_display = ("name", "masked", "workspace", "scopes", "last_used_at", "expires_at", "revoked_at")
+    list_display = (
+        "name",
+        "masked",
+        "workspace",
+        "scopes",
+        "last_used_at",
+        "last_used_ip",
+        "expires_at",
+        "revoked_at",
+    )
     list_filter = ("workspace",)
     search_fields = ("name", "prefix")
     list_select_related = ("workspace",)
@@ -136,6 +160,14 @@ class ApiKeyAdmin(Page):
         for key in queryset.filter(revoked_at=None):
             keys.revoke(key, actor(request))
         messages.success(request, "Revoked; the next request with these keys fails.")
+
+
+@admin.register(Invitation)
+class InvitationAdmin(Evidence):
+    list_display = ("email", "workspace", "role", "invited_by", "expires_at", "accepted_at", "revoked_at")
+    list_filter = ("workspace", "role")
+    search_fields = ("email",)
+    list_select_related = ("workspace",)
 
 
 @admin.register(AuditEntry)

@@ -11,8 +11,8 @@ from tenex.workspaces.models import Workspace
 class Principal:
     """An authenticated credential: what every door hands to permissions, throttling and audit.
 
-    `actor` is `key:<prefix>` or `user:<email>`; `rate_key` names the bucket of the rate limit.
-
+    `actor` is `key:<prefix>` or `user:<email>`; `rate_key` names the bucket of the rate limit; `role` is that
+    of a person, a key has none.
     """
 
     workspace: Workspace
@@ -20,6 +20,7 @@ class Principal:
     actor: str
     rate_key: str
     user_id: uuid.UUID | None = None
+    role: str | None = None
 
     @property
     def is_authenticated(self) -> bool:

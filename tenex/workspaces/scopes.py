@@ -21,6 +21,8 @@ SCOPES: Final[dict[str, str]] = {
     "recordings:write": "Delete recordings",
     "settings:read": "See the workspace's settings",
     "settings:write": "Change the workspace's settings",
+    "users:read": "See the members of the workspace and open invitations",
+    "users:write": "Invite members, change their roles, remove them",
     "webhooks:read": "See webhook subscriptions and deliveries",
     "webhooks:write": "Change webhook subscriptions, replay deliveries",
 }
@@ -35,6 +37,19 @@ ROLE_SCOPES: Final[dict[str, frozenset[str]]] = {
     "viewer": _READS,
 }
 """Keys are the values of `workspaces.Role`."""
+
+_OWNER: Final = "owner"
+
+
+def may_manage(role: str, *, by_role: str | None, by_scopes: Iterable[str]) -> bool:
+    """Whether somebody may give or take away `role`: nobody hands out more than they have.
+
+    Owners are made and unmade by owners only, in person: a key has no role, whatever its scopes are.
+    """
+    if role == _OWNER and by_role != _OWNER:
+        return False
+    held = set(by_scopes)
+    return all(holds(held, scope) for scope in ROLE_SCOPES[role])
 
 
 def holds(held: Iterable[str], needed: str) -> bool:

@@ -6,6 +6,8 @@ import redis
 from django.conf import settings
 from pytest_django import Settings
 
+from tenex.rest import guesses
+from tests.api.shop import Shop, open_shop, use
 from tests.api.world import Tenant, make
 
 
@@ -23,11 +25,26 @@ def files(settings: Settings, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def fresh_limits() -> Iterator[None]:
     """Each test begins with its whole minute of requests."""
+    guesses.forget()
     client = redis.Redis.from_url(settings.REDIS_URL)
     for key in client.scan_iter("tenex:rate:*"):
         client.delete(key)
     yield
     client.close()
+
+
+@pytest.fixture(scope="session")
+def shop_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with open_shop(tmp_path_factory.mktemp("speech")) as shop:
+        yield shop
+
+
+@pytest.fixture(autouse=True)
+def shop(settings: Settings, shop_server: Shop) -> Shop:
+    """The carrier, offline: it owns one number, and sells some."""
+    use(settings, shop_server)
+    shop_server.reset()
+    return shop_server
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.urls import URLPattern, URLResolver, get_resolver
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_ASYNC_VIEWS = {"stream": ("GET",), "play": ("GET",)}
+_ASYNC_VIEWS = {"stream": ("GET",), "workspace_stream": ("GET",), "play": ("GET",)}
 """Plain views, which do not list their methods themselves."""
 
 

@@ -6,13 +6,20 @@ from unittest.mock import patch
 import pytest
 from pytest_django import Settings
 
+from tenex.lib import limits
+from tests.api import matrix
 from tests.api.routes import Route, all_routes
-from tests.api.test_tenants import fill, ids
+from tests.api.test_tenants import NOWHERE, fill, ids
 from tests.api.world import Api, Tenant, live_call
 
 LEADS = "/api/v1/crm/leads"
 CALLS = "/api/v1/voice/calls"
 ROUTES = all_routes()
+PUBLIC = {
+    "/api/v1/users/login": "gets a token",
+    "/api/v1/users/invitations/accept": "the token of the invitation is the credential",
+    "/api/v1/voice/recordings/{recording_id}/media": "the token of the link is the credential",
+}
 
 
 def error(answer: Any) -> dict[str, Any]:
@@ -24,11 +31,41 @@ def error(answer: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"{", b"nonsense", b'{"a": NaN}', b'{"first_name": "\\ud800"}', b"\xff\xfe", b"[" * 5000]
+    "raw",
+    [
+        b"{",
+        b"nonsense",
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": 1e}',
+        b"{'a': 1}",
+        b'{"a": 1,}',
+        b'{"a": 1} {}',
+        b'{"first_name": "\\ud800"}',
+        b'{"first_name": "\xff"}',
+        b"\xff\xfe",
+        b"\xef\xbb\xbf{}",
+        b"[" * 5000,
+        b'{"custom": ' * 40 + b"1" + b"}" * 40,
+        b'{"first_name": "A", "first_name": "B"}',
+        b'{"custom": {"a": [{"b": 1, "b": 1}]}}',
+    ],
 )
 def test_what_is_not_json_is_400(alice: Tenant, raw: bytes) -> None:
     answer = alice.api.post(LEADS, raw)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
+
+
+def test_json_as_deep_as_allowed_is_taken(alice: Tenant) -> None:
+    deep: Any = "x"
+    for _ in range(limits.JSON_DEPTH - 2):
+        deep = [deep]
+    assert alice.api.post(LEADS, {"custom": {"a": deep}}).status_code == 201
+
+
+def test_a_number_of_any_length_breaks_nothing(alice: Tenant) -> None:
+    answer = alice.api.post(LEADS, b'{"custom": {"a": ' + b"9" * 5000 + b"}}")
+    assert answer.status_code in (201, 400, 422)
 
 
 @pytest.mark.parametrize("raw", [b"[]", b'"text"', b"1", b"null", b"true"])
@@ -138,12 +175,37 @@ def test_a_method_that_a_route_lacks_is_405(alice: Tenant, route: Route) -> None
 
 
 @pytest.mark.parametrize(
-    "route", [r for r in ROUTES if not r.path.endswith(("/media", "/login"))], ids=lambda r: r.path
+    "one",
+    [one for one in matrix.operations() if one.path not in PUBLIC],
+    ids=lambda one: f"{one.method} {one.path}",
 )
-def test_every_route_wants_a_credential(alice: Tenant, route: Route) -> None:
-    for method in route.methods:
-        answer: Any = Api().request(method, fill(route, ids(alice)), {} if method != "GET" else None)
-        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+def test_every_operation_wants_a_credential(alice: Tenant, one: matrix.Operation) -> None:
+    path = one.path.format_map(ids(alice))
+    answer: Any = Api().request(one.method, path, {} if one.method != "GET" else None)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+    assert answer["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_what_says_that_it_is_public_is_known_to_be() -> None:
+    """A stream also opens by a token, so it is described with both."""
+    public = {one.path for one in matrix.operations() if one.is_public or one.with_token_only}
+    assert public == set(PUBLIC)
+
+
+def test_head_is_get_without_a_body(alice: Tenant) -> None:
+    for path in (CALLS, f"{CALLS}/{alice.call.id}", "/api/v1/users/me"):
+        answer: Any = alice.api.request("HEAD", path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer["Content-Type"] == "application/json"
+    nothing: Any = alice.api.request("HEAD", f"{CALLS}/{NOWHERE}")
+    assert nothing.status_code == 404
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PROPFIND", "NONSENSE"])
+def test_a_method_that_no_route_has_is_405(alice: Tenant, method: str) -> None:
+    answer: Any = alice.api.request(method, CALLS)
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert "GET" in answer["Allow"]
 
 
 @pytest.mark.parametrize(
@@ -166,8 +228,29 @@ def test_an_unknown_address_is_404_in_json(alice: Tenant, path: str) -> None:
         assert answer["Content-Type"] == "application/json"
 
 
-def test_accept_and_format_do_not_change_the_form(alice: Tenant) -> None:
-    assert alice.api.get(CALLS, Accept="text/html").json()["items"]
+@pytest.mark.parametrize(
+    "accept",
+    ["*/*", "application/*", "text/html, */*;q=0.1", "application/json;q=0.2, text/html", "Application/JSON"],
+)
+def test_whoever_takes_json_gets_it(alice: Tenant, accept: str) -> None:
+    assert alice.api.get(CALLS, Accept=accept).json()["items"]
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/xml", "application/json;q=0", "*/*;q=0", "x"])
+def test_whoever_does_not_take_json_gets_406_in_json(alice: Tenant, accept: str) -> None:
+    for path in (CALLS, f"{CALLS}/{alice.call.id}"):
+        answer = alice.api.get(path, Accept=accept)
+        assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")
+
+
+def test_what_has_other_forms_takes_their_types(alice: Tenant) -> None:
+    path = f"{CALLS}/{alice.call.id}/transcript"
+    assert alice.api.get(f"{path}?format=vtt", Accept="text/vtt")["Content-Type"].startswith("text/vtt")
+    assert alice.api.get(f"{path}?format=text", Accept="text/*").status_code == 200
+    assert alice.api.get(path, Accept="text/csv").status_code == 406
+
+
+def test_a_format_is_a_parameter_like_any_other(alice: Tenant) -> None:
     assert error(alice.api.get(f"{CALLS}?format=xml"))["loc"] == ["query", "format"]
 
 

@@ -77,6 +77,30 @@ async def test_a_range_that_makes_no_sense_is_the_whole_file(alice: Tenant, want
     assert (answer.status_code, body) == (200, WAV)
 
 
+@pytest.mark.parametrize("wanted", ["bytes=0-" + "9" * 5000, "bytes=" + "9" * 5000 + "-"])
+async def test_a_number_that_no_file_has_is_no_range(alice: Tenant, wanted: str) -> None:
+    answer, body = await fetch(await in_thread(link, alice), Range=wanted)
+    assert (answer.status_code, body) == (200, WAV)
+
+
+async def test_a_range_of_a_file_that_is_still_the_same(alice: Tenant) -> None:
+    path = await in_thread(link, alice)
+    whole, _ = await fetch(path)
+    answer, body = await fetch(path, Range="BYTES=0-3", If_Range=whole["ETag"])
+    assert (answer.status_code, body) == (206, WAV[:4])
+    for other in ('"another"', "Wed, 25 Nov 2026 10:00:00 GMT", f"W/{whole['ETag']}"):
+        answer, body = await fetch(path, Range="bytes=0-3", If_Range=other)
+        assert (answer.status_code, body) == (200, WAV)
+
+
+async def test_head_tells_what_get_would(alice: Tenant) -> None:
+    path = await in_thread(link, alice)
+    for headers, status, length in (({}, 200, len(WAV)), ({"range": "bytes=2-5"}, 206, 4)):
+        answer = await AsyncClient().head(path, headers=headers)
+        assert (answer.status_code, answer["Content-Length"]) == (status, str(length))
+        assert answer["Accept-Ranges"] == "bytes"
+
+
 async def test_the_link_ends(alice: Tenant, charlie: Tenant) -> None:
     path = f"/api/v1/voice/recordings/{alice.recording.pk}/media"
     by = f"key:{alice.key_prefix}"

@@ -43,10 +43,17 @@ def test_an_old_version_is_restored_as_a_new_one(alice: Tenant) -> None:
     assert (restored["version"], restored["system_prompt"]) == (3, "You qualify leads.")
 
 
-def test_an_archived_agent_leaves_lists_and_numbers(alice: Tenant) -> None:
-    assert alice.api.delete(f"{V}/agents/{alice.agent.id}").status_code == 204
+def test_an_archived_agent_leaves_lists_and_its_calls_stay(alice: Tenant) -> None:
+    path = f"{V}/agents/{alice.agent.id}"
+    used = alice.api.delete(path)
+    assert (used.status_code, used.json()["code"]) == (409, "agent_in_use")
+    assert (used.json()["numbers"], used.json()["batches"], used.json()["calls"]) == (1, 1, 0)
+    alice.api.patch(f"{V}/numbers/{alice.number.id}", {"agent_id": None})
+    alice.api.post(f"{V}/batches/{alice.batch.id}/cancel")
+    assert alice.api.delete(path).status_code == 204
     assert alice.api.get(f"{V}/agents").json()["items"] == []
-    assert alice.api.get(f"{V}/numbers/{alice.number.id}").json()["agent_id"] is None
+    (gone,) = alice.api.get(f"{V}/agents?archived=true").json()["items"]
+    assert gone["archived_at"]
     assert alice.api.get(f"{V}/calls/{alice.call.id}").json()["agent_id"] == str(alice.agent.id)
 
 
@@ -93,7 +100,12 @@ def test_a_profile_takes_what_the_model_takes(alice: Tenant) -> None:
 
 
 def test_numbers_are_normalized_routed_and_announced(alice: Tenant) -> None:
-    body = {"e164": "(415) 555-0133", "agent_id": str(alice.agent.id), "fallback_number": "+1 415 555 0134"}
+    body = {
+        "e164": "(415) 555-0133",
+        "configure": False,
+        "agent_id": str(alice.agent.id),
+        "fallback_number": "+1 415 555 0134",
+    }
     made = alice.api.post(f"{V}/numbers", body).json()
     assert (made["e164"], made["fallback_number"]) == ("+14155550133", "+14155550134")
     assert alice.api.post(f"{V}/numbers", body).json()["code"] == "number_taken"
@@ -129,14 +141,32 @@ def test_a_suppressed_number_is_not_called(alice: Tenant) -> None:
 def test_a_browser_session_waits_for_its_socket(alice: Tenant) -> None:
     made = alice.api.post(f"{V}/sessions", {"agent_id": str(alice.agent.id), "direction": "browser"}).json()
     assert made["direction"] == "browser"
-    assert made["stream_url"].endswith("/twilio/media")
-    assert set(made["stream_parameters"]) == {"token", "call"}
+    assert "/sessions/media/t1." in made["stream_url"]
     shown = alice.api.get(f"{V}/sessions/{made['id']}").json()
     assert (shown["status"], shown["call_status"]) == ("provisioned", "ringing")
-    assert shown["stream_parameters"] is None, "shown once"
+    assert shown["stream_url"] is None, "shown once"
+    again = alice.api.post(f"{V}/sessions/{made['id']}/stream-url")
+    assert again.status_code == 201
+    assert again.json()["stream_url"] not in (None, made["stream_url"])
+    assert AuditEntry.objects.filter(action="session.readmitted", object_id=made["id"]).exists()
     hung_up = alice.api.post(f"{V}/calls/{made['call_id']}/hangup")
     assert hung_up.status_code == 202
     assert Call.objects.get(pk=made["call_id"]).end_reason == EndReason.CANCELED
+    over = alice.api.post(f"{V}/sessions/{made['id']}/stream-url")
+    assert (over.status_code, over.json()["code"]) == (409, "call_over")
+
+
+def test_a_session_of_the_carrier_has_no_socket_of_its_own(alice: Tenant) -> None:
+    refused = alice.api.post(f"{V}/sessions/{alice.session.id}/stream-url")
+    assert (refused.status_code, refused.json()["code"]) == (409, "carrier_call")
+
+
+def test_sessions_count_as_lines(alice: Tenant) -> None:
+    alice.api.patch(f"{V}/settings", {"max_concurrent_calls": 1})
+    body = {"agent_id": str(alice.agent.id), "direction": "browser"}
+    assert alice.api.post(f"{V}/sessions", body).status_code == 201
+    full = alice.api.post(f"{V}/sessions", body)
+    assert (full.status_code, full.json()["code"]) == (409, "no_capacity")
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,25 @@
 """The event stream of a call, over a real socket: nothing missed, nothing twice, an end."""
 
-import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 from django.db import connections
+from pytest_django import Settings
 
 from tenex.events import bus
-from tenex.rest import signed, sse
-from tenex.workspaces.models import ApiKey
+from tenex.rest import signed, sse, streams
+from tenex.workspaces.models import ApiKey, Membership
 from tenex.workspaces.services import keys
 from tests.api.live_server import serve
+from tests.api.sse_reader import events
 from tests.api.world import Tenant, finalize, live_call
 from voice.api import stream
-from voice.models import Call
+from voice.models import Call, Turn
 from voice.services import journal
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,32 +34,6 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def call(alice: Tenant) -> Call:
     return live_call(alice.workspace, alice.agent, alice.number, alice.lead)
-
-
-@dataclass(slots=True)
-class Event:
-    id: int = 0
-    type: str = ""
-    data: dict[str, Any] = field(default_factory=dict)
-
-
-def events(response: httpx.Response) -> Iterator[Event]:
-    """A small reader of server-sent events; comments come out as type `ping`."""
-    one = Event()
-    for line in response.iter_lines():
-        name, _, value = line.partition(": ")
-        match name:
-            case "id":
-                one.id = int(value)
-            case "event":
-                one.type = value
-            case "data":
-                one.data = json.loads(value)
-            case "" if line:
-                yield Event(type="ping")
-            case "" if one.type:
-                yield one
-                one = Event()
 
 
 class Listener:
@@ -240,3 +214,145 @@ def test_a_browser_opens_it_with_a_token_for_this_call_only(server: str, alice: 
     assert httpx.get(late_url).status_code == 401
     other, _ = signed.issue("recording", alice.call.pk, by=f"user:{alice.owner.pk}", ttl_s=60)
     assert httpx.get(late_url.replace(late, other)).status_code == 401
+
+
+def speaks(call: Call, seq: int, text: str, status: str) -> None:
+    """What the live session writes of a turn, as far as a stream sees it."""
+    Turn.objects.update_or_create(
+        call=call,
+        item_id="item_a",
+        defaults={
+            "workspace_id": call.workspace_id,
+            "position": 0,
+            "speaker": "agent",
+            "text": text,
+            "heard_text": text,
+            "start_ms": 0,
+            "status": status,
+            "revision": seq,
+        },
+    )
+
+
+def words(call: Call, item: str, *pieces: str) -> None:
+    lines = [{"item_id": item, "speaker": "agent", "text": piece} for piece in pieces]
+    journal.append(call.pk, [journal.Line("transcript.delta", line) for line in lines])
+
+
+def test_a_snapshot_stands_for_all_lines_so_far(server: str, alice: Tenant, call: Call) -> None:
+    write(call, 3)
+    speaks(call, 1, "Hello.", "completed")
+    words(call, "item_a", "Hello.")
+    words(call, "item_b", "How are ", "you ")
+    listener = Listener(server, alice, call)
+    listener.url += "?snapshot=true"
+    with listener.open() as response:
+        read = events(response)
+        first = next(read)
+        words(call, "item_b", "today?")
+        then = next(read)
+    assert (first.type, first.id) == ("call.snapshot", 6)
+    state = first.data["data"]
+    assert [turn["text"] for turn in state["turns"]] == ["Hello."]
+    assert state["words"] == [{"item_id": "item_b", "speaker": "agent", "text": "How are you "}]
+    assert (state["status"], first.data["seq"]) == ("in_progress", 6)
+    assert (then.id, then.data["data"]["text"]) == (7, "today?")
+    with listener.open(after=6) as response:
+        assert next(events(response)).id == 7, "who resumes has the state already"
+
+
+def test_a_stream_ends_when_its_credential_is_revoked(
+    server: str, alice: Tenant, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "CHECK_S", 0.3)
+    monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
+    write(call, 1)
+    with Listener(server, alice, call).open() as response:
+        read = events(response)
+        assert next(read).id == 1
+        assert [next(read).type for _ in range(4)] == ["ping"] * 4, "a good credential is left alone"
+        ApiKey.objects.filter(prefix=alice.key_prefix).update(revoked_at=alice.call.created_at)
+        assert len(list(read)) < 5
+
+
+def test_a_token_of_a_person_ends_with_their_membership(server: str, alice: Tenant, call: Call) -> None:
+    token, _ = signed.issue(stream.PURPOSE, call.pk, by=f"user:{alice.owner.pk}", ttl_s=60)
+    url = f"{server}/api/v1/voice/calls/{call.pk}/stream?token={token}"
+    with httpx.stream("GET", url) as response:
+        assert response.status_code == 200
+    Membership.objects.filter(user=alice.owner).delete()
+    assert httpx.get(url).status_code == 401
+
+
+def test_pages_of_other_sites_may_read_only_if_the_settings_name_them(
+    server: str, alice: Tenant, settings: Settings
+) -> None:
+    listener = Listener(server, alice, alice.call)
+    origin, other = "https://app.example.com", "https://evil.example.com"
+    assert "Access-Control-Allow-Origin" not in listener.get(Origin=origin).headers
+    preflight = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+    assert httpx.options(listener.url, headers=preflight).status_code == 405
+    settings.BROWSER_ORIGINS = [origin]
+    answer = listener.get(Origin=origin)
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+    assert "Access-Control-Allow-Origin" not in listener.get(Origin=other).headers
+    assert listener.get(Origin=other).headers["Vary"] == "Origin", "no cache may mix them up"
+    refused = httpx.get(listener.url, headers={"Origin": origin})
+    assert (refused.status_code, refused.headers["Access-Control-Allow-Origin"]) == (401, origin)
+    asked = httpx.options(listener.url, headers=preflight)
+    assert (asked.status_code, asked.headers["Access-Control-Allow-Headers"]) == (204, "Last-Event-ID")
+    assert httpx.options(listener.url, headers=preflight | {"Origin": other}).status_code == 405
+
+
+@pytest.mark.parametrize("query", ["snapshot=yes", "colour=red", "last_event_id=1&last_event_id=2"])
+def test_a_parameter_that_makes_no_sense_is_422(server: str, alice: Tenant, query: str) -> None:
+    listener = Listener(server, alice, alice.call)
+    listener.url += f"?{query}"
+    answer = listener.get()
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["query", query.partition("=")[0]]
+
+
+def test_an_off_the_shelf_client_of_httpx_reads_it_and_resumes(
+    server: str, alice: Tenant, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import httpx as plain
+    from httpx_sse import connect_sse
+
+    monkeypatch.setattr(sse, "HEARTBEAT_S", 0.1)
+    write(call, 3)
+    listener = Listener(server, alice, call)
+    seen: list[tuple[str, str]] = []
+
+    def read_on(until: int) -> None:
+        headers = listener.headers | ({"Last-Event-ID": seen[-1][0]} if seen else {})
+        with (
+            plain.Client(timeout=20) as client,
+            connect_sse(client, "GET", listener.url, headers=headers) as source,
+        ):
+            for event in source.iter_sse():
+                seen.append((event.id, event.event))
+                if len(seen) == until:
+                    return
+
+    def finish() -> None:
+        finalize(call)
+        connections.close_all()
+
+    read_on(2)
+    threading.Timer(0.5, finish).start()  # heartbeats meanwhile
+    read_on(99)
+    assert [int(number) for number, _ in seen] == list(range(1, len(seen) + 1)), "no event without content"
+    assert seen[-1][1] == "call.ended"
+
+
+def test_an_off_the_shelf_client_of_requests_reads_it(server: str, alice: Tenant) -> None:
+    import requests
+    from sseclient import SSEClient
+
+    listener = Listener(server, alice, alice.call)
+    response = requests.get(listener.url, headers=listener.headers, stream=True, timeout=20)
+    seen = [(int(event.id), event.event) for event in SSEClient(response).events()]  # type: ignore[arg-type]
+    assert [number for number, _ in seen] == list(range(1, len(seen) + 1))
+    assert seen[-1][1] == "call.ended"

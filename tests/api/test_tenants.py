@@ -1,195 +1,139 @@
 """Another tenant's things do not exist (promises.md D1).
 
-Every route and method with the ids of another workspace: the answer is the one for an id that nobody has,
-byte for byte. A route with a parameter, or a body field with an id, that this matrix does not know fails it.
+Every place where a request can name a row (tests.api.matrix finds them in the OpenAPI document), with the row
+of another workspace: the answer is the one for an id that nobody has, byte for byte. A place that the matrix
+does not know, and a route that is not described, fail.
 """
 
 import uuid
+from dataclasses import fields
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db.models import Model
-from rest_framework import serializers
 
-from crm.models import Lead, TimelineEntry
-from tenex.rest.serializers import Input
-from tenex.webhooks.models import WebhookSubscription
-from tenex.workspaces.models import ApiKey
+from tests.api import matrix
+from tests.api.matrix import Answer, Request, Slot
 from tests.api.routes import Route, all_routes
-from tests.api.world import Tenant
-from voice.models import Agent, AgentVersion, Batch, Call, PhoneNumber, Recipient, Recording, VoiceProfile
+from tests.api.world import Api, Tenant
+from voice.models import Call
 
 ROUTES = all_routes()
-WITH_ID = [(route, method) for route in ROUTES if route.parameters for method in route.methods]
-IN_THREADS = [one for one in WITH_ID if one[0].path.endswith(("/stream", "/media"))]
-"""They read in threads of their own, which see only what is committed."""
-NOWHERE = uuid.UUID("01900000-0000-7000-8000-000000000000")
-
-BODIES: dict[str, dict[str, Any]] = {
-    "/api/v1/voice/calls/{call_id}/say": {"text": "Hello"},
-    "/api/v1/voice/calls/{call_id}/transfer": {"to": "+14155550199"},
-    "/api/v1/voice/batches/{batch_id}/leads": {"lead_ids": [str(NOWHERE)]},
-    "/api/v1/voice/agents/{agent_id}": {"name": "Taken over"},
-    "/api/v1/voice/profiles/{profile_id}": {"name": "Taken over"},
-    "/api/v1/voice/numbers/{number_id}": {"label": "Taken over"},
-    "/api/v1/voice/webhooks/{webhook_id}": {"description": "Taken over"},
-    "/api/v1/crm/leads/{lead_id}": {"first_name": "Taken over"},
-}
-"""Valid bodies, so that nothing but the id is wrong."""
+NOWHERE = uuid.UUID(matrix.NOWHERE)
 
 
 def ids(tenant: Tenant) -> dict[str, str]:
-    """Path parameter -> this tenant's own."""
-    return {
-        "call_id": str(tenant.call.id),
-        "recording_id": str(tenant.recording.id),
-        "session_id": str(tenant.session.id),
-        "batch_id": str(tenant.batch.id),
-        "agent_id": str(tenant.agent.id),
-        "profile_id": str(tenant.profile.id),
-        "number_id": str(tenant.number.id),
-        "webhook_id": str(tenant.webhook_id),
-        "lead_id": str(tenant.lead.id),
+    """Name of a parameter or field -> this tenant's own: what the world has of everything, under its name."""
+    found = {
         "key": tenant.key_prefix,
+        "user_id": str(tenant.owner.id),
+        "organization_id": str(tenant.lead.company_id),
         "number": "1",
     }
+    for one in fields(tenant):
+        value = getattr(tenant, one.name)
+        if isinstance(value, Model):
+            found[f"{one.name}_id"] = str(value.pk)
+        elif isinstance(value, uuid.UUID):
+            found[one.name] = str(value)
+        elif isinstance(value, dict):
+            found |= value
+    return found
 
 
 def fill(route: Route, values: dict[str, str]) -> str:
     return route.path.format_map(values)
 
 
-def nobodys() -> dict[str, str]:
+def everything() -> dict[str, list[Any]]:
+    """All rows of all tenants."""
     return {
-        name: str(NOWHERE) for name in ("call_id", "recording_id", "session_id", "batch_id", "agent_id")
-    } | {
-        "profile_id": str(NOWHERE),
-        "number_id": str(NOWHERE),
-        "webhook_id": str(NOWHERE),
-        "lead_id": str(NOWHERE),
-        "key": "zzzzzzzz",
-        "number": "1",
+        model._meta.label: list(model._default_manager.order_by("pk").values())
+        for model in apps.get_models()
+        if model._meta.app_label in ("workspaces", "events", "webhooks", "crm", "voice")
     }
 
 
-_KEPT: tuple[type[Model], ...] = (
-    Agent, AgentVersion, ApiKey, Batch, Call, Lead, PhoneNumber, Recipient, Recording, TimelineEntry,
-    VoiceProfile, WebhookSubscription,
-)  # fmt: skip
+def asker(api: Api) -> matrix.Ask:
+    def ask(request: Request) -> Answer:
+        answer: Any = api.request(
+            request.method, request.path, request.body, content_type=request.content_type
+        )
+        body = b"" if answer.streaming else answer.content
+        return Answer(answer.status_code, dict(answer.headers), body)
+
+    return ask
 
 
-def everything() -> list[Any]:
-    return [list(model._default_manager.order_by("pk").values()) for model in _KEPT]
-
-
-@pytest.mark.parametrize(
-    ("route", "method"),
-    [one for one in WITH_ID if one not in IN_THREADS],
-    ids=lambda one: getattr(one, "path", one),
-)
-def test_an_id_of_another_workspace_is_an_id_that_does_not_exist(
-    alice: Tenant, charlie: Tenant, route: Route, method: str
-) -> None:
-    check_foreign_id(alice, charlie, route, method)
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("route", "method"), IN_THREADS, ids=lambda one: getattr(one, "path", one))
-def test_nor_does_it_for_what_is_streamed(alice: Tenant, charlie: Tenant, route: Route, method: str) -> None:
-    check_foreign_id(alice, charlie, route, method)
-
-
-def check_foreign_id(alice: Tenant, charlie: Tenant, route: Route, method: str) -> None:
-    alice.api.get("/api/v1/voice/settings")  # the key's first use is noted
+def check(alice: Tenant, charlie: Tenant, slots: list[Slot]) -> None:
+    assert slots
+    own, other = ids(alice), ids(charlie)
+    secrets = [value for value in other.values() if len(value) > 7] + [charlie.workspace.slug]
     before = everything()
-    body = BODIES.get(route.path) if method in ("POST", "PATCH", "PUT") else None
-    theirs = alice.api.request(method, fill(route, ids(charlie)), body)
-    nowhere = alice.api.request(method, fill(route, nobodys()), body)
-    expected = 401 if "recording_id" in route.parameters else 404  # played by token only
-    assert theirs.status_code == nowhere.status_code == expected, theirs.content
-    assert theirs.content == nowhere.content
-    assert set(theirs.headers) == set(nowhere.headers)
+    found = [
+        problem
+        for slot in slots
+        for problem in matrix.problems(
+            slot, matrix.known(other, slot.kind), own, asker(alice.api), secrets=secrets
+        )
+    ]
+    assert found == []
     assert everything() == before
 
 
+def test_an_id_of_another_workspace_is_an_id_that_does_not_exist(alice: Tenant, charlie: Tenant) -> None:
+    check(alice, charlie, [slot for slot in matrix.slots() if not slot.operation.runs_in_threads])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nor_does_it_for_what_is_streamed(alice: Tenant, charlie: Tenant) -> None:
+    check(alice, charlie, [slot for slot in matrix.slots() if slot.operation.runs_in_threads])
+
+
+def test_every_route_is_in_the_matrix() -> None:
+    described = {(one.path, one.method) for one in matrix.operations()}
+    assert described == {(route.path, method) for route in ROUTES for method in route.methods}
+    places = {(slot.operation.path, slot.name) for slot in matrix.slots() if slot.place == "path"}
+    for route in ROUTES:
+        for name in route.parameters:
+            assert (route.path, name) in places or name == "number", f"{route.path}: {name}"
+
+
+def test_the_matrix_sees_ids_at_any_depth() -> None:
+    found = {(slot.operation.id, slot.place, slot.name) for slot in matrix.slots()}
+    assert {
+        ("calls_get", "path", "call_id"),
+        ("calls_list", "query", "batch_id"),
+        ("batches_create", "body", "lead_ids"),
+        ("leads_update", "body", "organization_id"),
+    } <= found
+
+
+def test_the_tenants_own_ids_are_found(alice: Tenant) -> None:
+    """So that the matrix does not pass because its requests make no sense."""
+    own = ids(alice)
+    for one in matrix.operations():
+        if one.method == "GET" and not one.runs_in_threads:
+            answer = asker(alice.api)(matrix.plain(one, own))
+            assert answer.status not in (401, 403, 404, 405, 422), f"{one.id}: {answer.body!r}"
+
+
 @pytest.mark.parametrize(
-    "route", [r for r in ROUTES if "GET" in r.methods and not r.parameters], ids=lambda route: route.path
+    "path",
+    [
+        one.path
+        for one in matrix.operations()
+        if one.method == "GET" and not one.runs_in_threads and "{" not in one.path
+    ],
 )
-def test_a_list_holds_only_what_is_its_own(alice: Tenant, charlie: Tenant, route: Route) -> None:
-    answer = alice.api.get(route.path)
-    assert answer.status_code == 200
-    text = answer.content.decode()
-    assert str(alice.workspace.id) in text or answer.json()["items"] or "suppressions" in route.path
+def test_a_list_holds_only_what_is_its_own(alice: Tenant, charlie: Tenant, path: str) -> None:
+    one = next(one for one in matrix.operations() if (one.path, one.method) == (path, "GET"))
+    text = asker(alice.api)(matrix.plain(one, ids(alice))).body.decode()
     for value in ids(charlie).values():
         assert value == "1" or value not in text
     assert str(charlie.workspace.id) not in text
-
-
-def foreign_bodies(own: Tenant, other: Tenant) -> dict[tuple[str, str], dict[str, Any]]:
-    """(route, field) -> a body that is right but for this field, which is another tenant's."""
-    lead, agent = str(own.lead.id), str(own.agent.id)
-    session = {"agent_id": agent, "lead_id": lead}
-    batch = {"lead_ids": [lead], "objective": "Book a demo", "agent_id": agent}
-    their = {
-        "agent_id": str(other.agent.id),
-        "lead_id": str(other.lead.id),
-        "lead_ids": [str(other.lead.id)],
-        "number_id": str(other.number.id),
-        "profile_id": str(other.profile.id),
-        "calendar_id": str(other.calendar.id),
-        "calendar_connector_id": str(other.calendar.id),
-        "owner_id": str(other.owner.id),
-        "organization_id": str(NOWHERE),
-    }
-    bases: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-        "/api/v1/voice/sessions": (session, ("agent_id", "lead_id", "number_id", "calendar_connector_id")),
-        "/api/v1/voice/batches": (
-            batch,
-            ("agent_id", "lead_ids", "number_id", "calendar_connector_id"),
-        ),
-        "/api/v1/voice/batches/{batch_id}/leads": ({}, ("lead_ids",)),
-        "/api/v1/voice/agents": ({"name": "B", "system_prompt": "x"}, ("profile_id", "calendar_id")),
-        "/api/v1/voice/agents/{agent_id}": ({}, ("profile_id", "calendar_id")),
-        "/api/v1/voice/numbers": ({"e164": "+14155550188"}, ("agent_id",)),
-        "/api/v1/voice/numbers/{number_id}": ({}, ("agent_id",)),
-        "/api/v1/crm/leads": ({}, ("owner_id", "organization_id")),
-        "/api/v1/crm/leads/{lead_id}": ({}, ("owner_id", "organization_id")),
-    }
-    return {
-        (path, field): {**base, field: their[field]}
-        for path, (base, fields) in bases.items()
-        for field in fields
-    }
-
-
-def test_an_id_of_another_workspace_in_a_body_is_missing(alice: Tenant, charlie: Tenant) -> None:
-    before = Call.objects.count(), Batch.objects.count(), Agent.objects.count()
-    for (path, field), body in foreign_bodies(alice, charlie).items():
-        route = next(one for one in ROUTES if one.path == path)
-        method = "PATCH" if "PATCH" in route.methods else "POST"
-        nowhere = {**body, field: [str(NOWHERE)] if field.endswith("ids") else str(NOWHERE)}
-        answers = [alice.api.request(method, fill(route, ids(alice)), one) for one in (body, nowhere)]
-        assert [one.status_code for one in answers] == [422, 422], (path, field, answers[0].content)
-        errors = [one.json()["detail"] for one in answers]  # type: ignore[attr-defined]
-        assert errors[0] == errors[1]
-        assert errors[0][0]["type"] == "missing"
-        assert errors[0][0]["loc"][:2] == ["body", field]
-    assert (Call.objects.count(), Batch.objects.count(), Agent.objects.count()) == before
-
-
-def test_every_body_field_that_names_a_row_is_in_the_matrix(alice: Tenant, charlie: Tenant) -> None:
-    known = {field for _, field in foreign_bodies(alice, charlie)}
-    for form in _subclasses(Input):
-        if form.__module__.endswith((".mcp", "mcp.forms")):
-            continue  # tests/mcp/test_tools.py
-        for name, field in form().fields.items():
-            inner = field.child if isinstance(field, serializers.ListField) else field
-            if isinstance(inner, serializers.UUIDField):
-                assert name in known, f"{form.__name__}.{name}"
-
-
-def _subclasses(kind: type[Input]) -> list[type[Input]]:
-    return [one for direct in kind.__subclasses__() for one in (direct, *_subclasses(direct))]
+    assert charlie.workspace.slug not in text
 
 
 def test_a_cursor_of_another_tenant_is_garbage(alice: Tenant, charlie: Tenant) -> None:

@@ -14,11 +14,12 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Calendar, Lead
+from crm.models import Calendar, Lead, Segment
 from crm.services import leads, suppressions
-from tenex.webhooks.services import subscriptions
-from tenex.workspaces.models import Membership, Role, User, Workspace
+from tenex.webhooks.services import replays, subscriptions
+from tenex.workspaces.models import Invitation, Membership, Role, User, Workspace
 from tenex.workspaces.services import keys
+from tests.api import crm_world
 from voice.models import (
     Agent,
     Batch,
@@ -92,7 +93,13 @@ class Tenant:
     session: VoiceSession
     recording: Recording
     batch: Batch
+    segment: Segment
     webhook_id: uuid.UUID
+    invitation: Invitation
+    crm: dict[str, str]
+    """Path parameter -> the tenant's own, of the CRM beyond its lead."""
+    delivery_id: uuid.UUID
+    replay_id: uuid.UUID
 
 
 def make(slug: str, seat: int) -> Tenant:
@@ -117,7 +124,20 @@ def make(slug: str, seat: int) -> Tenant:
     )
     number = PhoneNumber.objects.create(workspace=workspace, e164=f"+1415555{seat}100", agent=agent)
     lead = leads.create(
-        workspace, actor="system:tests", first_name="Maria", last_name="Lopez", phone=f"+1415555{seat}101"
+        workspace,
+        actor="system:tests",
+        first_name="Maria",
+        last_name="Lopez",
+        phone=f"+1415555{seat}101",
+        company_name=f"Firm of {slug}",
+    )
+    invitation = Invitation.objects.create(
+        workspace=workspace,
+        email=f"late@{slug}.example",
+        role=Role.VIEWER,
+        digest=bytes([seat]) * 32,
+        invited_by="system:tests",
+        expires_at=timezone.now() + timedelta(days=7),
     )
     suppressions.add(workspace.id, f"+1415555{seat}199", source="api")
     call = finished_call(workspace, agent, number, lead)
@@ -125,7 +145,14 @@ def make(slug: str, seat: int) -> Tenant:
         workspace=workspace, objective="Book a demo", agent=agent, number=number, name="May"
     )
     Recipient.objects.create(workspace=workspace, batch=batch, lead=lead, position=1)
-    webhook = subscriptions.create(workspace, url="http://127.0.0.1:9/hook")
+    segment = Segment.objects.create(workspace=workspace, name="Everybody", kind="static")
+    webhook = subscriptions.create(workspace, url="http://127.0.0.1:9/hook", actor="system:tests")
+    delivery = subscriptions.send_test(webhook, "system:tests")
+    now = timezone.now()
+    replay = replays.create(
+        webhook, kind="all", since=now - timedelta(hours=1), until=None, actor="system:tests"
+    )
+    replays.prepare()
     return Tenant(
         workspace=workspace,
         owner=owner,
@@ -140,7 +167,12 @@ def make(slug: str, seat: int) -> Tenant:
         session=VoiceSession.objects.get(call=call),
         recording=Recording.objects.get(call=call),
         batch=batch,
+        segment=segment,
         webhook_id=webhook.id,
+        invitation=invitation,
+        crm=crm_world.make(workspace, lead),
+        delivery_id=delivery.id,
+        replay_id=replay.id,
     )
 
 

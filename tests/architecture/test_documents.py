@@ -4,16 +4,22 @@ Read from the source by its syntax tree, so nothing has to run and no service is
 """
 
 import ast
+import json
 import re
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tenex.api.webhooks import EVENT_TYPES
+from tenex.api import event_stream
+from tenex.rest import streams
 from tenex.webhooks import signing
+from tenex.webhooks.catalogue import EVENT_TYPES
+from voice.api import stream as call_stream
 from voice.rehearsal import scenario
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +30,7 @@ REHEARSAL = ROOT / "voice" / "rehearsal"
 OF_LIBRARIES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "FORWARDED_ALLOW_IPS"}
 # Not for people: set by ourselves for our children, or Django's own.
 INTERNAL = {"DJANGO_SETTINGS_MODULE", "TENEX_ENGINES"}
-READERS = {"text", "flag", "integer", "number", "items", "choice", "base_url"}
+READERS = {"text", "flag", "integer", "number", "items", "choice", "base_url", "origins"}
 
 
 def _sources(*tops: str) -> Iterator[tuple[Path, ast.Module]]:
@@ -164,6 +170,9 @@ def test_every_type_of_a_journal_line_is_documented_and_no_other() -> None:
     } | _announced()
     assert {"turn.updated", "tool.finished", "call.ended", "call.finalized", "model.usage"} <= written
     assert _first_cells(DOCS / "live_stream.md") - {"id", "seq", "event", "type", "at_ms", "data"} == written
+    text = (DOCS / "live_stream.md").read_text(encoding="utf-8")
+    for kind in (call_stream.SNAPSHOT, event_stream.OPENED, streams.POSITION):
+        assert f"`{kind}`" in text
 
 
 def test_every_type_of_an_event_is_documented_and_no_other() -> None:
@@ -229,13 +238,49 @@ from tenex.webhooks import signing
 old = int(time.time()) - 3600
 now = int(time.time())
 for at, body, ok in ((now, {body!r}, True), (now, b"{{}}", False), (old, {body!r}, False)):
-    headers = signing.headers(workspace_secret="w", secrets_=[{signing.new_secret()!r}, {secret!r}],
-                              message_id="evt_1", timestamp_s=at, body={body!r})
+    headers = signing.headers(workspace_secrets=["new", "old"], message_id="evt_1", timestamp_s=at,
+                              secrets_=[{signing.new_secret()!r}, {secret!r}], body={body!r})
     assert verify_standard({secret!r}, headers, body) is ok, (at, body)
-    assert verify_body("w", headers, body) is (body == {body!r})
-assert not verify_body("v", headers, {body!r})
+    for name in ("new", "old"):
+        assert verify_body(name, headers, body) is (body == {body!r})
+assert not verify_body("other", headers, {body!r})
 """
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_the_snippet_for_node_accepts_our_requests_and_no_others() -> None:
+    code = re.search(r"```js\n(.*?)```", (DOCS / "webhooks.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert code
+    body, secret, now = '{"id":"evt_1","name":"Zoë"}', signing.new_secret(), int(time.time())
+    cases = [
+        (
+            signing.headers(
+                workspace_secrets=["new", "old"],
+                secrets_=[signing.new_secret(), secret],
+                message_id="evt_1",
+                timestamp_s=at,
+                body=body.encode(),
+            ),
+            sent,
+            [fits, same, same, False],
+        )
+        for at, sent, fits, same in (
+            (now, body, True, True),
+            (now, "{}", False, False),
+            (now - 3600, body, False, True),
+        )
+    ]
+    check = f"""
+for (const [headers, sent, expected] of {json.dumps(cases)}) {{
+  const body = Buffer.from(sent);
+  const found = [verifyStandard({secret!r}, headers, body),
+                 ...["new", "old", "other"].map((name) => verifyBody(name, headers, body))];
+  if (JSON.stringify(found) !== JSON.stringify(expected)) throw new Error(JSON.stringify([found, expected]));
+}}
+"""
+    done = subprocess.run(["node", "-e", code[1] + check], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

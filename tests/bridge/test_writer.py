@@ -154,3 +154,25 @@ async def test_a_round_writes_for_many_and_one_that_fails_fails_alone(
     assert results[2] is False
     assert jobs == [3]
     assert rings == [2]
+
+
+async def test_words_are_one_row_a_write_however_slow_writing_is(world: World, database: Database) -> None:
+    async with world.talking() as talk:
+        await talk.session.wait_for("response.create")
+        await asyncio.sleep(0.5)
+        database.slow_s = 1.5
+        await talk.caller_says("Yes.", item="item_u")
+        await asyncio.sleep(0.4)  # the write under way takes until after the next words
+        say = talk.session.say
+        await say(type="input_audio_buffer.committed", item_id="item_v", previous_item_id="item_u")
+        kind = "conversation.item.input_audio_transcription.delta"
+        for word in ("I ", "would ", "like ", "to ", "buy. "):
+            await say(type=kind, item_id="item_v", content_index=0, delta=word)
+            await asyncio.sleep(0.3)
+        database.slow_s = 0.0
+        await talk.phone.stop()
+        row = await talk.over()
+    lines = CallEvent.objects.filter(call=row, type="transcript.delta", data__item_id="item_v")
+    told = await world.orm(lambda: [line.data["text"] for line in lines.order_by("seq")])
+    assert "".join(told) == "I would like to buy. "
+    assert len(told) <= 3, told

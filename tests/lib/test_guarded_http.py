@@ -5,11 +5,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tenex.lib import guarded_http
 from tenex.lib.guarded_http import AddressRefused, ExchangeFailed, Policy
+from tests.prove import certificates
 
 REFUSED_HOSTS = [
     "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0", "10.0.0.1", "172.16.0.1",
@@ -143,3 +145,85 @@ def test_nobody_there_is_an_error_with_a_short_reason() -> None:
         port = held.getsockname()[1]
         with pytest.raises(ExchangeFailed, match="connection refused"):
             guarded_http.request("POST", f"http://127.0.0.1:{port}/", policy=LOOPBACK)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://１２７.０.０.１/",
+        "https://①②⑦.⓪.⓪.①/",
+        "https://127。0。0。1/",
+        "https://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/",
+        "https://[fe80::1%25lo]/",
+        "https://[2606:4700::1%25lo]/",
+        "https://127.0.0.1\\@1.1.1.1/",
+        "https://127.0.0.1\t/",
+        "https://127.0.0.1%00/",
+        "https://1.1.1.1:0/",
+        "https://a@1.1.1.1/",
+        "https://@1.1.1.1/",
+    ],
+)
+def test_it_refuses_what_others_might_read_differently(url: str) -> None:
+    with pytest.raises(AddressRefused):
+        guarded_http.check(url, Policy())
+
+
+def test_a_name_of_another_script_is_asked_for_in_ascii() -> None:
+    assert guarded_http.parse("https://bücher.example/weg?q=ö").host == "xn--bcher-kva.example"
+    assert guarded_http.parse("https://bücher.example/weg?q=ö").path == "/weg?q=%C3%B6"
+    assert guarded_http.parse("https://EXAMPLE.com:8443").authority == "example.com:8443"
+    assert guarded_http.parse("https://[2606:4700::1]:443/x").authority == "[2606:4700::1]"
+
+
+def test_a_resolver_that_hangs_cannot_hold_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hanging(*_: object, **__: object) -> list[object]:
+        time.sleep(2)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    started = time.monotonic()
+    with pytest.raises(ExchangeFailed, match="in time"):
+        guarded_http.request("POST", "https://slow.example/", policy=Policy(), timeout_s=0.2)
+    assert time.monotonic() - started < 1.5
+
+
+def test_the_name_is_kept_for_tls_and_host_though_an_address_is_dialed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate is good for `receiver.example`, which resolves to loopback here."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.make(tmp_path)))
+    guarded_http._tls.cache_clear()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    hosts: list[str | None] = []
+    context = certificates.server_context(tmp_path)
+    context.sni_callback = lambda _socket, name, _context: hosts.append(name)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1]
+    real = socket.getaddrinfo
+
+    def resolver(host: str, *args: object, **kwargs: object) -> object:
+        if not host.endswith(".example"):
+            return real(host, *args, **kwargs)  # type: ignore[arg-type]
+        return [(socket.AF_INET, 1, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    try:
+        good = f"https://receiver.example:{port}/ok"
+        assert guarded_http.request("POST", good, policy=LOOPBACK, body=b"1").status == 200
+        assert hosts == ["receiver.example"]
+        with pytest.raises(ExchangeFailed, match="TLS failed"):
+            guarded_http.request("POST", f"https://other.example:{port}/ok", policy=LOOPBACK, body=b"1")
+    finally:
+        guarded_http._tls.cache_clear()
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_proxy_in_the_environment_is_not_used(receiver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert guarded_http.request("POST", f"{receiver}/ok", policy=LOOPBACK, body=b"1").status == 200

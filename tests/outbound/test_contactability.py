@@ -97,3 +97,28 @@ def test_against_an_oracle_that_walks_the_minutes_over_both_clock_changes() -> N
             while not is_open(expected):
                 expected += timedelta(minutes=1)
             assert opens_at == expected
+
+
+def test_a_day_that_is_not_a_calling_day_is_waited_out() -> None:
+    zone = ZoneInfo("America/New_York")
+    weekdays = Window(time(9), time(20), (1, 2, 3, 4, 5))
+    friday_night = datetime(2026, 11, 27, 22, 0, tzinfo=zone)
+    assert next_opening(weekdays, zone, friday_night) == datetime(2026, 11, 30, 9, 0, tzinfo=zone)
+    monday_only = Window(time(9), time(20), (1,))
+    monday_night = datetime(2026, 11, 30, 21, 0, tzinfo=zone)
+    assert next_opening(monday_only, zone, monday_night) == datetime(2026, 12, 7, 9, 0, tzinfo=zone)
+
+
+def test_a_lead_is_not_called_more_often_than_a_day_allows() -> None:
+    later = NOON + timedelta(hours=3)
+    refusal = decide(replace(FINE, may_call_again_at=later), NOON)
+    assert refusal == Refuse("called_too_often", "Called as often as a day allows.", later)
+    assert decide(replace(FINE, may_call_again_at=NOON), NOON) == Allow()
+
+
+def test_a_lead_without_a_zone_is_called_only_if_the_workspace_says_so() -> None:
+    assert decide(FINE, NOON) == Allow()
+    refusal = decide(replace(FINE, call_unknown_zone=False), NOON)
+    assert isinstance(refusal, Refuse)
+    assert (refusal.code, refusal.until) == ("unknown_time_zone", None)
+    assert decide(replace(FINE, call_unknown_zone=False, lead_zone="America/New_York"), NOON) == Allow()

@@ -333,3 +333,24 @@ def test_nobody_due_is_nothing() -> None:
     assert claims.claim(workspace().pk) == Nothing()
     outbound_call(workspace(), status=CallStatus.DIALING)
     assert claims.workspaces_with_work() == []
+
+
+def test_a_lead_called_as_often_as_a_day_allows_waits_in_every_batch(carrier: FakeCarrier) -> None:
+    batch = _batch(1)
+    space, lead = batch.workspace, Lead.objects.get()
+    space.max_calls_per_lead_a_day = 1
+    space.save(update_fields=["max_calls_per_lead_a_day"])
+    _tick()
+    over(_call_of(batch, 1), EndReason.NO_ANSWER, Outcome.NO_ANSWER)
+    _tick()
+    second = batches.create(space, objective="y", lead_ids=[lead.pk]).batch
+    _tick(2)
+    assert carrier.dialed() == {lead.phone: 1}
+    row = Recipient.objects.get(batch=second)
+    placed_at = Call.objects.get().placed_at
+    assert placed_at is not None
+    assert (row.status, row.next_at) == (RecipientStatus.PENDING, placed_at + timedelta(days=1))
+    Call.objects.update(placed_at=placed_at - timedelta(days=1))
+    Recipient.objects.filter(pk=row.pk).update(next_at=None)
+    _tick()
+    assert carrier.dialed() == {lead.phone: 2}

@@ -30,7 +30,7 @@ def prove(full: bool) -> dict[str, Any]:
 async def _body(system: LiveSystem, count: int) -> dict[str, Any]:
     neighbour = system.phone("+14155550199")
     neighbour.stamps = True
-    arrivals = _time_arrivals(neighbour)
+    arrivals = time_arrivals(neighbour)
     system.ring(neighbour)
     await until(lambda: bool(neighbour.sounds), 20)
     await asyncio.sleep(3)
@@ -94,7 +94,7 @@ async def _tell(attacker: Process, word: str) -> tuple[int, int]:
     return answer["sent"], answer["sockets"]
 
 
-def _time_arrivals(neighbour: "Phone") -> list[float]:
+def time_arrivals(neighbour: "Phone") -> list[float]:
     """Seconds that each stamped frame took from its phone to the model, as they arrive."""
     from tests.prove.live_phone import STAMP_CHARS
     from voice.rehearsal import openai_server

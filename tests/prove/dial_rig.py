@@ -221,11 +221,11 @@ class Rig:
 
 
 @contextmanager
-def rig(carrier: FakeCarrier) -> Iterator[Rig]:
+def rig(carrier: FakeCarrier, settings: dict[str, str] | None = None) -> Iterator[Rig]:
     """A migrated database, a carrier, and the application's parent process without children yet."""
     folder = Path(tempfile.mkdtemp(prefix="tenex-prove-"))
     with carrier:
-        port = _free_port()
+        port = free_port()
         os.environ.update(
             {
                 "DEBUG": "1",
@@ -241,12 +241,13 @@ def rig(carrier: FakeCarrier) -> Iterator[Rig]:
                 "DATABASE_POOL_SIZE": "8",
                 "DJANGO_SETTINGS_MODULE": "tenex.settings",
                 **carrier.environment(),
+                **(settings or {}),
             }
         )
         from tenex.engines.bootstrap import ensure_environment
 
         ensure_environment(throwaway=True)
-        with _database(), (folder / "workers.log").open("w") as log:
+        with database(), (folder / "workers.log").open("w") as log:
             processes = Processes(port, log)
             try:
                 yield Rig(carrier, processes, folder / "workers.log")
@@ -267,7 +268,7 @@ def main(promise: str, prove: Callable[[bool], dict[str, Any]]) -> None:
 
 
 @contextmanager
-def _database() -> Iterator[None]:
+def database() -> Iterator[None]:
     """A database beside the configured one, migrated, dropped at the end."""
     import psycopg
 
@@ -291,7 +292,7 @@ def _database() -> Iterator[None]:
             admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -46,6 +46,12 @@ class PlainMind:
     def hear_rest(self) -> str:
         return ""
 
+    def understand(self, text: str) -> bool:
+        return False
+
+    def settle(self) -> None:
+        return
+
     def answer(self, cue: Cue) -> "_Answer":
         self.answers += 1
         return _Answer(iter(self._script(self, cue)))

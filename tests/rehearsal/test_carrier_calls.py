@@ -247,22 +247,3 @@ async def test_callbacks_can_be_doubled_and_lost() -> None:
             )
             await stand.ended(str(made.sid))
             assert len(stand.app.forms("/status")) in seen
-
-
-async def test_numbers() -> None:
-    async with standing() as stand:
-        free = await stand.sdk(lambda c: c.available_phone_numbers("US").local.list(area_code="628", limit=3))
-        assert len(free) == 3
-        wanted = str(free[0].phone_number)
-        bought = await stand.sdk(
-            lambda c: c.incoming_phone_numbers.create(phone_number=wanted, voice_url="https://a.example/v")
-        )
-        assert bought.voice_url == "https://a.example/v"
-        changed = await stand.sdk(
-            lambda c: c.incoming_phone_numbers(str(bought.sid)).update(status_callback="https://a.example/s")
-        )
-        assert (changed.status_callback, changed.voice_url) == ("https://a.example/s", "https://a.example/v")
-        found = await stand.sdk(lambda c: c.incoming_phone_numbers.list(phone_number=wanted))
-        assert [number.sid for number in found] == [bought.sid]
-        assert await stand.sdk(lambda c: c.incoming_phone_numbers(str(bought.sid)).delete())
-        assert len(await stand.sdk(lambda c: c.incoming_phone_numbers.list())) == 1

@@ -44,6 +44,8 @@ async def test_waiting_for_the_last_call() -> None:
         (ServerRole.ALL, "http", "/admin/", True),
         (ServerRole.WEB, "http", "/twilio/voice", True),
         (ServerRole.WEB, "websocket", "/twilio/media", False),
+        (ServerRole.WEB, "websocket", "/sessions/media/x", False),
+        (ServerRole.MEDIA, "websocket", "/sessions/media/x", True),
         (ServerRole.WEB, "http", "/admin/", True),
         (ServerRole.MEDIA, "websocket", "/twilio/media", True),
         (ServerRole.MEDIA, "http", "/twilio/resume/x", True),

@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tenex.engines.process import free_port, wait_until
-from tenex.server.serve import FRAME_MAX_BYTES
+from tenex.lib import limits
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -142,7 +142,7 @@ async def test_oversize_frame_closes_that_socket_alone(started: list[Served]) ->
         connect(f"ws://127.0.0.1:{served.port}/twilio/media") as good,
         connect(f"ws://127.0.0.1:{served.port}/twilio/media") as bad,
     ):
-        await bad.send("x" * (FRAME_MAX_BYTES + 1))
+        await bad.send("x" * (limits.FRAME_BYTES + 1))
         with pytest.raises(ConnectionClosed) as closed:
             await asyncio.wait_for(bad.recv(), 5)
         assert closed.value.rcvd is not None

@@ -73,19 +73,94 @@ def test_text_before_its_item_is_moved_when_the_item_is_placed() -> None:
     assert chain(t) == [("a1", "u1"), ("u2", "a1")]
 
 
-def test_partial_words_are_told_in_pieces_and_replaced_by_the_final_text() -> None:
+def told(call: Call, item: str) -> str:
+    """The words of one item as a reader of the live stream puts them together."""
+    return "".join(d["text"] for d in call.journal("transcript.delta") if d["item_id"] == item)
+
+
+def test_the_callers_partial_words_are_told_whole_and_then_the_rest() -> None:
     call = Call().talking()
     call.speaks("u1")
     call.stops()
-    for piece in ("I ", "want ", "a boat."):
+    for piece in ("I ", "want ", "a bo"):
         call.on(ev.CallerTextDelta("u1", piece))
-    assert call.journal("transcript.delta")[-1] == {
-        "item_id": "u1",
-        "speaker": "caller",
-        "text": "I want a boat.",
-    }
-    call.said("I want a goat.", "u1")
-    assert call.turns()["u1"].text == "I want a goat."
+    assert told(call, "u1") == "", "not a line for each delta"
+    call.wait(0.3)
+    assert told(call, "u1") == "I want a "
+    call.said("I want a boat.", "u1")
+    assert told(call, "u1") == "I want a boat." == call.turns()["u1"].text
+
+
+def test_final_words_that_differ_from_the_partial_ones_come_with_the_turn_only() -> None:
+    call = Call().talking()
+    call.speaks("u1")
+    call.stops()
+    call.on(ev.CallerTextDelta("u1", "I want a boat."))
+    call.wait(0.3)
+    call.said("I want two goats.", "u1")
+    assert told(call, "u1") == "I want a boat."
+    assert call.turns()["u1"].text == "I want two goats."
+
+
+def test_words_without_spaces_between_them_are_told_in_pieces() -> None:
+    call = Call().talking()
+    call.speaks("u1")
+    call.stops()
+    call.on(ev.CallerTextDelta("u1", "我" * 30))
+    call.wait(0.3)
+    assert told(call, "u1") == "我" * 30
+
+
+def test_the_agents_words_are_told_as_they_are_heard() -> None:
+    call = Call().talking()
+    call.turn("Go on.")
+    text = "one two three four five six seven eight nine ten"
+    item = call.says(text, 4000, server=True)  # generated at once, spoken for four seconds
+    assert told(call, item) == ""
+    pieces = []
+    for _ in range(16):
+        before = len(call.journal("transcript.delta"))
+        call.wait(0.25)
+        lines = call.journal("transcript.delta")[before:]
+        assert len(lines) <= 1, "four rows a second at most"
+        pieces += [line["text"] for line in lines]
+    assert len(pieces) >= 8, pieces
+    assert all(len(piece.split()) <= 2 for piece in pieces), pieces
+    call.played()
+    assert told(call, item) == text
+
+
+def test_words_that_run_ahead_of_their_sound_wait_for_it() -> None:
+    call = Call().talking()
+    call.turn("Go on.")
+    call.created(server=True)
+    call.on(ev.AgentTextDelta(call.response, "a9", 0, "word " * 40))
+    call.audio(1000, item="a9")  # more is to come
+    call.wait(0.5)
+    assert 0 < len(told(call, "a9")) <= 0.024 * 500
+
+
+def test_words_that_were_cut_off_are_not_told() -> None:
+    call = Call().talking()
+    call.turn("Go on.")
+    item = call.says("one two three four five six seven eight nine ten", 4000, server=True)
+    call.wait(1.7)
+    call.speaks()
+    assert told(call, item) == "one two three four "
+    assert call.turns()[item].heard_text == "one two three four"
+    call.wait(3)
+    assert told(call, item) == "one two three four "
+
+
+def test_text_that_comes_after_its_sound_is_told_at_once() -> None:
+    call = Call().talking()
+    call.turn("Go on.")
+    call.created(server=True)
+    call.audio(500, item="a9")
+    call.on(ev.AudioDone(call.response, "a9", 0))
+    call.played()
+    call.on(ev.AgentTextDone(call.response, "a9", 0, "Late words."))
+    assert told(call, "a9") == "Late words."
 
 
 def test_a_failed_transcription_is_said_so_and_an_empty_one_is_legal() -> None:

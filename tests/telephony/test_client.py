@@ -12,7 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from voice.telephony import client
-from voice.telephony.client import Account, CallOrder, Carrier
+from voice.telephony.client import Account, CallOrder, Carrier, NumberUrls
 from voice.telephony.errors import (
     CarrierAmbiguous,
     CarrierGone,
@@ -257,7 +257,7 @@ def test_numbers_are_listed_and_routed(server: Server, carrier: Carrier) -> None
         ("PN1", "+14155550100", {"voice": True})
     ]
     server.says(200, row)
-    carrier.route_number("PN1", voice_url="https://v/1", fallback_url="https://v/2", status_url="https://v/3")
+    carrier.route_number("PN1", NumberUrls("https://v/1", "https://v/2", "https://v/3"))
     assert server.asked[1][2] == {
         "VoiceUrl": ["https://v/1"],
         "VoiceMethod": ["POST"],

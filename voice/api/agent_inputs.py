@@ -10,8 +10,9 @@ from rest_framework import serializers as f
 from tenex.rest.serializers import Input
 from voice.models import VoiceProfile
 from voice.services.agents import TOOL_NAMES
+from voice.wire.realtime_models import VOICES
 
-VOICES = ("alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "shimmer", "verse")
+_SLUG = r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$"
 _CUSTOM_VOICE = re.compile(r"voice_[A-Za-z0-9_-]{1,50}")
 
 
@@ -27,7 +28,7 @@ class AgentIn(Input):
 
     name = f.CharField(max_length=100)
     slug = f.RegexField(
-        r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$",
+        _SLUG,
         max_length=80,
         required=False,
         help_text="Made of the name if absent.",
@@ -43,10 +44,21 @@ class AgentIn(Input):
     note = f.CharField(
         max_length=300, required=False, allow_blank=True, help_text="Why this version is made."
     )
+    is_default = f.BooleanField(
+        required=False,
+        help_text="Calls the leads of a batch that names no agent, where there are several. One a workspace.",
+    )
 
 
 class AgentPatchIn(AgentIn):
     """Changes of an agent. A change of prompt, objective, criteria or tools makes a new version."""
+
+
+class DuplicateIn(Input):
+    """The copy."""
+
+    name = f.CharField(max_length=100, required=False, help_text="`Copy of …` if absent.")
+    slug = f.RegexField(_SLUG, max_length=80, required=False, help_text="Made of the name if absent.")
 
 
 class ProfileIn(Input):
@@ -58,16 +70,68 @@ class ProfileIn(Input):
     )
     model = f.RegexField(r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=60, required=False, allow_blank=True)
     speed = f.FloatField(min_value=0.25, max_value=1.5, required=False)
-    language = f.RegexField(r"^[a-z]{2}$", required=False, help_text="ISO 639-1 code, for instance `en`.")
+    language = f.RegexField(
+        r"^[a-z]{2}$",
+        required=False,
+        allow_blank=True,
+        help_text="ISO 639-1 code, for instance `en`. Empty: whatever the other side speaks.",
+    )
     turn_detection = f.ChoiceField(choices=VoiceProfile.TurnDetection.choices, required=False)
     vad_threshold = f.FloatField(min_value=0, max_value=1, required=False)
     prefix_padding_ms = f.IntegerField(min_value=0, max_value=5000, required=False)
     silence_duration_ms = f.IntegerField(min_value=100, max_value=5000, required=False)
-    eagerness = f.ChoiceField(choices=VoiceProfile.Eagerness.choices, required=False)
+    idle_timeout_ms = f.IntegerField(
+        min_value=5000,
+        max_value=30_000,
+        required=False,
+        allow_null=True,
+        help_text="Server VAD: after so much silence the model itself asks. null: never.",
+    )
+    eagerness = f.ChoiceField(
+        choices=VoiceProfile.Eagerness.choices, required=False, help_text="Semantic VAD only."
+    )
     noise_reduction = f.ChoiceField(choices=["near_field", "far_field"], required=False, allow_null=True)
+    noise_reduction_strength = f.FloatField(min_value=0, max_value=1, required=False, allow_null=True)
+    transcription_model = f.RegexField(
+        r"^[A-Za-z0-9][A-Za-z0-9._:-]*$",
+        max_length=60,
+        required=False,
+        allow_blank=True,
+        help_text="Who writes down what the caller says; empty: the installation's; `off`: nobody.",
+    )
+    transcription_prompt = f.CharField(
+        max_length=1000, required=False, allow_blank=True, help_text="What the transcription should expect."
+    )
+    reasoning_effort = f.ChoiceField(
+        choices=VoiceProfile.Effort.choices,
+        required=False,
+        allow_blank=True,
+        help_text="Models that reason only; empty: `low`.",
+    )
+    max_output_tokens = f.IntegerField(
+        min_value=64,
+        max_value=4096,
+        required=False,
+        allow_null=True,
+        help_text="Of one answer; null: no limit. A low one cuts answers off in mid-sentence.",
+    )
+    retention_ratio = f.FloatField(
+        min_value=0,
+        max_value=1,
+        required=False,
+        help_text="Share of the conversation that is kept when the model's context is full.",
+    )
     keywords = f.ListField(child=f.CharField(max_length=60), max_length=100, required=False)
-    greeting = f.CharField(max_length=500, required=False, allow_blank=True)
-    silence_reprompt_s = f.IntegerField(min_value=4, max_value=120, required=False)
+    greeting = f.CharField(
+        max_length=500, required=False, allow_blank=True, help_text="May use `{{…}}` as the prompt may."
+    )
+    speaks_first = f.BooleanField(required=False, help_text="false: the agent waits for the other side.")
+    silence_reprompt_s = f.IntegerField(
+        min_value=4, max_value=120, required=False, help_text="Silence after which the agent asks."
+    )
+    silence_reprompts = f.IntegerField(
+        min_value=0, max_value=10, required=False, help_text="How often, before it says goodbye."
+    )
     max_duration_s = f.IntegerField(min_value=30, max_value=7200, required=False)
 
     def validate_voice(self, value: str) -> str:
@@ -81,23 +145,3 @@ class ProfileIn(Input):
 
 class ProfilePatchIn(ProfileIn):
     """Changes of a voice profile."""
-
-
-class NumberIn(Input):
-    """A number of the carrier account."""
-
-    e164 = f.CharField(
-        max_length=40, help_text="In international form, or national in the workspace's region."
-    )
-    label = f.CharField(max_length=100, required=False, allow_blank=True)  # type: ignore[assignment]
-    provider_sid = f.RegexField(r"^PN[0-9a-f]{32}$", required=False, help_text="Twilio's `PN…` id.")
-    agent_id = f.UUIDField(required=False, allow_null=True, help_text="Who answers calls to it.")
-    fallback_number = f.CharField(max_length=40, required=False, allow_blank=True)
-
-
-class NumberPatchIn(Input):
-    """Routing of a number."""
-
-    label = f.CharField(max_length=100, required=False, allow_blank=True)  # type: ignore[assignment]
-    agent_id = f.UUIDField(required=False, allow_null=True)
-    fallback_number = f.CharField(max_length=40, required=False, allow_blank=True)

@@ -7,6 +7,7 @@ from rest_framework import serializers as f
 
 from tenex.rest.serializers import Output
 from voice.models import VoiceProfile
+from voice.services import templates
 
 
 class CriterionDefinitionOut(Output):
@@ -39,12 +40,19 @@ class AgentOut(Output):
     slug = f.CharField()
     profile_id = f.UUIDField()
     calendar_id = f.UUIDField(allow_null=True)
+    is_default = f.BooleanField()
     version = f.SerializerMethodField()
     system_prompt = f.SerializerMethodField()
     objective = f.SerializerMethodField()
     criteria = f.SerializerMethodField()
     tools = f.SerializerMethodField()
+    variables = f.SerializerMethodField(help_text="Names in `{{…}}` that prompt and objective use.")
     created_at = f.DateTimeField()
+    archived_at = f.DateTimeField(allow_null=True)
+
+    def get_variables(self, agent: Any) -> list[str]:
+        version = agent.current_version
+        return templates.used(f"{version.system_prompt} {version.objective}") if version else []
 
     def get_version(self, agent: Any) -> int:
         return agent.current_version.number if agent.current_version else 0
@@ -63,6 +71,69 @@ class AgentOut(Output):
         return agent.current_version.tools if agent.current_version else []
 
 
+class VariableOut(Output):
+    """A name that prompts, objectives and greetings may use in `{{…}}`."""
+
+    name = f.CharField()
+    description = f.CharField()
+    example = f.CharField()
+
+
+class VariablesOut(Output):
+    """All of them; `<key>` stands for a name of your own."""
+
+    items = VariableOut(many=True)
+
+
+@extend_schema_field({"type": ["string", "array"], "items": {"type": ["string", "object"]}})
+class TextOrList(f.JSONField):
+    """A text, a list of tools, or a list of criteria."""
+
+
+class FieldChangeOut(Output):
+    """A field that differs. Texts and lists of the one and of the other version."""
+
+    field = f.ChoiceField(choices=["system_prompt", "objective", "criteria", "tools"])
+    before = TextOrList()
+    after = TextOrList()
+
+
+class VersionDiffOut(Output):
+    """What differs between two versions of an agent."""
+
+    locals()["from"] = f.IntegerField(help_text="The version that `before` shows.")
+    to = f.IntegerField()
+    changes = FieldChangeOut(many=True)
+    prompt_diff = f.CharField(help_text="Unified diff of the prompt, line by line; empty if it is the same.")
+
+
+class RealtimeModelOut(Output):
+    """A speech model that is known, and what a profile may set with it."""
+
+    name = f.CharField()
+    reasoning_efforts = f.ListField(child=f.CharField(), source="efforts")
+    context_tokens = f.IntegerField()
+    retired_at = f.CharField(source="retired", help_text="Day from which it is refused; empty: none known.")
+
+
+class TranscriptionModelOut(Output):
+    """A transcription model that is known, and what a profile may set with it."""
+
+    name = f.CharField()
+    prompt = f.BooleanField()
+    keywords = f.BooleanField()
+
+
+class ProfileOptionsOut(Output):
+    """What voice profiles may name. Other model names are accepted; nothing is assumed of them."""
+
+    default_model = f.CharField()
+    default_transcription_model = f.CharField()
+    voices = f.ListField(child=f.CharField())
+    models = RealtimeModelOut(many=True)
+    transcription_models = TranscriptionModelOut(many=True)
+
+
 class ProfileOut(Output):
     """How an agent sounds and takes turns."""
 
@@ -77,26 +148,22 @@ class ProfileOut(Output):
     vad_threshold = f.FloatField()
     prefix_padding_ms = f.IntegerField()
     silence_duration_ms = f.IntegerField()
+    idle_timeout_ms = f.IntegerField(allow_null=True)
     eagerness = f.ChoiceField(choices=VoiceProfile.Eagerness.choices)
     noise_reduction = f.SerializerMethodField()
+    noise_reduction_strength = f.FloatField(allow_null=True)
+    transcription_model = f.CharField(help_text="Empty uses the installation's; `off`: none.")
+    transcription_prompt = f.CharField()
+    reasoning_effort = f.CharField(help_text="Empty: `low`, where the model reasons.")
+    max_output_tokens = f.IntegerField(allow_null=True)
+    retention_ratio = f.FloatField()
     keywords = f.ListField(child=f.CharField())
     greeting = f.CharField()
+    speaks_first = f.BooleanField()
     silence_reprompt_s = f.IntegerField()
+    silence_reprompts = f.IntegerField()
     max_duration_s = f.IntegerField()
     created_at = f.DateTimeField()
 
     def get_noise_reduction(self, profile: Any) -> str | None:
         return profile.noise_reduction or None
-
-
-class NumberOut(Output):
-    """A phone number and the agent that answers it."""
-
-    id = f.UUIDField()
-    company_id = f.UUIDField(source="workspace_id")
-    e164 = f.CharField()
-    label = f.CharField()  # type: ignore[assignment]
-    provider_sid = f.CharField()
-    agent_id = f.UUIDField(allow_null=True)
-    fallback_number = f.CharField(help_text="Where calls go when the agent or the model is not available.")
-    created_at = f.DateTimeField()

@@ -1,21 +1,28 @@
 """Agents and their versions."""
 
+import re
 import uuid
 from typing import ClassVar
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenex.errors import InvalidInput
+from tenex.rest import filters as strict
 from tenex.rest.idempotency import idempotent
 from tenex.rest.pagination import PAGE_PARAMETERS, page
-from tenex.rest.schema import PAGE, operation, page_of
+from tenex.rest.schema import PAGE, filter_parameters, operation, page_of
 from tenex.rest.views import ApiView, created, no_content
-from voice.api.agent_inputs import AgentIn, AgentPatchIn
-from voice.api.agent_outputs import AgentOut, AgentVersionOut
+from voice.api.agent_inputs import AgentIn, AgentPatchIn, DuplicateIn
+from voice.api.agent_outputs import AgentOut, AgentVersionOut, VariablesOut, VersionDiffOut
+from voice.api.filters import AgentFilters
 from voice.selectors import agents as read
 from voice.services import agents as write
+from voice.services import templates, version_diff
 
 TAG = "Agents"
+MAX_VERSION = 2**31 - 1
 
 
 class AgentList(ApiView):
@@ -24,14 +31,17 @@ class AgentList(ApiView):
     @operation(
         "agents_list",
         "List agents",
-        "Agents, the newest first.",
+        "Agents, the newest first; archived ones only with `archived=true`.",
         tag=TAG,
         response=page_of(AgentOut),
-        parameters=PAGE,
+        parameters=filter_parameters(AgentFilters),
     )
     def get(self, request: Request) -> Response:
-        self.known_query(PAGE_PARAMETERS)
-        found = page(read.agents(self.workspace), self.query, bound_to=f"agents:{self.workspace.pk}")
+        everything = read.every_agent(self.workspace)
+        rows = strict.apply(AgentFilters, self.query, everything)
+        if "archived" not in self.query:
+            rows = rows.filter(archived_at=None)
+        found = page(rows, self.query, bound_to=f"agents:{self.workspace.pk}")
         return Response({"items": AgentOut(found.items, many=True).data, "next_cursor": found.next_cursor})
 
     @operation(
@@ -77,14 +87,52 @@ class AgentDetail(ApiView):
     @operation(
         "agents_archive",
         "Archive an agent",
-        "Takes it out of lists and off its numbers. Its calls stay.",
+        "Takes it out of lists; its calls and versions stay. Refused with 409 `agent_in_use` while a number "
+        "leads to it, or an open batch or a live call runs it.",
         tag=TAG,
         status=204,
-        errors=(404,),
+        errors=(404, 409),
     )
     def delete(self, request: Request, agent_id: uuid.UUID) -> Response:
         write.archive(read.agent(self.workspace, agent_id), self.principal.actor)
         return no_content()
+
+
+class AgentVariables(ApiView):
+    scopes: ClassVar = {"GET": "agents:read"}
+
+    @operation(
+        "agents_variables",
+        "List template variables",
+        "What a prompt, an objective or a greeting may name in `{{…}}`. Any other name is refused when it is "
+        "saved.",
+        tag=TAG,
+        response=VariablesOut,
+    )
+    def get(self, request: Request) -> Response:
+        self.known_query()
+        return Response(VariablesOut({"items": templates.VARIABLES}).data)
+
+
+class AgentDuplicate(ApiView):
+    scopes: ClassVar = {"POST": "agents:write"}
+
+    @operation(
+        "agents_duplicate",
+        "Duplicate an agent",
+        "A new agent that says and does the same. No number leads to it.",
+        tag=TAG,
+        request=DuplicateIn,
+        response=AgentOut,
+        status=201,
+        errors=(404, 409),
+        idempotent=True,
+    )
+    @idempotent
+    def post(self, request: Request, agent_id: uuid.UUID) -> Response:
+        agent = read.agent(self.workspace, agent_id)
+        made = write.duplicate(agent, self.principal.actor, **self.body(DuplicateIn))
+        return created(AgentOut(made).data)
 
 
 class AgentVersionList(ApiView):
@@ -124,6 +172,49 @@ class AgentVersionDetail(ApiView):
         return Response(AgentVersionOut(read.version(read.agent(self.workspace, agent_id), number)).data)
 
 
+class AgentVersionDiff(ApiView):
+    scopes: ClassVar = {"GET": "agents:read"}
+
+    @operation(
+        "agents_version_diff",
+        "Compare versions",
+        "What a version has other than another one; without `against`, than the one before it.",
+        tag=TAG,
+        response=VersionDiffOut,
+        parameters=[
+            OpenApiParameter(
+                "against",
+                {"type": "integer", "minimum": 1, "maximum": MAX_VERSION},
+                description="Number of the version to compare with.",
+            )
+        ],
+        errors=(404,),
+    )
+    def get(self, request: Request, agent_id: uuid.UUID, number: int) -> Response:
+        self.known_query(("against",))
+        agent = read.agent(self.workspace, agent_id)
+        after = read.version(agent, number)
+        before = read.version_to_compare(agent, after, self._against())
+        said = [{name: getattr(one, name) for name in version_diff.FIELDS} for one in (before, after)]
+        told = {
+            "from": before.number,
+            "to": after.number,
+            "changes": version_diff.changes(*said),
+            "prompt_diff": version_diff.prompt_diff(
+                before.system_prompt, after.system_prompt, names=(f"v{before.number}", f"v{after.number}")
+            ),
+        }
+        return Response(VersionDiffOut(told).data)
+
+    def _against(self) -> int | None:
+        raw: str | None = self.query.get("against")
+        if raw is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,10}", raw, re.ASCII) or not 1 <= int(raw) <= MAX_VERSION:
+            raise InvalidInput("must be a version's number", loc=("query", "against"), type_="int_parsing")
+        return int(raw)
+
+
 class AgentVersionRestore(ApiView):
     scopes: ClassVar = {"POST": "agents:write"}
 
@@ -134,7 +225,9 @@ class AgentVersionRestore(ApiView):
         tag=TAG,
         response=AgentOut,
         errors=(404,),
+        idempotent=True,
     )
+    @idempotent
     def post(self, request: Request, agent_id: uuid.UUID, number: int) -> Response:
         agent = read.agent(self.workspace, agent_id)
         restored = write.restore(agent, read.version(agent, number), self.principal.actor)

@@ -7,16 +7,17 @@ from django.db.models import Model, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.models import Calendar
+from crm.selectors import calendars as read_calendars
+from crm.selectors import segments
 from tenex.errors import InvalidInput
 from tenex.rest import filters as strict
 from tenex.rest.idempotency import idempotent
-from tenex.rest.pagination import PAGE_PARAMETERS, page, page_in_order
-from tenex.rest.schema import PAGE, filter_parameters, operation, page_of
+from tenex.rest.pagination import page
+from tenex.rest.schema import filter_parameters, operation, page_of
 from tenex.rest.views import ApiView, created
 from voice.api.filters import BatchFilters
-from voice.api.inputs import AppendLeadsIn, BatchIn
-from voice.api.outputs import AppendedOut, BatchOut, BatchResultOut, CreatedBatchOut
+from voice.api.inputs import AppendLeadsIn, BatchIn, BatchPatchIn
+from voice.api.outputs import AppendedOut, BatchOut, CreatedBatchOut
 from voice.models import Batch
 from voice.selectors import agents as read_agents
 from voice.selectors import batches as read
@@ -64,8 +65,9 @@ class BatchList(ApiView):
     @operation(
         "batches_create",
         "Start a batch",
-        "Calls up to 500 leads with one objective. Leads that may not be called are in `rejected`, with a "
-        "reason. "
+        "Calls up to 500 leads, or all of a segment, with one objective. `lead_ids` and `objective` are "
+        "enough. Leads that may not be called are in `rejected`, with a reason; those of a segment are "
+        "in the results, as `refused`. "
         "With a `client_reference` that was used before, the earlier batch is answered.",
         tag=TAG,
         request=BatchIn,
@@ -79,8 +81,9 @@ class BatchList(ApiView):
         agent = named(read_agents.agents(self.workspace), data.pop("agent_id", None), "agent_id")
         pinned = data.pop("agent_version", None)
         number = named(read_agents.numbers(self.workspace), data.pop("number_id", None), "number_id")
-        calendars = Calendar.objects.filter(workspace=self.workspace)
+        calendars = read_calendars.all_of(self.workspace.pk)
         calendar = named(calendars, data.pop("calendar_connector_id", None), "calendar_connector_id")
+        segment = named(segments.all_of(self.workspace.pk), data.pop("segment_id", None), "segment_id")
         version = None
         if pinned is not None:
             if agent is None:
@@ -92,6 +95,7 @@ class BatchList(ApiView):
             self.workspace,
             agent=agent,
             agent_version=version,
+            segment=segment,
             number=number,
             calendar=calendar,
             actor=self.principal.actor,
@@ -106,7 +110,7 @@ class BatchList(ApiView):
 
 
 class BatchDetail(ApiView):
-    scopes: ClassVar = {"GET": "batches:read"}
+    scopes: ClassVar = {"GET": "batches:read", "PATCH": "batches:write"}
 
     @operation(
         "batches_get",
@@ -120,26 +124,19 @@ class BatchDetail(ApiView):
         self.known_query()
         return Response(_shown(read.one(self.workspace, batch_id)))
 
-
-class BatchResults(ApiView):
-    scopes: ClassVar = {"GET": "batches:read"}
-
     @operation(
-        "batches_results",
-        "Get the results",
-        "One item a lead, in the order of the batch: status, outcome, last call, verdict.",
+        "batches_update",
+        "Change a batch",
+        "Name, objective, concurrency and retries of a batch that is not over. Holds from the next call on.",
         tag=TAG,
-        response=page_of(BatchResultOut),
-        parameters=PAGE,
-        errors=(404,),
+        request=BatchPatchIn,
+        response=BatchOut,
+        errors=(404, 409),
     )
-    def get(self, request: Request, batch_id: uuid.UUID) -> Response:
-        self.known_query(PAGE_PARAMETERS)
+    def patch(self, request: Request, batch_id: uuid.UUID) -> Response:
         batch = read.one(self.workspace, batch_id)
-        found = page_in_order(read.results(batch), self.query, by="position", bound_to=f"results:{batch.pk}")
-        return Response(
-            {"items": BatchResultOut(found.items, many=True).data, "next_cursor": found.next_cursor}
-        )
+        write.update(batch, self.body(BatchPatchIn), self.principal.actor)
+        return Response(_shown(read.one(self.workspace, batch_id)))
 
 
 class BatchLeads(ApiView):
@@ -159,7 +156,7 @@ class BatchLeads(ApiView):
     @idempotent
     def post(self, request: Request, batch_id: uuid.UUID) -> Response:
         batch = read.one(self.workspace, batch_id)
-        made = write.append(batch, self.body(AppendLeadsIn)["lead_ids"])
+        made = write.append(batch, self.body(AppendLeadsIn)["lead_ids"], actor=self.principal.actor)
         answer = {
             "call_batch_id": str(batch.pk),
             "accepted": made.accepted,
@@ -174,13 +171,13 @@ class BatchPause(ApiView):
     @operation(
         "batches_pause",
         "Pause",
-        "No further lead is called; calls that run go on.",
+        "No further lead is called; calls that run go on. A batch that is paused stays so.",
         tag=TAG,
         response=BatchOut,
         errors=(404, 409),
     )
     def post(self, request: Request, batch_id: uuid.UUID) -> Response:
-        write.pause(read.one(self.workspace, batch_id))
+        write.pause(read.one(self.workspace, batch_id), actor=self.principal.actor)
         return Response(_shown(read.one(self.workspace, batch_id)))
 
 
@@ -189,7 +186,7 @@ class BatchResume(ApiView):
 
     @operation("batches_resume", "Resume", "Goes on calling.", tag=TAG, response=BatchOut, errors=(404, 409))
     def post(self, request: Request, batch_id: uuid.UUID) -> Response:
-        write.resume(read.one(self.workspace, batch_id))
+        write.resume(read.one(self.workspace, batch_id), actor=self.principal.actor)
         return Response(_shown(read.one(self.workspace, batch_id)))
 
 
@@ -199,13 +196,13 @@ class BatchCancel(ApiView):
     @operation(
         "batches_cancel",
         "Cancel",
-        "Ends the batch: leads that were not called yet will not be.",
+        "Ends the batch: leads that were not called yet will not be. Once canceled, again does nothing.",
         tag=TAG,
         response=BatchOut,
         errors=(404, 409),
     )
     def post(self, request: Request, batch_id: uuid.UUID) -> Response:
-        write.cancel(read.one(self.workspace, batch_id))
+        write.cancel(read.one(self.workspace, batch_id), actor=self.principal.actor)
         return Response(_shown(read.one(self.workspace, batch_id)))
 
 

@@ -5,7 +5,16 @@ from django.db.models import Q, QuerySet
 
 from tenex.lib.periods import Granularity
 from tenex.rest.moments import MomentFilter
-from voice.models import Batch, BatchStatus, Call, CallStatus, Direction, Outcome
+from voice.models import (
+    Agent,
+    Batch,
+    BatchStatus,
+    Call,
+    CallStatus,
+    Direction,
+    Outcome,
+    RecipientStatus,
+)
 
 
 class CallFilters(df.FilterSet):  # type: ignore[misc]
@@ -33,6 +42,17 @@ class CallFilters(df.FilterSet):  # type: ignore[misc]
         return rows
 
 
+class AgentFilters(df.FilterSet):  # type: ignore[misc]
+    archived = df.BooleanFilter(
+        "archived_at", lookup_expr="isnull", exclude=True, help_text="Only archived ones, or only the others."
+    )
+    profile_id = df.UUIDFilter(help_text="Agents with this voice profile.")
+    q = df.CharFilter(method="search", max_length=100, help_text="Part of the name or of the slug.")
+
+    def search(self, rows: QuerySet[Agent], name: str, value: str) -> QuerySet[Agent]:
+        return rows.filter(Q(name__icontains=value) | Q(slug__icontains=value))
+
+
 class BatchFilters(df.FilterSet):  # type: ignore[misc]
     status = df.ChoiceFilter(choices=BatchStatus.choices, help_text="Where the batch is.")
     agent_id = df.UUIDFilter(help_text="Batches of this agent.")
@@ -46,6 +66,12 @@ class BatchFilters(df.FilterSet):  # type: ignore[misc]
 
     def search(self, rows: QuerySet[Batch], name: str, value: str) -> QuerySet[Batch]:
         return rows.filter(Q(name__icontains=value) | Q(client_reference__icontains=value))
+
+
+class ResultFilters(df.FilterSet):  # type: ignore[misc]
+    status = df.ChoiceFilter(choices=RecipientStatus.choices, help_text="How far it is with the lead.")
+    outcome = df.ChoiceFilter(choices=Outcome.choices, help_text="What came of the last call.")
+    lead_id = df.UUIDFilter(help_text="Only this lead.")
 
 
 class _WhichCalls(df.FilterSet):  # type: ignore[misc]

@@ -11,7 +11,6 @@ from tenex.rest import signed
 from tenex.rest.idempotency import idempotent
 from tenex.rest.schema import operation
 from tenex.rest.views import ApiView, accepted, created
-from tenex.workspaces.services import audit
 from voice.api.inputs import SayIn, TransferIn
 from voice.api.outputs import CommandOut, StreamTokenOut
 from voice.api.stream import PURPOSE
@@ -34,18 +33,18 @@ class CallHangup(ApiView):
     @operation(
         "calls_hangup",
         "Hang up",
-        "Ends the call. One that is still queued is canceled. A call that is over answers 409 `call_over`.",
+        "Ends the call. One that is still queued is canceled. Safe to repeat while the call ends; one that "
+        "is over answers 409 `call_over`.",
         tag=TAG,
         response=CommandOut,
         status=202,
         errors=(404, 409),
+        idempotent=True,
     )
+    @idempotent
     def post(self, request: Request, call_id: uuid.UUID) -> Response:
         call = read.bare(self.workspace, call_id)
-        operator.hang_up(call)
-        audit.record(
-            self.workspace.id, self.principal.actor, "call.hangup", object_type="call", object_id=call.id
-        )
+        operator.hang_up(call, actor=self.principal.actor)
         return _done(call)
 
 
@@ -55,22 +54,19 @@ class CallSay(ApiView):
     @operation(
         "calls_say",
         "Say something",
-        "The agent says this line as soon as it may speak. 409 `call_not_answered` or `call_over` if "
-        "nobody is there.",
+        "The agent says this line as soon as it may speak. 409 `call_not_answered`, `call_over` or "
+        "`call_not_connected` if nobody is there.",
         tag=TAG,
         request=SayIn,
         response=CommandOut,
         status=202,
-        errors=(404, 409),
+        errors=(404, 409, 503),
         idempotent=True,
     )
     @idempotent
     def post(self, request: Request, call_id: uuid.UUID) -> Response:
         call = read.bare(self.workspace, call_id)
-        operator.say(call, self.body(SayIn)["text"])
-        audit.record(
-            self.workspace.id, self.principal.actor, "call.say", object_type="call", object_id=call.id
-        )
+        operator.say(call, self.body(SayIn)["text"], actor=self.principal.actor)
         return _done(call)
 
 
@@ -85,17 +81,14 @@ class CallTransfer(ApiView):
         request=TransferIn,
         response=CommandOut,
         status=202,
-        errors=(404, 409),
+        errors=(404, 409, 503),
         idempotent=True,
     )
     @idempotent
     def post(self, request: Request, call_id: uuid.UUID) -> Response:
         call = read.bare(self.workspace, call_id)
         data = self.body(TransferIn)
-        to = operator.transfer(call, data["to"], reason=data["reason"])
-        audit.record(
-            self.workspace.id, self.principal.actor, "call.transfer", object_type="call", object_id=call.id
-        )
+        to = operator.transfer(call, data["to"], reason=data["reason"], actor=self.principal.actor)
         return _done(call, to=to)
 
 

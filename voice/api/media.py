@@ -20,10 +20,11 @@ from tenex.errors import Gone, NotFound, TenexError, Unauthorized
 from tenex.rest import signed
 from tenex.rest.off_loop import off_loop
 from voice.models import Recording, RecordingStatus
+from voice.selectors.calls import is_past
 
 TTL_S = 300
 _PURPOSE = "recording"
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.IGNORECASE | re.ASCII)
 _CHUNK = 64 * 1024
 
 
@@ -51,8 +52,10 @@ async def play(request: HttpRequest, recording_id: uuid.UUID) -> HttpResponseBas
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-store",
         "Content-Disposition": f'inline; filename="{file.call_id}.wav"',
+        "ETag": file.etag,
     }
-    wanted = _wanted(request.headers.get("Range", ""), file.size)
+    unchanged = request.headers.get("If-Range", file.etag).strip() == file.etag
+    wanted = _wanted(request.headers.get("Range", ""), file.size) if unchanged else None
     first, last = wanted or (0, file.size - 1)
     if wanted is not None:
         if first > last:
@@ -77,6 +80,8 @@ class _File:
     name: str
     size: int
     call_id: uuid.UUID
+    etag: str
+    """A recording never changes, so its id and length are a strong validator."""
 
 
 @off_loop
@@ -86,9 +91,10 @@ def _open(recording_id: uuid.UUID, token: str) -> _File:
     recording = Recording.objects.filter(pk=recording_id).first()
     if recording is None:
         raise NotFound("there is no such thing here")
-    if recording.status != RecordingStatus.STORED:
+    if recording.status != RecordingStatus.STORED or is_past(recording):
         raise Gone("the recording was deleted or its retention is over", code="recording_expired")
-    return _File(recording.file, default_storage.size(recording.file), recording.call_id)
+    size = default_storage.size(recording.file)
+    return _File(recording.file, size, recording.call_id, f'"{recording.pk.hex}-{size}"')
 
 
 def _refuse(status: int, detail: str, code: str, **headers: str) -> HttpResponse:

@@ -150,7 +150,7 @@ class SessionOut(Output):
     id = f.UUIDField()
     call_id = f.UUIDField()
     number = f.IntegerField()
-    channel = f.ChoiceField(choices=["phone", "browser"])
+    channel = f.ChoiceField(choices=["phone", "browser", "stream"])
     status = f.ChoiceField(choices=SessionStatus.choices)
     model = f.CharField()
     created_at = f.DateTimeField()
@@ -169,9 +169,8 @@ class ProvisionedSessionOut(Output):
     status = f.ChoiceField(choices=["queued", *SessionStatus.values])
     call_status = f.ChoiceField(choices=CallStatus.choices)
     agent_id = f.UUIDField(allow_null=True)
-    stream_url = f.CharField(allow_null=True, help_text="Where the media socket is opened, once.")
-    stream_parameters = f.DictField(
-        child=f.CharField(), allow_null=True, help_text="For `start.customParameters`: `token` and `call`."
+    stream_url = f.CharField(
+        allow_null=True, help_text="Opens the session's media socket, once, within 60 seconds."
     )
     created_at = f.DateTimeField()
 
@@ -286,6 +285,8 @@ class BatchOut(Output):
     agent_version = f.SerializerMethodField(help_text="The pinned version; null uses the current one.")
     number_id = f.UUIDField()
     calendar_connector_id = f.UUIDField(source="calendar_id", allow_null=True)
+    segment_id = f.UUIDField(allow_null=True)
+    filling = f.SerializerMethodField(help_text="Leads of the segment are still being put in.")
     concurrency = f.IntegerField()
     max_attempts = f.IntegerField()
     retry_after_s = f.IntegerField()
@@ -295,6 +296,9 @@ class BatchOut(Output):
     created_at = f.DateTimeField()
     completed_at = f.DateTimeField(allow_null=True)
     totals = f.SerializerMethodField()
+
+    def get_filling(self, batch: Any) -> bool:
+        return batch.filling_from is not None
 
     def get_agent_version(self, batch: Any) -> int | None:
         return batch.agent_version.number if batch.agent_version else None
@@ -335,6 +339,25 @@ class AppendedOut(Output):
     rejected = RejectedLeadOut(many=True)
 
 
+class AttemptOut(Output):
+    """One call to the lead."""
+
+    call_id = f.UUIDField(source="id")
+    status = f.ChoiceField(choices=CallStatus.choices)
+    outcome = f.SerializerMethodField()
+    end_reason = f.SerializerMethodField()
+    created_at = f.DateTimeField()
+    placed_at = f.DateTimeField(allow_null=True)
+    ended_at = f.DateTimeField(allow_null=True)
+    duration_ms = f.IntegerField(allow_null=True, help_text="From answer to end.")
+
+    def get_outcome(self, call: Any) -> str | None:
+        return call.outcome or None
+
+    def get_end_reason(self, call: Any) -> str | None:
+        return call.end_reason or None
+
+
 class BatchResultOut(Output):
     """One lead of a batch and what came of it."""
 
@@ -345,7 +368,8 @@ class BatchResultOut(Output):
     outcome = f.SerializerMethodField()
     refusal = f.SerializerMethodField(help_text="Why the lead was not called.")
     calls_made = f.IntegerField()
-    next_at = f.DateTimeField(allow_null=True)
+    next_at = f.DateTimeField(allow_null=True, help_text="When the lead is tried next, at the earliest.")
+    attempts = AttemptOut(source="calls.all", many=True, help_text="The calls, the newest first.")
     call_id = f.SerializerMethodField(help_text="The last call to this lead in this batch.")
     verdict = f.SerializerMethodField()
 

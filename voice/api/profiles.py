@@ -3,6 +3,7 @@
 import uuid
 from typing import ClassVar
 
+from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -11,9 +12,10 @@ from tenex.rest.pagination import PAGE_PARAMETERS, page
 from tenex.rest.schema import PAGE, operation, page_of
 from tenex.rest.views import ApiView, created, no_content
 from voice.api.agent_inputs import ProfileIn, ProfilePatchIn
-from voice.api.agent_outputs import ProfileOut
+from voice.api.agent_outputs import ProfileOptionsOut, ProfileOut
 from voice.selectors import agents as read
 from voice.services import profiles as write
+from voice.wire import realtime_models
 
 TAG = "Voice profiles"
 
@@ -49,6 +51,28 @@ class ProfileList(ApiView):
     def post(self, request: Request) -> Response:
         profile = write.create(self.workspace, self.body(ProfileIn), self.principal.actor)
         return created(ProfileOut(profile).data)
+
+
+class ProfileOptions(ApiView):
+    scopes: ClassVar = {"GET": "agents:read"}
+
+    @operation(
+        "profiles_options",
+        "What profiles may name",
+        "Voices, speech models and transcription models, and what each of them takes.",
+        tag=TAG,
+        response=ProfileOptionsOut,
+    )
+    def get(self, request: Request) -> Response:
+        self.known_query()
+        known = {
+            "default_model": settings.REALTIME_MODEL,
+            "default_transcription_model": settings.TRANSCRIPTION_MODEL,
+            "voices": realtime_models.VOICES,
+            "models": realtime_models.MODELS,
+            "transcription_models": realtime_models.TRANSCRIBERS,
+        }
+        return Response(ProfileOptionsOut(known).data)
 
 
 class ProfileDetail(ApiView):

@@ -7,11 +7,12 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.models import Calendar
+from crm.selectors import calendars as read_calendars
 from crm.selectors import leads as read_leads
 from tenex.rest.idempotency import idempotent
 from tenex.rest.schema import operation
 from tenex.rest.views import ApiView, created
+from tenex.workspaces.services import audit
 from voice.api.batches import named
 from voice.api.inputs import SessionIn
 from voice.api.outputs import ProvisionedSessionOut
@@ -19,6 +20,7 @@ from voice.models import Call, VoiceSession
 from voice.selectors import agents as read_agents
 from voice.selectors import sessions as read
 from voice.services import dialing, sessions
+from voice.services.live import Channel
 
 TAG = "Sessions"
 
@@ -31,10 +33,9 @@ class SessionList(ApiView):
         "Provision a session",
         "`outbound` (the default) queues a call that is dialled at once: `lead_id` or `phone`; `id` is "
         "null until it "
-        "is answered. `browser` and `inbound` wait for a media socket: open `stream_url` within 60 "
-        "seconds, speak "
-        "Twilio's Media Streams messages (mu-law, 8 kHz) and put `stream_parameters` into "
-        "`start.customParameters`. "
+        "is answered. `browser` and `inbound` (another phone network than Twilio's) wait for a media "
+        "socket: open `stream_url` within 60 seconds and speak Twilio's Media Streams messages (mu-law, "
+        "8 kHz); 409 `no_capacity` if all lines are in use. "
         "A lead that may not be called answers 409 with the reason as `code`.",
         tag=TAG,
         request=SessionIn,
@@ -47,7 +48,7 @@ class SessionList(ApiView):
         data = self.body(SessionIn)
         direction, phone = data["direction"], data.get("phone", "")
         agent = named(read_agents.agents(self.workspace), data["agent_id"], "agent_id")
-        calendars = Calendar.objects.filter(workspace=self.workspace)
+        calendars = read_calendars.all_of(self.workspace.pk)
         common: dict[str, Any] = {
             "agent": agent,
             "phone": phone,
@@ -59,7 +60,7 @@ class SessionList(ApiView):
         }
         if direction == "outbound":
             return created(_shown(dialing.place(self.workspace, **common), None, "outbound"))
-        channel = "browser" if direction == "browser" else "phone"
+        channel: Channel = "browser" if direction == "browser" else "stream"
         made = sessions.provision(self.workspace, channel=channel, **common)
         return created(_shown(made.session.call, made.session, direction, token=made.token))
 
@@ -82,6 +83,34 @@ class SessionDetail(ApiView):
         return Response(_shown(session.call, session, direction))
 
 
+class SessionStreamUrl(ApiView):
+    scopes: ClassVar = {"POST": "calls:write"}
+
+    @operation(
+        "sessions_stream_url",
+        "Come back to a session",
+        "Another `stream_url` for a `browser` or `inbound` session whose media socket was lost or never "
+        "opened. The call waits some 15 seconds for its client; the agent then goes on where it was. "
+        "409 `call_over`, `carrier_call`, or `too_many_resumes` after 20 times.",
+        tag=TAG,
+        response=ProvisionedSessionOut,
+        status=201,
+        errors=(404, 409),
+    )
+    def post(self, request: Request, session_id: uuid.UUID) -> Response:
+        session = read.one(self.workspace, session_id)
+        token = sessions.readmit(session)
+        audit.record(
+            self.workspace.id,
+            self.principal.actor,
+            "session.readmitted",
+            object_type="session",
+            object_id=session.id,
+        )
+        direction = "browser" if session.channel == "browser" else session.call.direction
+        return created(_shown(session.call, session, direction, token=token))
+
+
 def _shown(call: Call, session: VoiceSession | None, direction: str, *, token: str = "") -> Any:
     return ProvisionedSessionOut(
         {
@@ -92,8 +121,7 @@ def _shown(call: Call, session: VoiceSession | None, direction: str, *, token: s
             "status": session.status if session else "queued",
             "call_status": call.status,
             "agent_id": call.agent_version.agent_id if call.agent_version else None,
-            "stream_url": f"{settings.MEDIA_BASE_URL}/twilio/media" if token else None,
-            "stream_parameters": {"token": token, "call": str(call.pk)} if token else None,
+            "stream_url": f"{settings.MEDIA_BASE_URL}/sessions/media/{token}" if token else None,
             "created_at": session.created_at if session else call.created_at,
         }
     ).data

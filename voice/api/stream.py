@@ -1,139 +1,169 @@
 """`GET /api/v1/voice/calls/{id}/stream`: the journal of a call as it is written.
 
-A plain async Django view: what came before, then what comes, each line exactly once and in order, resumable
-by `Last-Event-ID`. It ends after the call is finalized and read to its end; clients may stop at `call.ended`.
+A plain async Django view: what came before (or a snapshot of it), then what comes, each line exactly once and
+in order, resumable by `Last-Event-ID`. It ends after the call is finalized and read to its end; clients may
+stop at `call.ended`.
 """
 
+import math
 import time
 import uuid
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from rest_framework.exceptions import APIException, PermissionDenied
 
-from tenex.errors import InvalidInput, NotFound, TenexError, Unauthorized
+from tenex.errors import NotFound
 from tenex.events import bus
-from tenex.rest import signed, sse, throttling
-from tenex.rest.authentication import principal_of
-from tenex.rest.errors import exception_handler
+from tenex.rest import sse, streams
 from tenex.rest.off_loop import Shared, off_loop
-from tenex.rest.renderers import dumps
 from voice.models import Call, CallEvent, CallStatus
 from voice.selectors import calls as read
+from voice.selectors import journal
 
 PURPOSE = "call-stream"
-_SCOPE = "calls:read"
-_PAGE = 200
+SCOPES = ("calls:read",)
+SNAPSHOT = "call.snapshot"
+_PAGE = 50
 AFTER_END = timedelta(minutes=5)
 """How long a stream waits for a call that has ended to be finalized."""
 
 _hubs: sse.Hubs[uuid.UUID, read.Position] = sse.Hubs(
     lambda: sse.Hub(bus.call_channel, off_loop(read.positions))
 )
-_position = Shared(off_loop(read.position))
-_journal_after = Shared(off_loop(read.journal_after))
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A stream that may be read."""
+
+    call: Call
+    reader: streams.Reader
+    after: int
+    with_snapshot: bool
+    wait: bool
 
 
 @csrf_exempt
 async def stream(request: HttpRequest, call_id: uuid.UUID) -> HttpResponseBase:
     """Open the stream, or answer JSON like the rest of the API."""
+    other = streams.not_get(request)
+    if other is not None:
+        return other
     try:
-        if request.method != "GET":
-            return _json(405, {"detail": "only GET", "code": "method_not_allowed"}, {"Allow": "GET"})
-        after = _last_event_id(request)
-        call = await _admit(request, call_id)
-        if after > call.journal_seq:
-            raise InvalidInput("not an id of this stream", loc=("header", "Last-Event-ID"))
-    except (TenexError, APIException) as exc:
-        answer = exception_handler(exc, {})
-        return _json(
-            answer.status_code, answer.data, {k: v for k, v in answer.items() if k != "Content-Type"}
-        )
-    if call.status == CallStatus.FINALIZED and after == call.journal_seq:
-        return HttpResponse(status=204)  # EventSource stops to reconnect at 204
-    return sse.response(_follow(call_id, after))
-
-
-def _last_event_id(request: HttpRequest) -> int:
-    """Where the client is. 0 is the beginning.
-
-    Raises:
-        InvalidInput: not one of our ids.
-    """
-    raw = request.headers.get("Last-Event-ID", "") or request.GET.get("last_event_id", "")
-    if not raw:
-        return 0
-    if not (raw.isascii() and raw.isdigit() and len(raw) <= 10):
-        raise InvalidInput("not an id of this stream", loc=("header", "Last-Event-ID"))
-    return int(raw)
+        opened = await _open(request, call_id)
+    except streams.REFUSALS as exc:
+        return streams.refused(request, exc)
+    if opened.call.status == CallStatus.FINALIZED and opened.after == opened.call.journal_seq:
+        return streams.answer(request, HttpResponse(status=204))  # EventSource stops to reconnect at 204
+    return streams.answer(request, sse.response(_follow(call_id, opened)))
 
 
 @off_loop
-def _admit(request: HttpRequest, call_id: uuid.UUID) -> Call:
-    """The call, if this request may hear it.
+def _open(request: HttpRequest, call_id: uuid.UUID) -> _Opened:
+    """The call, if this request may hear it, and from where on.
 
     Raises:
-        TenexError, APIException: it may not.
+        TenexError, APIException: it may not, or asks for what is not there.
     """
+    reader, call = _admit(request, call_id)
+    streams.known_query(request, "token", "last_event_id", "snapshot", "follow")
+    after = streams.last_event_id(request)
+    if (after or 0) > call.journal_seq:
+        raise streams.not_an_id(request)
+    snapshot = streams.flag(request, "snapshot", default=False)
+    wait = streams.flag(request, "follow", default=True)
+    return _Opened(call, reader, after or 0, after is None and snapshot, wait)
+
+
+def _admit(request: HttpRequest, call_id: uuid.UUID) -> tuple[streams.Reader, Call]:
     token = request.GET.get("token")
-    if token is not None:
-        throttling.admit(throttling.address_key(request))
-        if not signed.opens(token, PURPOSE, call_id):
-            raise Unauthorized("the token does not open this stream (any more)")
-        call = Call.objects.filter(pk=call_id).first()
+    if token is None:
+        reader = streams.admit(request, SCOPES)
+        call = Call.objects.filter(workspace_id=reader.workspace_id, pk=call_id).first()
         if call is None:
             raise NotFound("there is no such thing here")
-        return call
-    principal = principal_of(request)
-    if principal is None:
-        throttling.admit(throttling.address_key(request))
-        raise Unauthorized("Authentication credentials were not provided.")
-    throttling.admit(principal.rate_key)
-    if not principal.allows(_SCOPE):
-        raise PermissionDenied(f"this credential lacks the scope {_SCOPE}")
-    return read.bare(principal.workspace, call_id)
+        return reader, call
+    link = streams.admit_link(request, token, PURPOSE)
+    call = Call.objects.filter(pk=call_id).first() if link.object_id == str(call_id) else None
+    if call is None:
+        raise streams.bad_token()
+    return streams.must_allow(streams.Reader(link.issuer, call.workspace_id, SCOPES)), call
 
 
-async def _follow(call_id: uuid.UUID, after: int) -> AsyncIterator[bytes]:
-    """Frames from `after` on. The watch begins before the first read, so nothing falls between."""
-    yield sse.RETRY
-    last_sent_s = time.monotonic()
-    ended_at: datetime | None = None
-    with _hubs.here().watch(call_id) as watch:
-        while True:
-            # The position is read before the rows: when it says "finalized", the rows up to it are there.
-            position = await _position(call_id)
-            if position is None:
-                return
-            while after < position.journal_seq:
-                lines = await _journal_after(call_id, after, _PAGE)
-                if not lines:
-                    return  # purged under our feet
-                for chunk in sse.gather(map(_frame, lines)):
-                    yield chunk
-                after = lines[-1].seq
-                last_sent_s = time.monotonic()
-            if position.status == CallStatus.FINALIZED:
-                return
-            if position.status in (CallStatus.ENDED, CallStatus.FINALIZING):
-                ended_at = ended_at or timezone.now()
-                if timezone.now() - ended_at > AFTER_END:
-                    return
-            while not await watch.moved(max(0.0, last_sent_s + sse.HEARTBEAT_S - time.monotonic())):
-                yield sse.PING
-                last_sent_s = time.monotonic()
-                if ended_at is not None and timezone.now() - ended_at > AFTER_END:
-                    return
+async def _follow(call_id: uuid.UUID, opened: _Opened) -> AsyncIterator[bytes]:
+    after, first = opened.after, b""
+    if opened.with_snapshot:
+        snapshot = await off_loop(journal.snapshot)(call_id)
+        if snapshot is not None:
+            after = snapshot["seq"]
+            first = sse.frame(after, SNAPSHOT, {"type": SNAPSHOT, **snapshot})
+    async for chunk in streams.follow(
+        _hubs.here(), call_id, after, _Tail(call_id), opened.reader, first=first, wait=opened.wait
+    ):
+        yield chunk
+
+
+class _Tail:
+    """Reads the lines behind a number, for one reader; readers of the same lines share the reading."""
+
+    def __init__(self, call_id: uuid.UUID) -> None:
+        self._call_id = call_id
+        self._ends_at_s = math.inf
+
+    async def __call__(self, after: int) -> streams.Page | None:
+        found = await _lines(self._call_id, after)
+        if found is None:
+            return None
+        if found.is_over and self._ends_at_s == math.inf:
+            self._ends_at_s = time.monotonic() + AFTER_END.total_seconds()
+        over = found.is_final and found.upto == found.end
+        return streams.Page(
+            found.upto,
+            found.frames,
+            found.upto,
+            more=found.upto < found.end,
+            over=over,
+            ends_at_s=self._ends_at_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Lines behind a number, ready to be sent. `end`: the last line that there was when we looked."""
+
+    frames: tuple[bytes, ...]
+    upto: int
+    end: int
+    is_over: bool
+    is_final: bool
+
+
+def _read_lines(call_id: uuid.UUID, after: int) -> _Lines | None:
+    """None: the call is gone, or its lines are."""
+    # The position is read before the rows: when it says "finalized", the rows up to it are there.
+    position = read.position(call_id)
+    if position is None:
+        return None
+    lines = read.journal_after(call_id, after, _PAGE) if after < position.journal_seq else []
+    if not lines and after < position.journal_seq:
+        return None  # purged under our feet
+    frames = streams.fitting(map(_frame, lines))
+    return _Lines(
+        frames=frames,
+        upto=lines[len(frames) - 1].seq if frames else after,
+        end=position.journal_seq,
+        is_over=position.status in (CallStatus.ENDED, CallStatus.FINALIZING, CallStatus.FINALIZED),
+        is_final=position.status == CallStatus.FINALIZED,
+    )
+
+
+_lines = Shared(off_loop(_read_lines))
 
 
 def _frame(line: CallEvent) -> bytes:
     data = {"seq": line.seq, "type": line.type, "at_ms": line.at_ms, "data": line.data}
     return sse.frame(line.seq, line.type, data)
-
-
-def _json(status: int, body: object, headers: dict[str, str] | None = None) -> HttpResponse:
-    return HttpResponse(dumps(body), status=status, content_type="application/json", headers=headers)

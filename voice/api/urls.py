@@ -2,11 +2,24 @@
 
 from django.urls import URLPattern, path
 
-from voice.api import agents, batches, calls, live, media, metrics, numbers, profiles, sessions, stream
+from voice.api import (
+    agents,
+    batch_results,
+    batches,
+    calls,
+    live,
+    media,
+    metrics,
+    numbers,
+    profiles,
+    sessions,
+    stream,
+)
 
 urlpatterns: list[URLPattern] = [
     path("sessions", sessions.SessionList.as_view()),
     path("sessions/<uuid:session_id>", sessions.SessionDetail.as_view()),
+    path("sessions/<uuid:session_id>/stream-url", sessions.SessionStreamUrl.as_view()),
     path("calls", calls.CallList.as_view()),
     path("calls/<uuid:call_id>", calls.CallDetail.as_view()),
     path("calls/<uuid:call_id>/transcript", calls.CallTranscript.as_view()),
@@ -19,7 +32,7 @@ urlpatterns: list[URLPattern] = [
     path("recordings/<uuid:recording_id>/media", media.play),
     path("batches", batches.BatchList.as_view()),
     path("batches/<uuid:batch_id>", batches.BatchDetail.as_view()),
-    path("batches/<uuid:batch_id>/results", batches.BatchResults.as_view()),
+    path("batches/<uuid:batch_id>/results", batch_results.BatchResults.as_view()),
     path("batches/<uuid:batch_id>/leads", batches.BatchLeads.as_view()),
     path("batches/<uuid:batch_id>/pause", batches.BatchPause.as_view()),
     path("batches/<uuid:batch_id>/resume", batches.BatchResume.as_view()),
@@ -27,12 +40,17 @@ urlpatterns: list[URLPattern] = [
     path("metrics", metrics.Metrics.as_view()),
     path("metrics/timeseries", metrics.MetricsSeries.as_view()),
     path("agents", agents.AgentList.as_view()),
+    path("agents/variables", agents.AgentVariables.as_view()),
     path("agents/<uuid:agent_id>", agents.AgentDetail.as_view()),
     path("agents/<uuid:agent_id>/versions", agents.AgentVersionList.as_view()),
     path("agents/<uuid:agent_id>/versions/<int:number>", agents.AgentVersionDetail.as_view()),
+    path("agents/<uuid:agent_id>/duplicate", agents.AgentDuplicate.as_view()),
+    path("agents/<uuid:agent_id>/versions/<int:number>/diff", agents.AgentVersionDiff.as_view()),
     path("agents/<uuid:agent_id>/versions/<int:number>/restore", agents.AgentVersionRestore.as_view()),
     path("profiles", profiles.ProfileList.as_view()),
+    path("profiles/options", profiles.ProfileOptions.as_view()),
     path("profiles/<uuid:profile_id>", profiles.ProfileDetail.as_view()),
     path("numbers", numbers.NumberList.as_view()),
+    path("numbers/available", numbers.NumbersAvailable.as_view()),
     path("numbers/<uuid:number_id>", numbers.NumberDetail.as_view()),
 ]

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from tenex.lib.clock import Clock
 from voice.bridge import clips, threads
-from voice.bridge.effects import CallControl, RegistryTools, ToolBox, TwilioControl
+from voice.bridge.effects import CallControl, RegistryTools, SocketControl, ToolBox, TwilioControl
 from voice.bridge.phone import Phone
 from voice.bridge.runner import Runner
 from voice.bridge.writer import CallWriter
@@ -20,7 +20,8 @@ from voice.realtime.port import ModelProvider
 from voice.services.live import CallContext
 from voice.session.limits import Limits
 from voice.session.machine import CallSession
-from voice.wire.openai_commands import SessionConfig
+from voice.wire import realtime_models
+from voice.wire.openai_commands import Effort, SessionConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,9 @@ async def build(
     phone: Phone,
     writer: CallWriter,
     close_stream: Callable[[str], None],
+    hang_up: Callable[[str], None],
 ) -> Runner:
-    """A runner for this call, not started yet."""
+    """A runner for this call, not started yet. `hang_up` ends a call that no carrier has."""
     chosen = ports
     schemas = await asyncio.get_running_loop().run_in_executor(
         threads.openers(), lambda: threads.with_connection(lambda: chosen.tools.definitions(context.tools))
@@ -81,7 +83,7 @@ async def build(
         provider=provider,
         writer=writer,
         tools=chosen.tools,
-        control=chosen.control,
+        control=chosen.control if context.by_carrier else SocketControl(asyncio.get_running_loop(), hang_up),
         close_stream=close_stream,
     )
 
@@ -93,7 +95,9 @@ def limits_of(context: CallContext, provider: ModelProvider) -> Limits:
     standard = Limits()
     rotate_s = able.max_session_s - 300 if able.max_session_s else 1e9
     return Limits(
+        greeting_first=voice.speaks_first,
         silence_reprompt_s=float(voice.silence_reprompt_s),
+        silence_reprompts=voice.silence_reprompts,
         silence_hangup_s=float(voice.silence_reprompt_s),
         max_duration_s=max(standard.wrap_up_s + 5, voice.max_duration_s - spent_s),
         rotate_after_s=min(standard.rotate_after_s, rotate_s),
@@ -111,15 +115,23 @@ def session_config(context: CallContext, schemas: list[dict[str, Any]]) -> Sessi
         audio_format="audio/pcm" if settings.REALTIME_AUDIO == "pcm24k" else "audio/pcmu",
         voice=voice.voice,
         speed=voice.speed,
-        transcription_model=settings.TRANSCRIPTION_MODEL,
+        transcription_model=realtime_models.transcriber(
+            voice.transcription_model, settings.TRANSCRIPTION_MODEL
+        ),
+        transcription_prompt=voice.transcription_prompt,
         language=voice.language,
         keywords=voice.keywords,
         turn_detection=cast(Literal["server_vad", "semantic_vad"], voice.turn_detection),
         vad_threshold=voice.vad_threshold,
         prefix_padding_ms=voice.prefix_padding_ms,
         silence_duration_ms=voice.silence_duration_ms,
+        idle_timeout_ms=voice.idle_timeout_ms,
         eagerness=cast(Literal["low", "medium", "high", "auto"], voice.eagerness),
         noise_reduction=cast(Literal["", "near_field", "far_field"], voice.noise_reduction),
+        noise_reduction_strength=voice.noise_reduction_strength,
+        max_output_tokens=voice.max_output_tokens or "inf",
+        reasoning_effort=cast(Effort, voice.reasoning_effort or "low"),
+        retention_ratio=voice.retention_ratio,
         tools=tuple(schemas),
     )
 

@@ -1,4 +1,4 @@
-"""The media socket of a call: `wss://…/twilio/media`.
+"""The media sockets of calls: the carrier's, `wss://…/twilio/media`, and `wss://…/sessions/media/<token>`.
 
 A Channels consumer that does not use Channels' dispatch: that costs a thread hop a frame, in the one thread
 that all `sync_to_async` work shares. Frames are read in a loop of its own, messages of the channel layer are
@@ -7,6 +7,7 @@ received in a task beside it, and no row is touched on this path.
 
 import asyncio
 import os
+import secrets
 import socket
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,6 +19,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 
 from tenex.lib.clock import Clock
+from tenex.rest import origins
 from tenex.server import drain
 from tenex.server.media_protocol import EXTENSION
 from voice.bridge import assembly, threads
@@ -50,6 +52,10 @@ MAX_UNPROVEN: Final = 1000
 _CLOSE_WAIT_S: Final = 2.0
 _LAYER_RETRY_S: Final = 2.0
 POLICY_VIOLATION: Final = 1008
+_LEFT: Final = frozenset({1000, 1001, 1005})
+"""Close codes of a client that meant it: normal, page gone, none given."""
+_MAX_REASON: Final = 100
+"""A close frame has room for 123 bytes of it."""
 
 Deliver = Callable[[Callable[[str], None]], None]
 
@@ -64,23 +70,68 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc]  # channels is not typ
     ) -> None:
         if (await receive())["type"] != "websocket.connect":
             return
-        refusal = _refusal(scope)
+        refusal = self.refusal(scope)
         if refusal is not None:
             log.warning("media socket refused", reason=refusal)
             await send(_close(POLICY_VIOLATION))  # before accept: HTTP 403, the TwiML goes on
             return
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         stream = TwilioStream()
-        context = await _prove(stream, receive)
+        context = await _prove(stream, receive, lambda start: self.open(scope, start))
         if context is None:
             await send(_close(POLICY_VIOLATION))
             return
         with drain.live_calls.held():
             await _LiveCall(context, stream, receive, send, _deliver(scope)).run()
 
+    def refusal(self, scope: WebSocketScope) -> str | None:
+        """Why this socket is not even accepted, or None."""
+        if settings.TWILIO_AUTH_TOKEN and not _is_signed(scope):
+            return "signature"
+        return _too_busy()
 
-def _close(code: int) -> Any:
-    return {"type": "websocket.close", "code": code, "reason": None}
+    def open(self, scope: WebSocketScope, start: StreamStart) -> CallContext:
+        """Take the call that `start` proves a right to. In a thread.
+
+        Raises:
+            StreamRefused: it proves none.
+        """
+        token = start.parameters.get("token", "")
+        return live.open_stream(token, start.call_sid, start.stream_sid, _owner(start.stream_sid))
+
+
+class SessionConsumer(MediaConsumer):
+    """The socket of a provisioned session: a browser's, or that of somebody else's phone network.
+
+    It speaks as the carrier does. Its right is the token in its address, looked at before it is accepted and
+    burnt at `start`; a page's origin must be ours or one of the settings.
+    """
+
+    def refusal(self, scope: WebSocketScope) -> str | None:
+        fault = live.forged(_address_token(scope))
+        if fault:
+            return fault
+        origin = next((value for name, value in scope["headers"] if name.lower() == b"origin"), None)
+        if origin is not None and not origins.is_known(origin.decode("latin-1")):
+            return "origin"  # a client that sends none is no browser, and no page can make a browser do so
+        return _too_busy()
+
+    def open(self, scope: WebSocketScope, start: StreamStart) -> CallContext:
+        owner = _owner(secrets.token_hex(8))  # the client makes up its `streamSid`, perhaps twice the same
+        return live.open_stream(_address_token(scope), "", start.stream_sid, owner, by_carrier=False)
+
+
+def _address_token(scope: Any) -> str:
+    return str(scope["url_route"]["kwargs"]["token"])
+
+
+def _owner(stream: str) -> str:
+    """Who has the call's lease: this process, with this one stream."""
+    return f"{socket.gethostname()[:24]}:{os.getpid()}:{stream}"
+
+
+def _close(code: int, reason: str | None = None) -> Any:
+    return {"type": "websocket.close", "code": code, "reason": reason}
 
 
 def _deliver(scope: WebSocketScope) -> Deliver | None:
@@ -90,10 +141,8 @@ def _deliver(scope: WebSocketScope) -> Deliver | None:
     return deliver
 
 
-def _refusal(scope: WebSocketScope) -> str | None:
-    """Why this socket is not even accepted, or None."""
-    if settings.TWILIO_AUTH_TOKEN and not _is_signed(scope):
-        return "signature"
+def _too_busy() -> str | None:
+    """Why this process takes no socket now, or None."""
     if drain.is_draining():
         return "draining"
     if drain.live_calls.count >= settings.MAX_CALLS_PER_PROCESS:
@@ -112,7 +161,9 @@ def _is_signed(scope: WebSocketScope) -> bool:
     return False
 
 
-async def _prove(stream: TwilioStream, receive: ASGIReceiveCallable) -> CallContext | None:
+async def _prove(
+    stream: TwilioStream, receive: ASGIReceiveCallable, open_call: Callable[[StreamStart], CallContext]
+) -> CallContext | None:
     """Read `connected` and `start`, take the call; None if this socket has no right to one."""
     global _unproven  # noqa: PLW0603 - a count of this process
     _unproven += 1
@@ -121,8 +172,9 @@ async def _prove(stream: TwilioStream, receive: ASGIReceiveCallable) -> CallCont
             start = await _read_start(stream, receive)
         if start is None:
             return None
-        owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{start.stream_sid}"
-        return await asyncio.get_running_loop().run_in_executor(threads.openers(), _open_stream, start, owner)
+        return await asyncio.get_running_loop().run_in_executor(
+            threads.openers(), lambda: threads.with_connection(lambda: open_call(start))
+        )
     except TimeoutError:
         log.warning("media socket refused", reason="no start")
     except StreamRefused as exc:
@@ -147,11 +199,6 @@ async def _read_start(stream: TwilioStream, receive: ASGIReceiveCallable) -> Str
             log.warning("media socket refused", reason=getattr(event, "reason", "order"))
             return None
     return None
-
-
-def _open_stream(start: StreamStart, owner: str) -> CallContext:
-    token = start.parameters.get("token", "")
-    return threads.with_connection(lambda: live.open_stream(token, start.call_sid, start.stream_sid, owner))
 
 
 class _LiveCall:
@@ -201,7 +248,12 @@ class _LiveCall:
     async def _talk(self, phone: Phone, writer: CallWriter) -> str:
         """The call itself; why it ended. It goes on after the socket is gone: the last words may come."""
         runner = self._runner = await assembly.build(
-            self._context, self._clock, phone=phone, writer=writer, close_stream=self.close
+            self._context,
+            self._clock,
+            phone=phone,
+            writer=writer,
+            close_stream=self.close,
+            hang_up=self.hang_up,
         )
         reading = self._start(self._read(runner))
         self._start(self._read_commands(runner))
@@ -235,7 +287,7 @@ class _LiveCall:
         while True:
             message = await self._receive()
             if message["type"] != "websocket.receive":
-                feed(Drain() if drain.is_draining() else StreamStopped(clean=False))
+                feed(Drain() if drain.is_draining() else StreamStopped(clean=self._has_left(message)))
                 return
             text = message.get("text")
             if text is not None:
@@ -252,16 +304,30 @@ class _LiveCall:
             self.close("bad messages", POLICY_VIOLATION)
             runner.feed(StreamStopped(clean=False))
 
+    def _has_left(self, message: Any) -> bool:
+        """Whether the end of the socket is the end of the call: never the carrier's, which says `stop`.
+
+        A page that closes it, or is closed, has left. Without a close frame (no `reason`) it was lost.
+        """
+        return not self._context.by_carrier and message.get("code") in _LEFT and "reason" in message
+
+    def hang_up(self, reason: str) -> None:
+        """End a call that no carrier has."""
+        self.close(reason)
+        if self._runner is not None:
+            self._runner.feed(StreamStopped(clean=True))
+
     def close(self, reason: str, code: int = 1000) -> None:
-        """Close the media socket; the carrier goes on with the TwiML behind it."""
+        """Close the media socket; the carrier goes on with the TwiML behind it. Others are told why."""
         if self._closing is None:
             log.debug("media socket is closed by us", reason=reason, **self._fields())
-            self._closing = self._start(self._close(code))
+            told = None if self._context.by_carrier else reason[:_MAX_REASON]
+            self._closing = self._start(self._close(code, told))
 
-    async def _close(self, code: int) -> None:
+    async def _close(self, code: int, reason: str | None) -> None:
         try:
             async with asyncio.timeout(_CLOSE_WAIT_S):
-                await self._send(_close(code))
+                await self._send(_close(code, reason))
         except Exception as exc:  # the peer was faster, or does not read
             log.debug("media socket was closed already", error=type(exc).__name__)
             _abort(self._send)
@@ -338,6 +404,7 @@ def _abort(send: ASGISendCallable) -> None:
 
     ASGI has no word for it; uvicorn's `send` is a method of the protocol that owns the transport.
     """
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if isinstance(transport, asyncio.Transport):
-        transport.abort()
+    # uvloop's transports are no asyncio.Transport: only their methods tell them.
+    abort = getattr(getattr(getattr(send, "__self__", None), "transport", None), "abort", None)
+    if abort is not None:
+        abort()

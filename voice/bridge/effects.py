@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 import structlog
 
-from tenex.errors import TenexError
+from tenex.errors import Conflict, TenexError
 from tenex.lib.clock import Clock
 from tenex.lib.phone import normalize_or_none
 from voice.bridge import threads
@@ -97,6 +97,21 @@ class TwilioControl:
         except TenexError:
             live_store.transfer_failed(context)
             raise
+
+
+class SocketControl:
+    """Of a call without a carrier: its socket is all there is, so hanging up is closing that."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, hang_up: Callable[[str], None]) -> None:
+        self._loop = loop
+        self._hang_up = hang_up
+
+    def hang_up(self, context: CallContext, reason: str) -> None:
+        live_store.hint_end(context, reason)
+        self._loop.call_soon_threadsafe(self._hang_up, reason)
+
+    def transfer(self, context: CallContext, number: str) -> None:
+        raise Conflict("this call has no phone line that could be connected", code="no_phone_line")
 
 
 class Effects:

@@ -30,6 +30,7 @@ MAX_INTERVAL_S: Final = 1.0
 _INTERVAL_PER_CALL_S: Final = 0.005
 """With many calls the batches come less often, so that writing does not take the audio's processor."""
 MAX_WAITING_LINES: Final = 4000
+_WORDS: Final = "transcript.delta"
 _RETRY_S: Final = (0.25, 0.5, 1.0, 2.0)
 FINISH_WAIT_S: Final = 30.0
 """How long the end of a call waits for a database that is away."""
@@ -115,6 +116,11 @@ class CallWriter:
 
     def line(self, line: Journal) -> None:
         lines = self._waiting.lines
+        if line.type == _WORDS and lines and lines[-1].type == _WORDS:
+            last = lines[-1].data
+            if last["item_id"] == line.data["item_id"]:  # one row a write, however slow writing is
+                last["text"] += line.data["text"]
+                return
         if len(lines) >= MAX_WAITING_LINES:
             self.dropped_lines += 1
             return

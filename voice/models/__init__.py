@@ -1,4 +1,4 @@
-from voice.models.agents import Agent, AgentVersion, PhoneNumber, VoiceProfile
+from voice.models.agents import Agent, AgentVersion, VoiceProfile
 from voice.models.batches import (
     Batch,
     BatchStatus,
@@ -32,6 +32,7 @@ from voice.models.evidence import (
     Verdict,
 )
 from voice.models.metrics import MetricsDue, MetricsHour
+from voice.models.numbers import NumberSource, NumberStatus, PhoneNumber
 
 __all__ = [
     "Agent",
@@ -49,6 +50,8 @@ __all__ = [
     "FinalizationStep",
     "MetricsDue",
     "MetricsHour",
+    "NumberSource",
+    "NumberStatus",
     "Outcome",
     "Pacer",
     "PhoneNumber",

@@ -1,7 +1,8 @@
-"""Who answers: agents and their versions, voices, numbers."""
+"""Who answers: agents, their versions, their voices."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Q
 
 from crm.models import Calendar
 from tenex.lib.models import Row
@@ -29,6 +30,13 @@ class VoiceProfile(Row):
         HIGH = "high", "High"
         AUTO = "auto", "Auto"
 
+    class Effort(models.TextChoices):
+        MINIMAL = "minimal", "Minimal"
+        LOW = "low", "Low"
+        MEDIUM = "medium", "Medium"
+        HIGH = "high", "High"
+        XHIGH = "xhigh", "Highest"
+
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="voice_profiles")
     name = models.CharField(max_length=100)
     voice = models.CharField(max_length=60, default="marin")
@@ -37,7 +45,10 @@ class VoiceProfile(Row):
     )
     speed = models.FloatField(default=1.0, validators=[MinValueValidator(0.25), MaxValueValidator(1.5)])
     language = models.CharField(
-        max_length=16, default="en", help_text="ISO 639-1 hint for the transcription."
+        max_length=16,
+        default="en",
+        blank=True,
+        help_text="ISO 639-1: the agent speaks it, the transcription expects it. Empty: whatever is spoken.",
     )
     turn_detection = models.CharField(
         max_length=12, choices=TurnDetection.choices, default=TurnDetection.SERVER_VAD
@@ -47,16 +58,52 @@ class VoiceProfile(Row):
     silence_duration_ms = models.PositiveIntegerField(
         default=500, validators=[MinValueValidator(100), MaxValueValidator(5000)]
     )
+    idle_timeout_ms = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(5000), MaxValueValidator(30_000)],
+        help_text="Server VAD only: the model itself asks whether somebody is there. Empty: we do.",
+    )
     eagerness = models.CharField(max_length=6, choices=Eagerness.choices, default=Eagerness.AUTO)
     noise_reduction = models.CharField(max_length=10, choices=NoiseReduction.choices, blank=True, default="")
+    noise_reduction_strength = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(1)]
+    )
+    transcription_model = models.CharField(
+        max_length=60,
+        blank=True,
+        help_text="Empty uses TRANSCRIPTION_MODEL; `off`: no transcript.",
+    )
+    transcription_prompt = models.CharField(max_length=1000, blank=True)
     keywords = models.JSONField(
         default=list, blank=True, help_text="Names and terms that the transcription should expect."
+    )
+    reasoning_effort = models.CharField(
+        max_length=8,
+        choices=Effort.choices,
+        blank=True,
+        help_text="Models that reason only; empty: low.",
+    )
+    max_output_tokens = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(64), MaxValueValidator(4096)],
+        help_text="Of one answer; a lower one may cut it off in the middle of a sentence. Empty: no limit.",
+    )
+    retention_ratio = models.FloatField(
+        default=0.8,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="Share of the conversation that is kept when the model's context is full.",
     )
     greeting = models.CharField(
         max_length=500, blank=True, help_text="How to open; empty leaves it to the prompt."
     )
+    speaks_first = models.BooleanField(default=True, help_text="Off: the agent waits for the other side.")
     silence_reprompt_s = models.PositiveSmallIntegerField(
         default=12, validators=[MinValueValidator(4), MaxValueValidator(120)]
+    )
+    silence_reprompts = models.PositiveSmallIntegerField(
+        default=2, validators=[MaxValueValidator(10)], help_text="How often, before the agent says goodbye."
     )
     max_duration_s = models.PositiveIntegerField(
         default=1800, validators=[MinValueValidator(30), MaxValueValidator(7200)]
@@ -86,11 +133,19 @@ class Agent(Row):
         related_name="+",
         editable=False,
     )
+    is_default = models.BooleanField(
+        default=False, help_text="Calls the leads of a batch that names no agent, where there are several."
+    )
     archived_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("name",)
-        constraints = [models.UniqueConstraint(fields=("workspace", "slug"), name="agent_slug_once")]
+        constraints = [
+            models.UniqueConstraint(fields=("workspace", "slug"), name="agent_slug_once"),
+            models.UniqueConstraint(
+                fields=("workspace",), condition=Q(is_default=True), name="agent_default_once"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -116,21 +171,3 @@ class AgentVersion(Row):
 
     def __str__(self) -> str:
         return f"{self.agent} v{self.number}"
-
-
-class PhoneNumber(Row):
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="numbers")
-    e164 = models.CharField(max_length=20, unique=True)
-    label = models.CharField(max_length=100, blank=True)
-    provider_sid = models.CharField(max_length=64, blank=True, help_text="Twilio PN…")
-    agent = models.ForeignKey(Agent, on_delete=models.SET_NULL, null=True, blank=True, related_name="numbers")
-    fallback_number = models.CharField(
-        max_length=20, blank=True, help_text="Where calls go when the agent or the model is not available."
-    )
-    released_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ("e164",)
-
-    def __str__(self) -> str:
-        return self.e164

@@ -4,11 +4,12 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from crm.models import Calendar, Lead
+from crm.models import Calendar, Lead, Segment
 from tenex.lib.models import Row
 from tenex.workspaces.models import Workspace
-from voice.models.agents import Agent, AgentVersion, PhoneNumber
+from voice.models.agents import Agent, AgentVersion
 from voice.models.calls import Call
+from voice.models.numbers import PhoneNumber
 
 
 class BatchStatus(models.TextChoices):
@@ -35,6 +36,19 @@ class Batch(Row):
     )
     number = models.ForeignKey(PhoneNumber, on_delete=models.PROTECT, related_name="batches")
     calendar = models.ForeignKey(Calendar, on_delete=models.SET_NULL, null=True, blank=True)
+    segment = models.ForeignKey(
+        Segment,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Whose leads were put into it.",
+    )
+    filling_from = models.UUIDField(
+        null=True,
+        editable=False,
+        help_text="Leads of the segment above this id are still to come; empty: all are in.",
+    )
     concurrency = models.PositiveIntegerField(
         default=5, validators=[MinValueValidator(1), MaxValueValidator(500)]
     )
@@ -66,6 +80,10 @@ class Batch(Row):
             # Read by each tick of outbound.dialer.
             models.Index(
                 fields=("created_at",), condition=Q(status__in=("queued", "running")), name="batch_open"
+            ),
+            # Queue of voice.services.batch_filling.
+            models.Index(
+                fields=("created_at",), condition=Q(filling_from__isnull=False), name="batch_filling"
             ),
         ]
 

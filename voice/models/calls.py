@@ -12,7 +12,8 @@ from django.utils import timezone
 from crm.models import Calendar, Lead
 from tenex.lib.models import Row
 from tenex.workspaces.models import Workspace
-from voice.models.agents import Agent, AgentVersion, PhoneNumber
+from voice.models.agents import Agent, AgentVersion
+from voice.models.numbers import PhoneNumber
 
 
 class Direction(models.TextChoices):

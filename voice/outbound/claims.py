@@ -25,13 +25,15 @@ from voice.models import (
     CallStatus,
     Direction,
     EndReason,
+    NumberStatus,
     Pacer,
     PhoneNumber,
     Recipient,
     RecipientStatus,
 )
 from voice.models.agents import AgentVersion
-from voice.outbound.contactability import Allow, Facts, Refuse, Window, decide
+from voice.outbound import policy
+from voice.outbound.contactability import Allow, Facts, Refuse, decide
 from voice.services import attempts, calls, journal, readiness
 from voice.services.timing import scaled
 
@@ -217,7 +219,7 @@ def _facts(
 ) -> Facts:
     return Facts(
         phone=phone,
-        window=Window(workspace.calling_window_start, workspace.calling_window_end),
+        window=policy.window_of(workspace),
         workspace_zone=workspace.time_zone,
         lead_zone=lead.time_zone if lead else "",
         archived=bool(lead and lead.archived_at),
@@ -225,10 +227,12 @@ def _facts(
         suppressed=bool(phone) and suppressions.is_suppressed(workspace.pk, phone),
         workspace_paused=workspace.calling_paused_at is not None,
         batch_open=batch is None or batch.status == BatchStatus.RUNNING,
-        number_usable=number is not None and number.released_at is None,
+        number_usable=number is not None and number.status == NumberStatus.ACTIVE,
         has_agent=version is not None and version.agent.archived_at is None,
         model_configured=readiness.model_configured(),
         on_the_phone=bool(phone) and readiness.on_the_phone(workspace.pk, phone),
+        call_unknown_zone=workspace.call_unknown_time_zone,
+        may_call_again_at=policy.may_call_again_at(workspace, lead),
     )
 
 

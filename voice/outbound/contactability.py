@@ -18,6 +18,8 @@ class Window:
 
     start: time
     end: time
+    days: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    """ISO weekdays on which it opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class Facts:
     has_agent: bool = True
     model_configured: bool = True
     on_the_phone: bool = False
+    call_unknown_zone: bool = True
+    may_call_again_at: datetime | None = None
+    """The lead was called as often as a day allows; from this instant on it may be called again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ def decide(facts: Facts, now: datetime) -> Allow | Refuse:
         return Refuse("model_not_configured", "No speech model is configured.", now + SOON)
     if facts.on_the_phone:
         return Refuse("on_the_phone", "Another call to this number is under way.", now + SOON)
+    if facts.may_call_again_at is not None and facts.may_call_again_at > now:
+        return Refuse("called_too_often", "Called as often as a day allows.", facts.may_call_again_at)
     opens_at = next_opening(facts.window, zone(facts.lead_zone, facts.workspace_zone), now)
     if opens_at > now:
         return Refuse("outside_window", "Outside the calling hours of the lead.", opens_at)
@@ -85,6 +92,8 @@ def _final(facts: Facts) -> Refuse | None:
         return Refuse("opted_out", "The lead asked not to be called.")
     if facts.suppressed:
         return Refuse("suppressed", "The number is on the do-not-call list.")
+    if not facts.call_unknown_zone and not facts.lead_zone:
+        return Refuse("unknown_time_zone", "The lead has no time zone, and such leads are not called.")
     if not facts.number_usable:
         return Refuse("number_released", "The number to call from is not ours any more.")
     if not facts.has_agent:
@@ -108,11 +117,13 @@ def next_opening(window: Window, where: ZoneInfo, now: datetime) -> datetime:
 
     Days are compared as instants, so a day on which the clocks change is as long as it is.
     """
-    if window.start == window.end:
-        return now
     today = now.astimezone(where).date()
-    for offset in (-1, 0, 1, 2):
+    if window.start == window.end and today.isoweekday() in window.days:
+        return now
+    for offset in range(-1, 9):
         day = today + timedelta(days=offset)
+        if day.isoweekday() not in window.days:
+            continue
         opens_at = datetime.combine(day, window.start, where)
         last_day = day if window.start < window.end else day + timedelta(days=1)
         closes_at = datetime.combine(last_day, window.end, where)
@@ -122,7 +133,7 @@ def next_opening(window: Window, where: ZoneInfo, now: datetime) -> datetime:
             return datetime.fromtimestamp(opens_s, now.tzinfo)
         if now.timestamp() < closes_s:
             return now
-    raise AssertionError("a daily window opens within two days")
+    raise AssertionError("a window opens within a week")
 
 
 def _margin_s(opens_at: datetime, closes_at: datetime) -> float:

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from crm.models import Lead
 from tenex.workspaces.models import Workspace
-from voice.outbound.contactability import Facts, Refuse, Window, decide
+from voice.outbound import policy
+from voice.outbound.contactability import Facts, Refuse, decide
 from voice.services import readiness
 
 
@@ -15,11 +16,13 @@ def waits_for(workspace: Workspace, lead: Lead, now: datetime) -> Refuse | None:
     """
     facts = Facts(
         phone=lead.phone or "",
-        window=Window(workspace.calling_window_start, workspace.calling_window_end),
+        window=policy.window_of(workspace),
         workspace_zone=workspace.time_zone,
         lead_zone=lead.time_zone,
         workspace_paused=workspace.calling_paused_at is not None,
         model_configured=readiness.model_configured(),
+        call_unknown_zone=workspace.call_unknown_time_zone,
+        may_call_again_at=policy.may_call_again_at(workspace, lead),
     )
     answer = decide(facts, now)
     return answer if isinstance(answer, Refuse) else None

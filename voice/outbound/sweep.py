@@ -55,8 +55,8 @@ def _take(call: Call) -> bool:
 
 def _look_at(call: Call, asker: Carrier | None, times: Timing) -> bool:
     if call.provider_sid is None:
-        if call.status == CallStatus.RINGING:  # provisioned (voice.services.sessions), and no socket came
-            return calls.end(call.pk, EndReason(call.end_hint or EndReason.MEDIA_LOST))
+        if call.status != CallStatus.DIALING:
+            return _without_carrier(call)
         return _without_sid(call)
     if asker is None:
         return _give_up(call)
@@ -116,6 +116,16 @@ def _overdue(call: Call, now: datetime, times: Timing, *, answered: bool) -> End
 def _longest(call: Call) -> timedelta:
     version = call.agent_version
     return scaled((version.agent.profile.max_duration_s if version else 1800) + 15)
+
+
+def _without_carrier(call: Call) -> bool:
+    """Provisioned (voice.services.sessions): no socket came, or nobody came back after it was lost."""
+    now = timezone.now()
+    lost = Q(lease_until=None) | Q(lease_until__lte=now)
+    with transaction.atomic():
+        if not Call.objects.select_for_update().filter(lost, pk=call.pk).exists():
+            return False  # a socket has it
+        return calls.end(call.pk, EndReason(call.end_hint or EndReason.MEDIA_LOST), at=now)
 
 
 def _without_sid(call: Call) -> bool:

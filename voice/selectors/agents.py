@@ -4,14 +4,19 @@ import uuid
 
 from django.db.models import QuerySet
 
-from tenex.errors import NotFound
+from tenex.errors import InvalidInput, NotFound
 from tenex.workspaces.models import Workspace
-from voice.models import Agent, AgentVersion, PhoneNumber, VoiceProfile
+from voice.models import Agent, AgentVersion, NumberStatus, PhoneNumber, VoiceProfile
+
+
+def every_agent(workspace: Workspace) -> QuerySet[Agent]:
+    """Archived ones too."""
+    return Agent.objects.filter(workspace=workspace).select_related("current_version")
 
 
 def agents(workspace: Workspace) -> QuerySet[Agent]:
     """Agents that are not archived."""
-    return Agent.objects.filter(workspace=workspace, archived_at=None).select_related("current_version")
+    return every_agent(workspace).filter(archived_at=None)
 
 
 def agent(workspace: Workspace, agent_id: uuid.UUID) -> Agent:
@@ -34,6 +39,21 @@ def version(agent: Agent, number: int) -> AgentVersion:
     return row
 
 
+def version_to_compare(agent: Agent, version: AgentVersion, number: int | None) -> AgentVersion:
+    """The version with this number, or the one before; the first one compares with itself.
+
+    Raises:
+        InvalidInput: no such version.
+    """
+    rows = versions(agent)
+    if number is None:
+        return rows.filter(number__lt=version.number).order_by("-number").first() or version
+    row = rows.filter(number=number).first()
+    if row is None:
+        raise InvalidInput("no such version", loc=("query", "against"), type_="missing")
+    return row
+
+
 def profiles(workspace: Workspace) -> QuerySet[VoiceProfile]:
     return VoiceProfile.objects.filter(workspace=workspace)
 
@@ -47,8 +67,8 @@ def profile(workspace: Workspace, profile_id: uuid.UUID) -> VoiceProfile:
 
 
 def numbers(workspace: Workspace) -> QuerySet[PhoneNumber]:
-    """Numbers that the workspace has now."""
-    return PhoneNumber.objects.filter(workspace=workspace, released_at=None)
+    """Numbers that the workspace has, is getting, or failed to get; not those that it has given up."""
+    return PhoneNumber.objects.filter(workspace=workspace).exclude(status=NumberStatus.RELEASED)
 
 
 def number(workspace: Workspace, number_id: uuid.UUID) -> PhoneNumber:

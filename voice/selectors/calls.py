@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass
 
 from django.db.models import Prefetch, Q, QuerySet
+from django.utils import timezone
 
 from tenex.errors import Gone, NotFound
 from tenex.workspaces.models import Workspace
@@ -99,11 +100,16 @@ def recording(workspace: Workspace, call_id: uuid.UUID) -> Recording:
     call = bare(workspace, call_id)
     rows = list(Recording.objects.filter(call=call).order_by("created_at"))
     for row in rows:
-        if row.status in _KEPT:
+        if row.status in _KEPT and not is_past(row):
             return row
-    if any(row.status == RecordingStatus.DELETED for row in rows):
+    if any(row.status == RecordingStatus.DELETED or is_past(row) for row in rows):
         raise Gone("the recording was deleted or its retention is over", code="recording_expired")
     raise NotFound("this call has no recording", code="no_recording")
+
+
+def is_past(recording: Recording) -> bool:
+    """Its retention is over: nobody may hear it any more, deleted yet or not."""
+    return recording.purge_after is not None and recording.purge_after <= timezone.now()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,14 @@ from crm.models import Calendar
 from tenex.errors import Conflict, InvalidInput
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.services import audit
-from voice.models import Agent, AgentVersion, VoiceProfile
+from voice.models import Agent, AgentVersion, BatchStatus, Call, NumberStatus, VoiceProfile
+from voice.models.calls import LIVE
+from voice.services import templates
 
 VERSIONED: Final = ("system_prompt", "objective", "criteria", "tools")
 """Fields that live in a version; the others are on the agent itself."""
+
+_OPEN: Final = (BatchStatus.QUEUED, BatchStatus.RUNNING, BatchStatus.PAUSED)
 
 TOOL_NAMES: Final = (
     "lookup_lead",
@@ -33,14 +37,16 @@ def create(workspace: Workspace, data: dict[str, Any], actor: str) -> Agent:
     """An agent with its first version.
 
     `data`: name, slug (made of the name if absent), profile_id (the first one if absent), calendar_id,
-    and the versioned fields with an optional `note`.
+    is_default, and the versioned fields with an optional `note`.
 
     Raises:
-        InvalidInput: a profile or calendar that is not there, or a tool that does not exist.
+        InvalidInput: a profile or calendar that is not there, a tool or a template variable that does not
+            exist.
         Conflict: the slug is taken.
     """
     slug = data.get("slug") or slugify(data["name"])[:80] or "agent"
     with transaction.atomic():
+        _make_room(workspace.pk, data)
         try:
             with transaction.atomic():
                 agent = Agent.objects.create(
@@ -49,6 +55,7 @@ def create(workspace: Workspace, data: dict[str, Any], actor: str) -> Agent:
                     slug=slug,
                     profile=_profile(workspace, data.get("profile_id")),
                     calendar=_calendar(workspace, data.get("calendar_id")),
+                    is_default=bool(data.get("is_default")),
                 )
         except IntegrityError as exc:
             raise Conflict("an agent with this slug exists", code="slug_taken") from exc
@@ -90,12 +97,64 @@ def restore(agent: Agent, version: AgentVersion, actor: str) -> Agent:
     return update(agent, {**data, "note": f"Restored from version {version.number}"}, actor)
 
 
+def duplicate(agent: Agent, actor: str, *, name: str = "", slug: str = "") -> Agent:
+    """A new agent that says and does the same; no number leads to it, and it is not the default.
+
+    Raises:
+        Conflict: the slug is taken.
+    """
+    name = name or f"Copy of {agent.name}"[:100]
+    base = slug or slugify(name)[:70] or "agent"
+    taken = set(
+        Agent.objects.filter(workspace=agent.workspace, slug__startswith=base).values_list("slug", flat=True)
+    )
+    free = next(one for one in (base, *(f"{base}-{n}" for n in range(2, len(taken) + 3))) if one not in taken)
+    version = agent.current_version
+    said = {field: getattr(version, field) for field in VERSIONED} if version else {}
+    return create(
+        agent.workspace,
+        {
+            "name": name,
+            "slug": slug or free,
+            "profile_id": agent.profile_id,
+            "calendar_id": agent.calendar_id,
+            "note": f"Copied from {agent.slug} v{version.number}" if version else "",
+            **said,
+        },
+        actor,
+    )
+
+
 def archive(agent: Agent, actor: str) -> None:
-    """Take an agent out of use: lists and numbers lose it, its calls keep it."""
+    """Take an agent out of use: lists lose it, its calls keep it.
+
+    Raises:
+        Conflict: `agent_in_use`, a number leads to it, or an open batch or a live call runs it.
+    """
     with transaction.atomic():
-        if Agent.objects.filter(pk=agent.pk, archived_at=None).update(archived_at=timezone.now()):
-            agent.numbers.update(agent=None)
-            audit.record(agent.workspace_id, actor, "agent.archived", object_type="agent", object_id=agent.id)
+        locked = Agent.objects.select_for_update().get(pk=agent.pk)
+        if locked.archived_at is not None:
+            return
+        uses = {
+            "numbers": agent.numbers.exclude(status=NumberStatus.RELEASED).count(),
+            "batches": agent.batches.filter(status__in=_OPEN).count(),
+            "calls": Call.objects.filter(agent_version__agent=agent, status__in=LIVE).count(),
+        }
+        if any(uses.values()):
+            raise Conflict(
+                "a number leads to the agent, or an open batch or a live call runs it",
+                code="agent_in_use",
+                extra=uses,
+            )
+        locked.archived_at, locked.is_default = timezone.now(), False
+        locked.save(update_fields=["archived_at", "is_default"])
+        audit.record(agent.workspace_id, actor, "agent.archived", object_type="agent", object_id=agent.id)
+
+
+def _make_room(workspace_id: uuid.UUID, data: dict[str, Any]) -> None:
+    """The former default agent is none any more."""
+    if data.get("is_default"):
+        Agent.objects.filter(workspace_id=workspace_id, is_default=True).update(is_default=False)
 
 
 def _set_plain(agent: Agent, data: dict[str, Any]) -> None:
@@ -107,9 +166,12 @@ def _set_plain(agent: Agent, data: dict[str, Any]) -> None:
         agent.profile = _profile(agent.workspace, data["profile_id"])
     if "calendar_id" in data:
         agent.calendar = _calendar(agent.workspace, data["calendar_id"])
+    if "is_default" in data:
+        _make_room(agent.workspace_id, data)
+        agent.is_default = data["is_default"]
     try:
         with transaction.atomic():
-            agent.save(update_fields=["name", "slug", "profile", "calendar"])
+            agent.save(update_fields=["name", "slug", "profile", "calendar", "is_default"])
     except IntegrityError as exc:
         raise Conflict("an agent with this slug exists", code="slug_taken") from exc
 
@@ -118,6 +180,9 @@ def _add_version(agent: Agent, data: dict[str, Any], note: str, actor: str) -> N
     wrong = sorted(set(data.get("tools", ())) - set(TOOL_NAMES))
     if wrong:
         raise InvalidInput(f"no such tool: {wrong[0]}", loc=("body", "tools"), type_="enum")
+    for field in ("system_prompt", "objective"):
+        if field in data:
+            templates.check(data[field], field)
     last = agent.versions.order_by("-number").values_list("number", flat=True).first() or 0
     agent.current_version = AgentVersion.objects.create(
         agent=agent,

@@ -10,17 +10,32 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Max
 from django.utils import timezone
 
-from crm.models import Calendar, Lead
+from crm.models import Calendar, Lead, Segment
+from crm.selectors import segments
 from tenex.errors import Conflict, InvalidInput
 from tenex.events import services as events
-from tenex.lib import failpoint
+from tenex.lib import failpoint, limits
 from tenex.lib.wake import wake
 from tenex.workspaces.models import Workspace
-from voice.models import Agent, AgentVersion, Batch, BatchStatus, PhoneNumber, Recipient, RecipientStatus
-from voice.services.eligibility import Rejection, reject
+from tenex.workspaces.services import audit
+from voice.models import (
+    Agent,
+    AgentVersion,
+    Batch,
+    BatchStatus,
+    NumberStatus,
+    PhoneNumber,
+    Recipient,
+    RecipientStatus,
+)
+from voice.services import templates
+from voice.services.eligibility import Rejection, reject_many
 
-MAX_LEADS = 500
+MAX_LEADS = limits.BULK_ITEMS
 """In one request (contract.md 3); more are appended."""
+
+NOBODY = uuid.UUID(int=0)
+"""Below every lead's id: a batch that none of its segment is in yet."""
 
 _OVER = (BatchStatus.COMPLETED, BatchStatus.CANCELED)
 
@@ -61,14 +76,15 @@ def preview(
     check_own(workspace, agent=agent, number=number, calendar=calendar)
     if number is None:
         default_number(workspace, agent)
-    return _sort(leads, known=set())
+    return _sort(workspace.pk, leads, known=set())
 
 
 def create(
     workspace: Workspace,
     *,
     objective: str,
-    lead_ids: Sequence[uuid.UUID | str],
+    lead_ids: Sequence[uuid.UUID | str] = (),
+    segment: Segment | None = None,
     agent: Agent | None = None,
     agent_version: AgentVersion | None = None,
     number: PhoneNumber | None = None,
@@ -84,16 +100,19 @@ def create(
 ) -> BatchCreated:
     """A batch that the dialer starts at `starts_at`, or now.
 
-    Without `agent` the only usable agent is taken, without `number` the agent's or the only one.
+    Without `agent` the default or the only one is taken, without `number` the agent's or the only one. With a
+    `segment` its leads are put in by and by; those that may not be called are in it as refused.
 
     Raises:
-        InvalidInput: an id that is not this workspace's, too many ids, no agent or number to call with.
+        InvalidInput: an id that is not this workspace's, too many ids, no agent or number to call with, a
+            variable in the objective that nothing fills.
     """
+    templates.check(objective, "objective")
     if client_reference:
         known = Batch.objects.filter(workspace=workspace, client_reference=client_reference).first()
         if known is not None:
             return _repeated(known)
-    leads = _leads(workspace, lead_ids)
+    leads = [] if segment else _leads(workspace, lead_ids)
     agent = agent_version.agent if agent_version else agent or default_agent(workspace)
     check_own(workspace, agent=agent, number=number, calendar=calendar)
     number = number or default_number(workspace, agent)
@@ -111,11 +130,20 @@ def create(
         retry_after_s=retry_after_s,
         machine_detection=machine_detection,
         starts_at=starts_at,
+        segment=segment,
+        filling_from=NOBODY if segment else None,
     )
     try:
         with transaction.atomic():
             batch.save(force_insert=True)
-            accepted, rejected = _add(batch, leads, first_position=1)
+            rejected: list[Rejection] = []
+            if segment:
+                accepted = fill(batch)
+            else:
+                accepted, rejected = add(batch, leads, first_position=1)
+            _audit(
+                batch, actor, "batch.created", leads=accepted, segment=str(segment.pk) if segment else None
+            )
             wake("voice.outbound.tick")
     except IntegrityError:
         known = Batch.objects.filter(workspace=workspace, client_reference=client_reference).first()
@@ -125,7 +153,7 @@ def create(
     return BatchCreated(batch, accepted, rejected)
 
 
-def append(batch: Batch, lead_ids: Sequence[uuid.UUID | str]) -> BatchCreated:
+def append(batch: Batch, lead_ids: Sequence[uuid.UUID | str], *, actor: str = "") -> BatchCreated:
     """More leads for a batch that is not over.
 
     Raises:
@@ -136,31 +164,76 @@ def append(batch: Batch, lead_ids: Sequence[uuid.UUID | str]) -> BatchCreated:
         locked = Batch.objects.select_for_update().get(pk=batch.pk)
         if locked.status in _OVER:
             raise Conflict("The batch is over.", code="batch_over")
-        last = locked.recipients.aggregate(last=Max("position"))["last"] or 0
-        accepted, rejected = _add(locked, leads, first_position=last + 1)
+        accepted, rejected = add(locked, leads, first_position=next_position(locked))
+        _audit(locked, actor, "batch.appended", leads=accepted)
         wake("voice.outbound.tick")
     return BatchCreated(locked, accepted, rejected)
 
 
-def pause(batch: Batch, *, reason: str = "") -> Batch:
+def fill(batch: Batch) -> int:
+    """Put the next portion of its segment into a batch, in the caller's transaction; how many to call.
+
+    The batch's row is new or locked. `filling_from` ends as None when the segment is through, or gone.
+    """
+    if batch.segment_id is None or batch.filling_from is None:
+        ids: Sequence[uuid.UUID] = ()
+    else:
+        ids = segments.lead_ids(
+            batch.workspace_id, batch.segment_id, after=batch.filling_from, limit=MAX_LEADS
+        )
+    leads = Lead.objects.in_bulk(ids)
+    accepted, _ = add(
+        batch,
+        [leads[pk] for pk in ids if pk in leads],
+        first_position=next_position(batch),
+        keep_refused=True,
+    )
+    batch.filling_from = ids[-1] if len(ids) == MAX_LEADS else None
+    batch.save(update_fields=["filling_from"])
+    return accepted
+
+
+def update(batch: Batch, data: dict[str, Any], actor: str) -> Batch:
+    """Change name, objective, concurrency, attempts or pause between them; holds from the next call on.
+
+    Raises:
+        Conflict: `batch_over`. InvalidInput: as in :func:`create`.
+    """
+    if "objective" in data:
+        templates.check(data["objective"], "objective")
+    with transaction.atomic():
+        locked = Batch.objects.select_for_update().get(pk=batch.pk)
+        if locked.status in _OVER:
+            raise Conflict("The batch is over.", code="batch_over")
+        for name, value in data.items():
+            setattr(locked, name, value)
+        if data:
+            locked.save(update_fields=list(data))
+            _audit(locked, actor, "batch.updated", fields=sorted(data))
+            wake("voice.outbound.tick")
+    return locked
+
+
+def pause(batch: Batch, *, reason: str = "", actor: str = "") -> Batch:
     """Nobody is dialed any more; calls under way go on. The dialer's fence holds this to the instant.
 
     Raises:
         Conflict: `batch_over`.
     """
-    return _switch(batch, (BatchStatus.QUEUED, BatchStatus.RUNNING), BatchStatus.PAUSED, reason)
+    sources = (BatchStatus.QUEUED, BatchStatus.RUNNING)
+    return _switch(batch, sources, BatchStatus.PAUSED, reason, actor, "batch.paused")
 
 
-def resume(batch: Batch) -> Batch:
+def resume(batch: Batch, *, actor: str = "") -> Batch:
     """Go on with a paused batch.
 
     Raises:
         Conflict: `batch_over`.
     """
-    return _switch(batch, (BatchStatus.PAUSED,), BatchStatus.RUNNING, "")
+    return _switch(batch, (BatchStatus.PAUSED,), BatchStatus.RUNNING, "", actor, "batch.resumed")
 
 
-def cancel(batch: Batch, *, reason: str = "") -> Batch:
+def cancel(batch: Batch, *, reason: str = "", actor: str = "") -> Batch:
     """Call nobody else. Queued calls are dropped and ringing ones taken back; whoever talks, talks on.
 
     The rows change here; the dialer's next tick, which this wakes, speaks with the carrier.
@@ -175,11 +248,12 @@ def cancel(batch: Batch, *, reason: str = "") -> Batch:
         if locked.status == BatchStatus.COMPLETED:
             raise Conflict("The batch is over.", code="batch_over")
         locked.status, locked.status_reason = BatchStatus.CANCELED, reason[:200]
-        locked.completed_at = timezone.now()
-        locked.save(update_fields=["status", "status_reason", "completed_at"])
+        locked.completed_at, locked.filling_from = timezone.now(), None
+        locked.save(update_fields=["status", "status_reason", "completed_at", "filling_from"])
         locked.recipients.filter(status=RecipientStatus.PENDING).update(
             status=RecipientStatus.CANCELED, next_at=None
         )
+        _audit(locked, actor, "batch.canceled", reason=reason[:200])
         announce_if_over(locked)
         wake("voice.outbound.tick")
     return locked
@@ -190,6 +264,8 @@ def complete(batch_id: uuid.UUID) -> bool:
     with transaction.atomic():
         batch = Batch.objects.select_for_update().filter(pk=batch_id).first()
         if batch is None or batch.status not in (BatchStatus.QUEUED, BatchStatus.RUNNING):
+            return False
+        if batch.filling_from is not None:
             return False
         if batch.recipients.filter(status__in=(RecipientStatus.PENDING, RecipientStatus.CALLING)).exists():
             return False
@@ -230,18 +306,20 @@ def facts(batch: Batch) -> dict[str, Any]:
 
 
 def default_agent(workspace: Workspace) -> Agent:
-    """The workspace's agent if it has exactly one that can talk."""
+    """The workspace's default agent, or the only one that can talk."""
     usable = list(
-        Agent.objects.filter(workspace=workspace, archived_at=None, current_version__isnull=False)[:2]
+        Agent.objects.filter(workspace=workspace, archived_at=None, current_version__isnull=False).order_by(
+            "-is_default", "created_at"
+        )[:2]
     )
-    if len(usable) != 1:
+    if not usable or (len(usable) > 1 and not usable[0].is_default):
         raise InvalidInput("say which agent calls", loc=("body", "agent_id"), type_="missing")
     return usable[0]
 
 
 def default_number(workspace: Workspace, agent: Agent) -> PhoneNumber:
     """The number to call from: the first of the agent's, else the workspace's only one."""
-    usable = PhoneNumber.objects.filter(workspace=workspace, released_at=None)
+    usable = PhoneNumber.objects.filter(workspace=workspace, status=NumberStatus.ACTIVE)
     chosen = usable.filter(agent=agent).first()
     if chosen is None and usable.count() == 1:
         chosen = usable.first()
@@ -258,7 +336,7 @@ def check_own(
         raise InvalidInput("no such agent", loc=("body", "agent_id"), type_="missing")
     if agent.current_version_id is None:
         raise InvalidInput("the agent has no version yet", loc=("body", "agent_id"))
-    if number is not None and (number.workspace_id != workspace.pk or number.released_at is not None):
+    if number is not None and (number.workspace_id != workspace.pk or number.status != NumberStatus.ACTIVE):
         raise InvalidInput("no such number", loc=("body", "number_id"), type_="missing")
     if calendar is not None and calendar.workspace_id != workspace.pk:
         raise InvalidInput("no such calendar", loc=("body", "calendar_connector_id"), type_="missing")
@@ -289,30 +367,55 @@ def _uuid(raw: uuid.UUID | str, index: int) -> uuid.UUID:
         raise InvalidInput("not an id", loc=("body", "lead_ids", index), type_="uuid_parsing") from exc
 
 
-def _add(batch: Batch, leads: Sequence[Lead], *, first_position: int) -> tuple[int, list[Rejection]]:
+def next_position(batch: Batch) -> int:
+    """Where the next lead stands; the batch's row is locked by the caller."""
+    return (batch.recipients.aggregate(last=Max("position"))["last"] or 0) + 1
+
+
+def add(
+    batch: Batch, leads: Sequence[Lead], *, first_position: int, keep_refused: bool = False
+) -> tuple[int, list[Rejection]]:
+    """Put leads into a batch: how many are to be called, and why the others are not.
+
+    `keep_refused`: they are in the batch all the same, as refused.
+    """
     known = set(
         batch.recipients.filter(lead__in=[lead.pk for lead in leads]).values_list("lead_id", flat=True)
     )
-    sorted_ = _sort(leads, known=known)
-    Recipient.objects.bulk_create(
-        [
-            Recipient(workspace_id=batch.workspace_id, batch=batch, lead=lead, position=position)
-            for position, lead in enumerate(sorted_.accepted, first_position)
-        ]
+    found = _sort(batch.workspace_id, leads, known=known)
+    reasons = {one.lead_id: one for one in found.rejected if one.code != "duplicate"} if keep_refused else {}
+    wanted = {lead.pk for lead in found.accepted} | {uuid.UUID(lead_id) for lead_id in reasons}
+    rows = {
+        lead.pk: _recipient(batch, lead, reasons.get(str(lead.pk))) for lead in leads if lead.pk in wanted
+    }
+    for position, row in enumerate(rows.values(), first_position):
+        row.position = position
+    Recipient.objects.bulk_create(rows.values())
+    return len(found.accepted), found.rejected
+
+
+def _recipient(batch: Batch, lead: Lead, refusal: Rejection | None) -> Recipient:
+    return Recipient(
+        workspace_id=batch.workspace_id,
+        batch=batch,
+        lead=lead,
+        status=RecipientStatus.REFUSED if refusal else RecipientStatus.PENDING,
+        refusal_code=refusal.code if refusal else "",
+        refusal_detail=refusal.detail if refusal else "",
     )
-    return len(sorted_.accepted), sorted_.rejected
 
 
-def _sort(leads: Sequence[Lead], *, known: set[uuid.UUID]) -> Preview:
+def _sort(workspace_id: uuid.UUID, leads: Sequence[Lead], *, known: set[uuid.UUID]) -> Preview:
     """Who may be called and who not; `known` are in the batch already."""
     known = set(known)
+    refusals = reject_many(workspace_id, leads)
     found = Preview([], [])
     for lead in leads:
         if lead.pk in known:
             found.rejected.append(Rejection(str(lead.pk), "duplicate", "The lead is in the batch already."))
             continue
         known.add(lead.pk)
-        refusal = reject(lead)
+        refusal = refusals.get(lead.pk)
         if refusal is not None:
             found.rejected.append(refusal)
         else:
@@ -324,13 +427,29 @@ def _repeated(batch: Batch) -> BatchCreated:
     return BatchCreated(batch, batch.recipients.count(), [], created=False)
 
 
-def _switch(batch: Batch, sources: tuple[BatchStatus, ...], to: BatchStatus, reason: str) -> Batch:
-    changed = Batch.objects.filter(pk=batch.pk, status__in=sources).update(
-        status=to, status_reason=reason[:200]
-    )
-    batch.refresh_from_db()
-    if not changed and batch.status in _OVER:
-        raise Conflict("The batch is over.", code="batch_over")
-    if changed:
-        wake("voice.outbound.tick")
+def _switch(
+    batch: Batch, sources: tuple[BatchStatus, ...], to: BatchStatus, reason: str, actor: str, action: str
+) -> Batch:
+    with transaction.atomic():
+        changed = Batch.objects.filter(pk=batch.pk, status__in=sources).update(
+            status=to, status_reason=reason[:200]
+        )
+        batch.refresh_from_db()
+        if not changed and batch.status in _OVER:
+            raise Conflict("The batch is over.", code="batch_over")
+        if changed:
+            _audit(batch, actor, action, reason=reason[:200])
+            wake("voice.outbound.tick")
     return batch
+
+
+def _audit(batch: Batch, actor: str, action: str, **data: Any) -> None:
+    said = {name: value for name, value in data.items() if value not in (None, "")}
+    audit.record(
+        batch.workspace_id,
+        actor or "system:batches",
+        action,
+        object_type="batch",
+        object_id=batch.pk,
+        data=said,
+    )

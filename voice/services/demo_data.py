@@ -138,7 +138,7 @@ def seed(*, webhook_url: str = "", password: str = "") -> Demo:
         if webhook_url:
             subscription = WebhookSubscription.objects.filter(workspace=workspace, url=webhook_url).first()
             subscription = subscription or subscriptions.create(
-                workspace, url=webhook_url, description="Demo"
+                workspace, url=webhook_url, description="Demo", actor="system:demo"
             )
         _, api_key = keys.create(workspace, "Demo", ["*"], "system:demo")
     return Demo(workspace, user, password, api_key, agent, number, subscription)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from tenex.errors import Unavailable
 from tenex.events.services import Fact
 from tenex.lib.phone import mask, normalize_or_none
-from voice.models import Call, CallStatus, Direction, EndReason, PhoneNumber
+from voice.models import Call, CallStatus, Direction, EndReason, NumberStatus, PhoneNumber
 from voice.services import caller_lead, calls, readiness
 from voice.services.timing import timing
 
@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 _READ = (
     "e164",
     "fallback_number",
+    "calendar_id",
     "workspace__max_concurrent_calls",
     "workspace__recording_consent",
     "agent__archived_at",
@@ -68,7 +69,7 @@ def _number(to: str) -> PhoneNumber | None:
     return (
         PhoneNumber.objects.select_related("workspace", "agent__current_version")
         .only(*_READ)
-        .filter(e164=e164, released_at=None)
+        .filter(e164=e164, status__in=(NumberStatus.ACTIVE, NumberStatus.PENDING))
         .order_by()  # one at most
         .first()
     )
@@ -87,7 +88,7 @@ def _create(number: PhoneNumber, ringing: Ringing) -> Call:
         to_number=number.e164,
         number=number,
         agent_version=version,
-        calendar_id=agent.calendar_id if agent else None,
+        calendar_id=number.calendar_id or (agent.calendar_id if agent else None),
         objective=version.objective if version else "",
         provider_sid=ringing.call_sid,
         provider_status="ringing",

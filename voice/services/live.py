@@ -28,6 +28,9 @@ _KEY_ID = "1"
 _HISTORY_TURNS = 60
 
 
+Channel = Literal["phone", "browser", "stream"]
+
+
 class StreamRefused(Forbidden):
     """This socket may not have this call. The peer is told nothing more than that."""
 
@@ -51,7 +54,16 @@ class Voice:
     keywords: tuple[str, ...] = ()
     greeting: str = ""
     silence_reprompt_s: int = 12
+    silence_reprompts: int = 2
     max_duration_s: int = 1800
+    speaks_first: bool = True
+    idle_timeout_ms: int | None = None
+    noise_reduction_strength: float | None = None
+    transcription_model: str = ""
+    transcription_prompt: str = ""
+    reasoning_effort: str = ""
+    max_output_tokens: int | None = None
+    retention_ratio: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +97,17 @@ class CallContext:
     """Who takes a transferred call; empty means nobody."""
     number: str = ""
     """Our own number of this call."""
+    channel: Channel = "phone"
+    """`phone` is the carrier's. Any other call has a socket of its own and ends with it."""
     usage: dict[str, Any] = field(default_factory=dict)
     """Summed usage of earlier sessions of this call."""
     latency: dict[str, Any] = field(default_factory=dict)
     """What was measured in the call's streams before this one."""
+
+    @property
+    def by_carrier(self) -> bool:
+        """Whether the carrier has the phone's side of this call."""
+        return self.channel == "phone"
 
 
 def issue_token(call: Call) -> str:
@@ -102,8 +121,19 @@ def issue_token(call: Call) -> str:
     return stream_token.issue(claims, key_id=_KEY_ID, key=settings.STREAM_TOKEN_KEY)
 
 
-def open_stream(token: str, call_sid: str, stream_sid: str, owner: str) -> CallContext:
+def forged(token: str) -> str:
+    """Why this token is none of ours, or has run out; empty if it is good as far as its text says."""
+    claims = stream_token.verify(token, keys={_KEY_ID: settings.STREAM_TOKEN_KEY}, now=_unix())
+    return claims.reason if isinstance(claims, stream_token.TokenFault) else ""
+
+
+def open_stream(
+    token: str, call_sid: str, stream_sid: str, owner: str, *, by_carrier: bool = True
+) -> CallContext:
     """Take the call for this process: token burnt, lease set, session row, everything read.
+
+    `by_carrier` says which socket asks: the carrier's, or that of provisioned sessions. Each opens its own
+    kind of calls only.
 
     Raises:
         StreamRefused: the token is bad, used or of another call, or the call is over. `code` of the
@@ -115,8 +145,11 @@ def open_stream(token: str, call_sid: str, stream_sid: str, owner: str) -> CallC
     _burn(claims, stream_sid)
     try:
         with transaction.atomic():
-            call = _claim(claims, call_sid, owner)
-            session, number = _session(call)
+            channel = channel_of(claims.call)
+            if (channel == "phone") is not by_carrier:
+                raise StreamRefused(extra={"reason": "other-door"})
+            call = _claim(claims, call_sid if by_carrier else None, owner)
+            session, number = _session(call, channel)
             context = _context(call, session, number, stream_sid, owner)
             calls.answer(call.pk)
     except IntegrityError as exc:
@@ -141,7 +174,14 @@ def _burn(claims: stream_token.StreamClaims, stream_sid: str) -> None:
         raise StreamRefused(extra={"reason": "token-used"})
 
 
-def _claim(claims: stream_token.StreamClaims, call_sid: str, owner: str) -> Call:
+def channel_of(call_id: uuid.UUID | str) -> Channel:
+    """How a call reaches us: by the carrier, unless its first session was provisioned for another socket."""
+    first = VoiceSession.objects.filter(call_id=call_id).order_by("number")
+    channel: Channel | None = first.values_list("channel", flat=True).first()  # type: ignore[assignment]
+    return channel or "phone"
+
+
+def _claim(claims: stream_token.StreamClaims, call_sid: str | None, owner: str) -> Call:
     """Check that the token's call is live and has this sid (or none yet), and set the lease."""
     now = timezone.now()
     call = (
@@ -163,14 +203,14 @@ def _claim(claims: stream_token.StreamClaims, call_sid: str, owner: str) -> Call
     return call
 
 
-def _session(call: Call) -> tuple[VoiceSession, int]:
+def _session(call: Call, channel: Channel) -> tuple[VoiceSession, int]:
     """The session row of this stream (a provisioned one if there is), and the next free number."""
     last = call.sessions.aggregate(last=Max("number"))["last"] or 0
     session = call.sessions.filter(status=SessionStatus.PROVISIONED).order_by("number").first()
     if session is None:
         last += 1
         session = VoiceSession.objects.create(
-            workspace_id=call.workspace_id, call=call, number=last, model=_model(call)
+            workspace_id=call.workspace_id, call=call, number=last, channel=channel, model=_model(call)
         )
     return session, last + 1
 
@@ -224,12 +264,16 @@ def _context(call: Call, session: VoiceSession, number: int, stream_sid: str, ow
         ),
         answered_by=call.answered_by,
         lead_name=call.lead.name if call.lead else "",
-        transfer_number=call.workspace.transfer_number
-        or (call.number.fallback_number if call.number else ""),
+        transfer_number=_transfer_number(call) if session.channel == "phone" else "",
         number=call.number.e164 if call.number else "",
         usage=dict(call.usage),
+        channel=session.channel,  # type: ignore[arg-type]  # one of the three, as we made it
         latency=dict(call.latency),
     )
+
+
+def _transfer_number(call: Call) -> str:
+    return call.workspace.transfer_number or (call.number.fallback_number if call.number else "")
 
 
 def _history(call: Call) -> tuple[tuple[Literal["caller", "agent"], str], ...]:
@@ -246,13 +290,17 @@ def _history(call: Call) -> tuple[tuple[Literal["caller", "agent"], str], ...]:
 def _values(call: Call) -> dict[str, object]:
     """What `{{…}}` may name."""
     lead, version = call.lead, call.agent_version
+    given = {str(key): value for key, value in call.variables.items()}
     return {
-        **{str(key): value for key, value in call.variables.items()},
+        **given,
+        "variables": given,
         "objective": call.objective or (version.objective if version else ""),
         "agent": {"name": version.agent.name if version else ""},
         "workspace": {"name": call.workspace.name},
         "call": {"direction": call.direction, "number": call.remote_number},
         "lead": {
+            **{str(key): value for key, value in lead.custom.items()},
+            "custom": {str(key): value for key, value in lead.custom.items()},
             "first_name": lead.first_name,
             "last_name": lead.last_name,
             "name": lead.name,
@@ -261,7 +309,6 @@ def _values(call: Call) -> dict[str, object]:
             "email": lead.email or "",
             "phone": lead.phone or "",
             "time_zone": lead.time_zone,
-            **{str(key): value for key, value in lead.custom.items()},
         }
         if lead
         else {},

@@ -28,6 +28,7 @@ from voice.session.commands import StoreTurn
 _NO_HINT: Final = frozenset({"caller-hangup", "media-lost", "handed-over", "transferred"})
 """Ends of the media that do not say why the call ends: the carrier's word is better, and the call may come
 back (another stream, a person who did not pick up)."""
+_MAY_COME_BACK: Final = frozenset({"media-lost", "handed-over"})
 _LIVE: Final = [str(status) for status in LIVE]
 
 
@@ -236,7 +237,13 @@ def transfer_failed(context: CallContext) -> None:
 
 
 def close_stream(context: CallContext, reason: str) -> None:
-    """The live part is over. The carrier's callback ends the call; the sweeper, if that does not come."""
+    """The live part is over. The carrier's callback ends the call; the sweeper, if that does not come.
+
+    A call without a carrier is over with its socket, unless that was lost: then somebody may come back.
+    """
+    if not context.by_carrier:
+        _close_own(context, reason)
+        return
     with transaction.atomic():
         if reason not in _NO_HINT:
             hint_end(context, reason)
@@ -245,3 +252,17 @@ def close_stream(context: CallContext, reason: str) -> None:
             lease_owner="",
             sweep_at=timezone.now() + timedelta(seconds=settings.CALL_LEASE_S / 2 / settings.TIME_SCALE),
         )
+
+
+def _close_own(context: CallContext, reason: str) -> None:
+    with transaction.atomic():
+        call = Call.objects.select_for_update().filter(pk=context.call_id).first()
+        if call is None or call.lease_owner != context.owner or call.status not in LIVE:
+            return  # over already, or with another socket
+        if reason not in _MAY_COME_BACK:
+            calls.end(call.pk, EndReason(reason) if reason in EndReason.values else EndReason.CALLER_HANGUP)
+        Call.objects.filter(pk=call.pk, status__in=LIVE).update(
+            lease_until=None,
+            sweep_at=timezone.now() + timedelta(seconds=settings.CALL_LEASE_S),
+        )
+        Call.objects.filter(pk=call.pk).update(lease_owner="")

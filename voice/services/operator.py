@@ -6,12 +6,13 @@ from django.utils import timezone
 from tenex.errors import Conflict
 from tenex.lib import phone
 from tenex.lib.wake import wake
+from tenex.workspaces.services import audit
 from voice.models import Call, CallStatus, EndReason
 from voice.models.calls import LIVE
-from voice.services import calls, control
+from voice.services import calls, control, live
 
 
-def hang_up(call: Call) -> None:
+def hang_up(call: Call, *, actor: str = "") -> None:
     """End the call. One that was not dialled yet is canceled at once; a live one ends in a moment.
 
     The intent is a row first (`end_hint`, and the sweeper looks at the call now); the live session and the
@@ -24,6 +25,7 @@ def hang_up(call: Call) -> None:
         now = Call.objects.select_for_update().get(pk=call.pk)
         if now.status not in LIVE:
             raise Conflict("the call is over", code="call_over")
+        _audit(call, actor, "call.hangup")
         if now.status == CallStatus.QUEUED or (now.status == CallStatus.RINGING and now.provider_sid is None):
             calls.end(now.pk, EndReason.CANCELED)
             return
@@ -39,24 +41,28 @@ def hang_up(call: Call) -> None:
         wake("voice.sweep")
 
 
-def say(call: Call, text: str) -> None:
+def say(call: Call, text: str, *, actor: str = "") -> None:
     """Let the agent say `text` as soon as it may speak.
 
     Raises:
-        Conflict: nobody is on the line.
+        Conflict: nobody is on the line. Unavailable: the live session cannot be told.
     """
     _must_be_live(call)
-    control.send(call.pk, "say", text=text)
+    with transaction.atomic():
+        _audit(call, actor, "call.say", chars=len(text))
+        control.send(call.pk, "say", text=text)
 
 
-def transfer(call: Call, to: str, *, reason: str = "") -> str:
+def transfer(call: Call, to: str, *, reason: str = "", actor: str = "") -> str:
     """Hand the caller over to a person at `to` (empty: the workspace's transfer number); returns the number.
 
     Raises:
-        Conflict: nobody is on the line, or there is no number to transfer to.
-        InvalidInput: `to` is not a phone number.
+        Conflict: nobody is on the line, it is no phone's, or there is no number to transfer to.
+        InvalidInput: `to` is not a phone number. Unavailable: the live session cannot be told.
     """
     _must_be_live(call)
+    if live.channel_of(call.pk) != "phone":
+        raise Conflict("this call has no phone line that could be connected", code="no_phone_line")
     workspace = call.workspace
     target = (
         phone.normalize(to, region=workspace.default_region, loc=("body", "to"))
@@ -65,7 +71,9 @@ def transfer(call: Call, to: str, *, reason: str = "") -> str:
     )
     if not target:
         raise Conflict("the workspace has no transfer number", code="no_transfer_number")
-    control.send(call.pk, "transfer", to=target, reason=reason)
+    with transaction.atomic():
+        _audit(call, actor, "call.transfer", to=target, reason=reason)
+        control.send(call.pk, "transfer", to=target, reason=reason)
     return target
 
 
@@ -73,3 +81,16 @@ def _must_be_live(call: Call) -> None:
     if call.status != CallStatus.IN_PROGRESS:
         code = "call_over" if call.status not in LIVE else "call_not_answered"
         raise Conflict("nobody is on the line", code=code)
+    if call.lease_until is None or call.lease_until <= timezone.now():
+        raise Conflict("the media connection is being resumed; try again", code="call_not_connected")
+
+
+def _audit(call: Call, actor: str, action: str, **data: object) -> None:
+    audit.record(
+        call.workspace_id,
+        actor or "system:operator",
+        action,
+        object_type="call",
+        object_id=call.pk,
+        data={name: value for name, value in data.items() if value != ""},
+    )

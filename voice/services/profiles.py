@@ -1,22 +1,30 @@
-"""Writing voice profiles."""
+"""Writing voice profiles. What is saved is what the model of the profile takes."""
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NoReturn
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
-from tenex.errors import Conflict
+from tenex.errors import Conflict, InvalidInput
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.services import audit
 from voice.models import VoiceProfile
+from voice.services import templates
+from voice.wire import realtime_models
+
+TurnDetection = VoiceProfile.TurnDetection
 
 
 def create(workspace: Workspace, data: dict[str, Any], actor: str) -> VoiceProfile:
-    """A profile of checked values (voice.api.inputs knows what the Realtime API takes).
+    """A profile; what is not in `data` is a value that works well on the phone.
 
     Raises:
+        InvalidInput: something that the profile's model does not take.
         Conflict: the name is taken.
     """
+    _check(VoiceProfile(**data), data)
     with transaction.atomic():
         try:
             with transaction.atomic():
@@ -31,10 +39,11 @@ def update(profile: VoiceProfile, data: dict[str, Any], actor: str) -> VoiceProf
     """Change a profile; calls that run keep what they began with.
 
     Raises:
-        Conflict: the name is taken.
+        InvalidInput, Conflict: as in :func:`create`.
     """
     for name, value in data.items():
         setattr(profile, name, value)
+    _check(profile, data)
     with transaction.atomic():
         try:
             with transaction.atomic():
@@ -50,6 +59,46 @@ def update(profile: VoiceProfile, data: dict[str, Any], actor: str) -> VoiceProf
             data={"fields": sorted(data)},
         )
     return profile
+
+
+def _check(profile: VoiceProfile, changed: Collection[str]) -> None:
+    """What no single field can tell: whether its values go together, and with the model.
+
+    The error names a field that was sent, where one of the two was.
+    """
+    templates.check(profile.greeting, "greeting")
+    name = profile.model or settings.REALTIME_MODEL
+    able = realtime_models.model(name)
+    if able.gone and profile.model:
+        _refuse("model", f"{name} has been shut down")
+    if profile.reasoning_effort and profile.reasoning_effort not in able.efforts:
+        _refuse(_of(changed, "reasoning_effort", "model"), f"{name} takes no such reasoning effort")
+    if profile.idle_timeout_ms is not None and profile.turn_detection != TurnDetection.SERVER_VAD:
+        _refuse(
+            _of(changed, "idle_timeout_ms", "turn_detection"),
+            "an idle timeout needs turn_detection server_vad",
+        )
+    if profile.noise_reduction_strength is not None and not profile.noise_reduction:
+        _refuse(
+            _of(changed, "noise_reduction_strength", "noise_reduction"), "a strength needs noise_reduction"
+        )
+    transcriber = profile.transcription_model  # the installation's own may change: it is asked at each call
+    if transcriber and transcriber != realtime_models.OFF:
+        hears = realtime_models.transcription(transcriber)
+        if profile.transcription_prompt and not hears.prompt:
+            _refuse(
+                _of(changed, "transcription_prompt", "transcription_model"), f"{transcriber} takes no prompt"
+            )
+        if profile.keywords and not hears.keywords:
+            _refuse(_of(changed, "keywords", "transcription_model"), f"{transcriber} takes no keywords")
+
+
+def _of(changed: Collection[str], first: str, second: str) -> str:
+    return first if first in changed or second not in changed else second
+
+
+def _refuse(field: str, why: str) -> NoReturn:
+    raise InvalidInput(why, loc=("body", field), type_="not_supported")
 
 
 def delete(profile: VoiceProfile, actor: str) -> None:

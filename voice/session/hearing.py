@@ -129,21 +129,17 @@ def on_item_added(live: Live, event: ev.ItemAdded, now: float) -> None:
 
 
 def on_caller_delta(live: Live, event: ev.CallerTextDelta, now: float) -> None:
-    _tell(live, event.item_id, "caller", live.transcript.caller_delta(event.item_id, event.text))
+    live.transcript.caller_delta(event.item_id, event.text)
 
 
 def on_caller_done(live: Live, event: ev.CallerTextDone, now: float) -> None:
-    live.transcript.caller_done(event.item_id, event.text, live.clock_ms(now))
+    rest = live.transcript.caller_done(event.item_id, event.text, live.clock_ms(now))
+    live.tell(event.item_id, "caller", rest)
 
 
 def on_caller_failed(live: Live, event: ev.CallerTextFailed, now: float) -> None:
     live.count("transcription_failed")
     live.transcript.caller_failed(event.item_id)
-
-
-def _tell(live: Live, item_id: str, speaker: str, text: str) -> None:
-    if text:
-        live.journal("transcript.delta", item_id=item_id, speaker=speaker, text=text)
 
 
 # --- the agent's audio and words ------------------------------------------------------------------
@@ -174,6 +170,7 @@ def _first_audio(live: Live, event: ev.AudioDelta, starts_at: float, now: float)
     """The first audio of an item: latency, and the turn's place in time."""
     live.greeted = True
     live.transcript.agent_sound(event.item_id, event.response_id, live.clock_ms(starts_at))
+    speech.watch_words(live, now)
     if live.closing is not None and live.closing.response_id == event.response_id:
         live.closing.spoken = True
     if live.latency_from is not None:
@@ -194,14 +191,14 @@ def on_agent_delta(live: Live, event: ev.AgentTextDelta, now: float) -> None:
     text = live.transcript.agent_delta(
         event.item_id, event.response_id, event.content_index, event.text, live.clock_ms(now)
     )
-    _tell(live, event.item_id, "agent", text)
+    live.tell(event.item_id, "agent", text)
 
 
 def on_agent_text(live: Live, event: ev.AgentTextDone, now: float) -> None:
     text = live.transcript.agent_text(
         event.item_id, event.response_id, event.content_index, event.text, live.clock_ms(now)
     )
-    _tell(live, event.item_id, "agent", text)
+    live.tell(event.item_id, "agent", text)
 
 
 # --- responses ------------------------------------------------------------------------------------

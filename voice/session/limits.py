@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tenex.lib import limits
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:
@@ -31,10 +33,10 @@ class Limits:
     silence_reprompts: int = 2
     silence_hangup_s: float = 12.0
     """After the last re-prompt without an answer: goodbye and hang up."""
-    max_duration_s: float = 1800.0
+    max_duration_s: float = limits.CALL_S
     wrap_up_s: float = 30.0
     """Before max_duration_s the agent is told to come to an end."""
-    tool_deadline_s: float = 8.0
+    tool_deadline_s: float = limits.TOOL_DEADLINE_S
     tool_filler_s: float = 1.5
     end_playback_s: float = 12.0
     """Longest wait for the end of playback before a hang-up or transfer happens anyway."""
@@ -42,7 +44,7 @@ class Limits:
     """After hang-up: bounded wait for the last transcription."""
     rotate_after_s: float = 3300.0
     """Open a new model session at a quiet moment after this age (the provider ends it at 3600 s)."""
-    tool_output_bytes: int = 8192
+    tool_output_bytes: int = limits.TOOL_OUTPUT_BYTES
     tool_calls_per_call: int = 60
     early_audio_ms: int = 1000
     """Caller audio kept while the model is not ready yet; older audio is dropped."""

@@ -27,7 +27,7 @@ Lines that go to the journal, and so to the live stream of the call (`Journal.ty
 | `turn.speech_started`, `turn.speech_stopped` | `item_id`, `at_ms` of the call: the caller |
 | `turn.latency` | `item_id`, `ms` from the end of the caller's speech to the first agent audio sent |
 | `turn.interrupted` | `item_id`, `reason` (`caller`, `key`, `end`, ...), `heard_ms`, `received_ms` |
-| `transcript.delta` | `item_id`, `speaker`, `text`: words as they come (they run ahead of the sound) |
+| `transcript.delta` | `item_id`, `speaker`, `text`: words as they are heard, four times a second at most |
 | `tool.late`, `tool.abandoned` | `call_id` (and `name`): dropped result; not over when the call was |
 | `model.usage` | `response_id`, `usage` as the provider reports it |
 | `model.error` | `code`, `param`, `what` (which request of ours) |
@@ -217,6 +217,7 @@ _TIMERS: Final[dict[Timer, Callable[[Live, float], None]]] = {
     Timer.RESPONSE: hearing.on_response_timer,
     Timer.PUMP: _on_pump,
     Timer.PLAYED: speech.on_played,
+    Timer.WORDS: speech.on_words,
     Timer.CLOSING: ending.on_closing_timer,
     Timer.APOLOGY: ending.apology_over,
     Timer.HANGUP: ending.on_hangup_timer,
@@ -327,6 +328,7 @@ class CallSession:
         if live.phase is not Phase.CLOSED:
             hearing.spend_check(live, now)
             speech.watch_playback(live, now)
+            speech.watch_words(live, now)
             speech.watch_response(live, now)
             ending.closing_progress(live, now)
             speech.pump(live, now)

@@ -9,20 +9,27 @@ from voice.session.state import Live
 from voice.session.timers import Timer
 
 _ROUNDING_MS = 1e-6
+WORDS_S = 0.25
+"""How often the live stream is told what was said meanwhile: about a word at a time."""
 
 
 def settle_parts(live: Live, parts: list[Part], now: float) -> None:
     """These were heard to their end."""
     for part in parts:
         # what was dropped because of the backlog was received and never heard
-        live.transcript.agent_heard(
-            part.item_id,
-            part.content_index,
-            heard_ms=part.settled_ms,
-            received_ms=part.received_ms,
-            end_ms=live.clock_ms(now),
-            interrupted=False,
-        )
+        _sound_over(live, part, part.settled_ms, now, interrupted=False)
+
+
+def _sound_over(live: Live, part: Part, heard_ms: float, now: float, *, interrupted: bool) -> None:
+    rest = live.transcript.agent_heard(
+        part.item_id,
+        part.content_index,
+        heard_ms=heard_ms,
+        received_ms=part.received_ms,
+        end_ms=live.clock_ms(now),
+        interrupted=interrupted,
+    )
+    live.tell(part.item_id, "agent", rest)
 
 
 def interrupt(live: Live, now: float, reason: str, *, cancel: bool) -> None:
@@ -62,14 +69,7 @@ def stop_sound(live: Live, now: float, reason: str) -> None:
 
 
 def _record_cut(live: Live, part: Part, heard_ms: float, now: float, reason: str) -> None:
-    live.transcript.agent_heard(
-        part.item_id,
-        part.content_index,
-        heard_ms=heard_ms,
-        received_ms=part.received_ms,
-        end_ms=live.clock_ms(now),
-        interrupted=True,
-    )
+    _sound_over(live, part, heard_ms, now, interrupted=True)
     live.journal(
         "turn.interrupted",
         item_id=part.item_id,
@@ -83,6 +83,25 @@ def watch_playback(live: Live, now: float) -> None:
     """Arm the timer that makes up for a lost last mark."""
     if live.playback.busy and not live.timers.is_set(Timer.PLAYED):
         live.timers.set(Timer.PLAYED, live.playback.ends_at() + LOST_MARK_GRACE_S)
+
+
+def watch_words(live: Live, now: float) -> None:
+    """Arm the timer that tells the live stream what is being said, as long as somebody says something."""
+    if (live.playback.parts or live.transcript.has_partial_words) and not live.timers.is_set(Timer.WORDS):
+        live.timers.set(Timer.WORDS, now + WORDS_S)
+
+
+def on_words(live: Live, now: float) -> None:
+    """Timer: the agent's words as far as they have been heard, the caller's as far as they are known."""
+    playback = live.playback
+    for (item_id, index), part in playback.parts.items():
+        heard_ms = playback.heard_ms(part, now)
+        words = live.transcript.agent_words(
+            item_id, index, heard_ms=heard_ms, received_ms=part.received_ms, complete=part.complete
+        )
+        live.tell(item_id, "agent", words)
+    for item_id, text in live.transcript.caller_words():
+        live.tell(item_id, "caller", text)
 
 
 def on_played(live: Live, now: float) -> None:

@@ -214,6 +214,11 @@ class Live:
     def journal(self, type_: str, **data: Any) -> None:
         self.out.append(cmd.Journal(type_, data))
 
+    def tell(self, item_id: str, speaker: Literal["caller", "agent"], text: str) -> None:
+        """Words for the live stream, if there are any."""
+        if text:
+            self.journal("transcript.delta", item_id=item_id, speaker=speaker, text=text)
+
     def mute(self, *names: str) -> None:
         for name in names:
             if name:

@@ -15,6 +15,7 @@ class Timer(StrEnum):
     RESPONSE = "response"
     PUMP = "pump"
     PLAYED = "played"
+    WORDS = "words"
     CLOSING = "closing"
     APOLOGY = "apology"
     HANGUP = "hangup"

@@ -14,8 +14,12 @@ from voice.session.items import OWN_ITEM_PREFIX
 
 Speaker = Literal["caller", "agent"]
 _HISTORY_CHARS = 24_000
-_PIECE_CHARS = 32
 _HEARD_TOLERANCE_MS = 20.0
+_FASTEST_CHARS_PER_MS = 0.024
+"""Nobody speaks faster: bounds what is told of a part whose length is not known yet."""
+_ENDS = (" ", ".", "?", "!", ",")
+_LONGEST_WORD = 24
+"""In scripts without spaces a partial text is told in pieces of this length."""
 
 
 @dataclass(slots=True)
@@ -42,8 +46,8 @@ class Turn:
     interrupted: bool = False
     failed: bool = False
     revision: int = 0
-    piece: str = ""
-    """Text not told to the live stream yet."""
+    told: dict[int, int] = field(default_factory=dict)
+    """Characters that the live stream knows, by content part."""
 
     @property
     def text(self) -> str:
@@ -71,7 +75,11 @@ def _cut(text: str, sound: _Sound | None) -> str:
         return ""
     if sound.heard_ms >= sound.received_ms - _HEARD_TOLERANCE_MS:
         return text
-    at = int(len(text) * sound.heard_ms / sound.received_ms)
+    return _whole_words(text, int(len(text) * sound.heard_ms / sound.received_ms))
+
+
+def _whole_words(text: str, at: int) -> str:
+    """The words of `text` that end at or before `at`."""
     if at >= len(text) or text[at : at + 1].isspace():
         return text[:at]
     return text[: text.rfind(" ", 0, at) + 1]
@@ -92,6 +100,8 @@ class Transcript:
         """Item, start and end of the caller's speech that is not committed yet."""
         self._waiting: dict[str, None] = {}
         """The caller's turns whose text has not come."""
+        self._partial: dict[str, None] = {}
+        """The caller's turns with words that the live stream does not know."""
         self.dropped = 0
 
     # --- order --------------------------------------------------------------------------------
@@ -194,24 +204,49 @@ class Transcript:
                 self._waiting[item_id] = None
         return turn if turn is not None and turn.speaker == "caller" else None
 
-    def caller_delta(self, item_id: str, text: str) -> str:
-        """Partial words; what of them the live stream should be told now (may be empty)."""
+    def caller_delta(self, item_id: str, text: str) -> None:
+        """Partial words."""
         turn = self.turns.get(item_id)
         if turn is None or turn.speaker != "caller" or turn.text_done:
-            return ""
-        return self._grow(turn, 0, text)
-
-    def caller_done(self, item_id: str, text: str, now_ms: int) -> None:
-        """The final words replace the partial ones; an empty text is legal (noise)."""
-        if item_id in self._hidden or not self.place(item_id, None):
             return
+        self._grow(turn, 0, text)
+        self._partial[item_id] = None
+
+    def caller_done(self, item_id: str, text: str, now_ms: int) -> str:
+        """The final words replace the partial ones; an empty text is legal (noise).
+
+        Returns what the live stream has not been told of them; nothing if they differ from what it was told.
+        """
+        if item_id in self._hidden or not self.place(item_id, None):
+            return ""
         turn = self._caller(item_id, now_ms)
         if turn is None:
-            return
+            return ""
+        known = turn.texts.get(0, "")[: turn.told.get(0, 0)]
         turn.texts = {0: text[: self._max_chars]}
-        turn.text_done, turn.failed, turn.piece = True, False, ""
+        turn.text_done, turn.failed = True, False
         self._waiting.pop(item_id, None)
+        self._partial.pop(item_id, None)
         self._dirty[item_id] = None
+        return self._tell(turn, 0, len(text)) if text.startswith(known) else ""
+
+    @property
+    def has_partial_words(self) -> bool:
+        """There is something for :meth:`caller_words`."""
+        return bool(self._partial)
+
+    def caller_words(self) -> list[tuple[str, str]]:
+        """(item, text): whole words of the caller that the live stream has not been told yet."""
+        told = []
+        for item_id in self._partial:
+            turn = self.turns[item_id]
+            text = turn.texts.get(0, "")
+            whole = text if text.endswith(_ENDS) else text[: text.rfind(" ") + 1]
+            if len(text) - max(len(whole), turn.told.get(0, 0)) > _LONGEST_WORD:
+                whole = text
+            told.append((item_id, self._tell(turn, 0, len(whole))))
+        self._partial.clear()
+        return told
 
     def caller_failed(self, item_id: str) -> None:
         turn = self.turns.get(item_id)
@@ -246,36 +281,60 @@ class Transcript:
             turn.sounding = True
 
     def agent_delta(self, item_id: str, response_id: str, index: int, text: str, now_ms: int) -> str:
+        """Generated words; returns those whose sound is over already, for the live stream."""
         turn = self._agent(item_id, response_id, now_ms)
-        return "" if turn is None or turn.text_done else self._grow(turn, index, text)
+        if turn is None or turn.text_done:
+            return ""
+        self._grow(turn, index, text)
+        return self._tell_rest(turn, index)
 
     def agent_text(self, item_id: str, response_id: str, index: int, text: str, now_ms: int) -> str:
-        """The final generated text of one part; returns what the live stream has not been told yet."""
+        """The final generated text of one part; returns what of it has been heard and was not told yet."""
         turn = self._agent(item_id, response_id, now_ms)
         if turn is None:
             return ""
-        told, turn.piece = turn.piece, ""
         if text:
-            if not turn.texts.get(index):
-                told = text
             turn.texts[index] = text[: self._max_chars]
         turn.text_done = True
         self._dirty[item_id] = None
-        return told
+        return self._tell_rest(turn, index)
+
+    def agent_words(
+        self, item_id: str, index: int, *, heard_ms: float, received_ms: float, complete: bool
+    ) -> str:
+        """Words of a part that have been heard by now and were not told yet.
+
+        Text and sound are taken to go in step. While more is to come, text may be ahead of the sound: then
+        no more is told than a fast speaker could have said.
+        """
+        turn = self.turns.get(item_id)
+        if turn is None or received_ms <= 0:
+            return ""
+        text = turn.texts.get(index, "")
+        at = int(len(text) * heard_ms / received_ms)
+        if not complete:
+            at = min(at, int(heard_ms * _FASTEST_CHARS_PER_MS))
+        return self._tell(turn, index, len(_whole_words(text, at)))
 
     def agent_heard(
         self, item_id: str, index: int, *, heard_ms: float, received_ms: float, end_ms: int, interrupted: bool
-    ) -> None:
-        """The sound of one part is over, at its end or before it."""
+    ) -> str:
+        """The sound of one part is over, at its end or before it; returns what was not told of it yet."""
         turn = self.turns.get(item_id)
         if turn is None or turn.speaker != "agent":
-            return
+            return ""
         turn.sounds[index] = _Sound(heard_ms, received_ms)
         turn.sounding = False
         turn.end_ms = max(end_ms, turn.start_ms)
         turn.interrupted = turn.interrupted or interrupted
         turn.text_done = turn.text_done or interrupted
         self._dirty[item_id] = None
+        return self._tell_rest(turn, index)
+
+    def _tell_rest(self, turn: Turn, index: int) -> str:
+        """What is left to tell of a part whose sound is over."""
+        sound = turn.sounds.get(index)
+        return self._tell(turn, index, len(_cut(turn.texts.get(index, ""), sound))) if sound else ""
 
     def response_done(self, response_id: str) -> None:
         """Whatever text of this response has come is all there is."""
@@ -308,17 +367,20 @@ class Transcript:
         self._successor_changed(item_id)
         return turn
 
-    def _grow(self, turn: Turn, index: int, text: str) -> str:
+    def _grow(self, turn: Turn, index: int, text: str) -> None:
         have = turn.texts.get(index, "")
         if len(have) >= self._max_chars:
             self.dropped += 1
-            return ""
+            return
         turn.texts[index] = (have + text)[: self._max_chars]
-        turn.piece += text
-        if len(turn.piece) >= _PIECE_CHARS or turn.piece.endswith((".", "?", "!", ",")):
-            piece, turn.piece = turn.piece, ""
-            return piece
-        return ""
+
+    def _tell(self, turn: Turn, index: int, upto: int) -> str:
+        """The text between what was told last and `upto`."""
+        known = turn.told.get(index, 0)
+        if upto <= known:
+            return ""
+        turn.told[index] = upto
+        return turn.texts.get(index, "")[known:upto]
 
     @property
     def changed(self) -> bool:

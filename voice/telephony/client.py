@@ -73,6 +73,47 @@ class CarrierNumber:
     capabilities: dict[str, bool] = field(default_factory=dict)
 
 
+NumberKind = Literal["local", "mobile", "toll_free"]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberForSale:
+    """A number that the carrier would sell. Places are empty where the carrier does not say."""
+
+    e164: str
+    country: str
+    kind: NumberKind
+    locality: str = ""
+    region: str = ""
+    postal_code: str = ""
+    address_requirements: str = "none"
+    """`none`, `any`, `local`, `foreign`: what the carrier's console must know of you before it sells."""
+    beta: bool = False
+    capabilities: dict[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberUrls:
+    """Where a number's calls, and their end, are reported."""
+
+    voice: str
+    fallback: str
+    status: str
+
+    def options(self) -> dict[str, str]:
+        return {
+            "voice_url": self.voice,
+            "voice_method": "POST",
+            "voice_fallback_url": self.fallback,
+            "voice_fallback_method": "POST",
+            "status_callback": self.status,
+            "status_callback_method": "POST",
+            # Either of these, when set, overrides the voice URL.
+            "voice_application_sid": "",
+            "trunk_sid": "",
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """Credentials: the account's sid and token, or an API key's sid and secret with the account's sid."""
@@ -234,25 +275,53 @@ class Carrier:
     # --- numbers ---
 
     def numbers(self, e164: str = "") -> list[CarrierNumber]:
-        """The account's incoming numbers, or the one with this number."""
+        """The account's incoming numbers, or the one with this number (the carrier's filter takes parts)."""
         filters = {"phone_number": e164} if e164 else {}
         rows = _understood(lambda: self._client.incoming_phone_numbers.list(limit=1000, **filters))
-        return [_number(row) for row in rows]
+        return [one for one in map(_number, rows) if e164 in ("", one.e164)]
 
-    def route_number(self, sid: str, *, voice_url: str, fallback_url: str, status_url: str) -> CarrierNumber:
-        """Let a number's calls and their end be reported to these addresses."""
-        return _number(
-            _understood(
-                lambda: self._client.incoming_phone_numbers(sid).update(
-                    voice_url=voice_url,
-                    voice_method="POST",
-                    voice_fallback_url=fallback_url,
-                    voice_fallback_method="POST",
-                    status_callback=status_url,
-                    status_callback_method="POST",
-                )
+    def number(self, sid: str) -> CarrierNumber:
+        """One incoming number of the account."""
+        return _number(_understood(lambda: self._client.incoming_phone_numbers(sid).fetch()))
+
+    def numbers_for_sale(
+        self, country: str, kind: NumberKind, *, area_code: str = "", contains: str = "", limit: int = 20
+    ) -> list[NumberForSale]:
+        """Numbers that take calls, at most `limit`.
+
+        Raises:
+            CarrierGone: the carrier sells none of this kind in this country.
+            CarrierRejected: a filter that it does not take.
+        """
+        shop = self._client.available_phone_numbers(country)
+        shelf = {"local": shop.local, "mobile": shop.mobile, "toll_free": shop.toll_free}[kind]
+        filters: dict[str, Any] = {"voice_enabled": True, "page_size": limit, "limit": limit}
+        if area_code:
+            filters["area_code"] = int(area_code)
+        if contains:
+            filters["contains"] = contains
+        rows = _understood(lambda: shelf.list(**filters))
+        return [_for_sale(row, country, kind) for row in rows]
+
+    def buy_number(
+        self, e164: str, urls: NumberUrls, *, label: str = "", timeout_s: float | None = None
+    ) -> CarrierNumber:
+        """Buy a number. It costs money: after CarrierAmbiguous look it up before asking again."""
+        options = {name: value for name, value in urls.options().items() if value}
+        if label:
+            options["friendly_name"] = label[:64]
+        with self._transport.within(timeout_s):
+            return _number(
+                _understood(lambda: self._client.incoming_phone_numbers.create(phone_number=e164, **options))
             )
-        )
+
+    def route_number(self, sid: str, urls: NumberUrls) -> CarrierNumber:
+        """Let a number's calls and their end be reported to these addresses. Safe to repeat."""
+        return _number(_understood(lambda: self._client.incoming_phone_numbers(sid).update(**urls.options())))
+
+    def release_number(self, sid: str) -> None:
+        """Give a number back; somebody else may have it afterwards. CarrierGone: it was given back before."""
+        _understood(lambda: self._client.incoming_phone_numbers(sid).delete())
 
     # --- inside ---
 
@@ -306,15 +375,35 @@ def _instant(value: object) -> datetime | None:
 
 
 def _number(row: Any) -> CarrierNumber:
-    capabilities = row.capabilities if isinstance(row.capabilities, dict) else {}
+    if not row.sid or not row.phone_number:
+        raise CarrierAmbiguous("the carrier's answer names no number")
     return CarrierNumber(
         sid=str(row.sid),
         e164=str(row.phone_number),
         label=str(row.friendly_name or ""),
         voice_url=str(row.voice_url or ""),
         status_url=str(row.status_callback or ""),
-        capabilities={str(key): bool(value) for key, value in capabilities.items()},
+        capabilities=_abilities(row.capabilities),
     )
+
+
+def _for_sale(row: Any, country: str, kind: NumberKind) -> NumberForSale:
+    return NumberForSale(
+        e164=str(row.phone_number),
+        country=str(row.iso_country or country),
+        kind=kind,
+        locality=str(row.locality or ""),
+        region=str(row.region or ""),
+        postal_code=str(row.postal_code or ""),
+        address_requirements=str(row.address_requirements or "none"),
+        beta=bool(row.beta),
+        capabilities=_abilities(row.capabilities),
+    )
+
+
+def _abilities(found: object) -> dict[str, bool]:
+    """`voice`, `sms`, …; the shop writes some of the names in capitals."""
+    return {str(key).lower(): bool(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _copy(answer: requests.Response, file: BinaryIO, max_bytes: int) -> int:

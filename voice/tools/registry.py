@@ -18,7 +18,7 @@ from django.utils import timezone
 from pydantic import ValidationError
 
 from tenex.errors import TenexError
-from tenex.lib import storable
+from tenex.lib import limits, storable
 from voice.models import Call, ToolCall, ToolStatus
 from voice.models.calls import OVER
 from voice.services import journal
@@ -28,11 +28,11 @@ from voice.tools.scope import Answer, Effect, Scope
 
 log = structlog.get_logger(__name__)
 
-OUTPUT_BYTES = 8192
+OUTPUT_BYTES = limits.TOOL_OUTPUT_BYTES
 ARGUMENTS_BYTES = 16_384
 BUDGET = 60
 """Tool calls per call; the ways out (end_call, note_opt_out) go beyond it, up to twice as many."""
-_STATEMENT_TIMEOUT_MS = 8000
+_STATEMENT_TIMEOUT_MS = round(limits.TOOL_DEADLINE_S * 1000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,13 @@ from voice.session.commands import (
 )
 from voice.session.events import ModelReady
 from voice.session.items import OWN_ITEM_PREFIX
+from voice.wire import realtime_models
 
 SESSION_UPDATE_ID: Final = "cfg"
 """`event_id` of the session's configuration: an `error` that names it fails the start."""
 
 AudioFormat = Literal["audio/pcmu", "audio/pcm"]
+Effort = Literal["", "minimal", "low", "medium", "high", "xhigh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +44,26 @@ class SessionConfig:
     """Empty switches the caller's transcript off."""
     language: str = ""
     keywords: tuple[str, ...] = ()
+    transcription_prompt: str = ""
     turn_detection: Literal["server_vad", "semantic_vad"] = "server_vad"
     vad_threshold: float = 0.5
     prefix_padding_ms: int = 300
     silence_duration_ms: int = 500
+    idle_timeout_ms: int | None = None
+    """Server VAD: after so much silence the model itself speaks; None: never."""
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
     create_response: bool = True
     interrupt_response: bool = True
     noise_reduction: Literal["", "near_field", "far_field"] = ""
+    noise_reduction_strength: float | None = None
     tools: tuple[dict[str, Any], ...] = ()
     """`{"type": "function", "name", "description", "parameters"}`, flat, without `strict`."""
     tool_choice: Literal["auto", "none", "required"] = "auto"
     max_output_tokens: int | Literal["inf"] = "inf"
-    reasoning_effort: Literal["", "minimal", "low", "medium", "high", "xhigh"] = "low"
+    reasoning_effort: Effort = "low"
     parallel_tool_calls: bool = True
     retention_ratio: float | None = 0.8
     """Share of the conversation kept when the context is full; None leaves the server's default."""
-
-
-def reasons(model: str) -> bool:
-    """Whether `model` takes `reasoning` and `parallel_tool_calls`."""
-    return model.startswith("gpt-realtime-2")
 
 
 def session_body(config: SessionConfig) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def session_body(config: SessionConfig) -> dict[str, Any]:
     if config.transcription_model:
         audio_in["transcription"] = _transcription(config)
     if config.noise_reduction:
-        audio_in["noise_reduction"] = {"type": config.noise_reduction}
+        audio_in["noise_reduction"] = _noise_reduction(config)
     body: dict[str, Any] = {
         "type": "realtime",
         "model": config.model,
@@ -82,13 +83,13 @@ def session_body(config: SessionConfig) -> dict[str, Any]:
         "instructions": config.instructions,
         "audio": {
             "input": audio_in,
-            "output": {"format": audio_format, "voice": config.voice, "speed": config.speed},
+            "output": {"format": audio_format, "voice": _voice(config.voice), "speed": config.speed},
         },
         "tools": list(config.tools),
         "tool_choice": config.tool_choice,
         "max_output_tokens": config.max_output_tokens,
     }
-    if reasons(config.model):
+    if realtime_models.model(config.model).efforts:
         if config.reasoning_effort:
             body["reasoning"] = {"effort": config.reasoning_effort}
         if config.tools:
@@ -102,21 +103,39 @@ def _turn_detection(config: SessionConfig) -> dict[str, Any]:
     answers = {"create_response": config.create_response, "interrupt_response": config.interrupt_response}
     if config.turn_detection == "semantic_vad":
         return {"type": "semantic_vad", "eagerness": config.eagerness, **answers}
-    return {
+    found: dict[str, Any] = {
         "type": "server_vad",
         "threshold": config.vad_threshold,
         "prefix_padding_ms": config.prefix_padding_ms,
         "silence_duration_ms": config.silence_duration_ms,
         **answers,
     }
+    if config.idle_timeout_ms is not None:
+        found["idle_timeout_ms"] = config.idle_timeout_ms
+    return found
+
+
+def _voice(voice: str) -> str | dict[str, str]:
+    """A built-in voice by name, one of the account's own by its id."""
+    return {"id": voice} if voice.startswith("voice_") else voice
+
+
+def _noise_reduction(config: SessionConfig) -> dict[str, Any]:
+    body: dict[str, Any] = {"type": config.noise_reduction}
+    if config.noise_reduction_strength is not None:
+        body["strength"] = config.noise_reduction_strength
+    return body
 
 
 def _transcription(config: SessionConfig) -> dict[str, Any]:
     body: dict[str, Any] = {"model": config.transcription_model}
     if config.language:
         body["language"] = config.language
-    if config.keywords and config.transcription_model in {"gpt-transcribe", "gpt-live-transcribe"}:
+    able = realtime_models.transcription(config.transcription_model)
+    if config.keywords and able.keywords:
         body["keywords"] = list(config.keywords)
+    if config.transcription_prompt and able.prompt:
+        body["prompt"] = config.transcription_prompt
     return body
 
 

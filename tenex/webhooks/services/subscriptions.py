@@ -1,21 +1,34 @@
-"""Subscriptions of integrators."""
+"""Subscriptions of integrators, their secrets and their end."""
 
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tenex.errors import Conflict, InvalidInput
 from tenex.events import services as events
 from tenex.lib import guarded_http
+from tenex.lib.wake import wake
 from tenex.webhooks import signing
-from tenex.webhooks.models import SubscriptionStatus, WebhookSubscription
+from tenex.webhooks.models import Delivery, RetiringSecret, SubscriptionStatus, WebhookSubscription
+from tenex.webhooks.services.relay import wire_body
 from tenex.workspaces.models import Workspace
+from tenex.workspaces.services import audit
 
-ROTATION_OVERLAP = timedelta(hours=24)
+OVERLAP_S = 24 * 3600
+LONGEST_OVERLAP_S = 7 * 24 * 3600
 MAX_PER_WORKSPACE = 50
+_HEALTHY: dict[str, Any] = {
+    "failing_since": None,
+    "failures": 0,
+    "throttled_until": None,
+    "throttles": 0,
+    "disabled_at": None,
+    "disabled_reason": "",
+    "notice_due_at": None,
+}
 
 
 def policy() -> guarded_http.Policy:
@@ -29,17 +42,26 @@ def check_url(url: str) -> None:
         InvalidInput: the URL is not one that we deliver to.
     """
     try:
-        guarded_http.check(url, policy())
+        guarded_http.check(url, policy(), timeout_s=3.0)
     except guarded_http.AddressRefused as exc:
         raise InvalidInput(str(exc), loc=("body", "url"), type_="url_refused") from exc
     except guarded_http.ExchangeFailed:
         return
 
 
+def refuse_disabled(subscription: WebhookSubscription) -> None:
+    """Raises:
+    Conflict: it is disabled; what is sent again would go nowhere.
+    """
+    if subscription.status == SubscriptionStatus.DISABLED:
+        raise Conflict("the subscription is disabled: enable it first", code="webhook_disabled")
+
+
 def create(
     workspace: Workspace,
     *,
     url: str,
+    actor: str,
     events: list[str] | None = None,
     description: str = "",
     timeout_s: int = 5,
@@ -52,53 +74,157 @@ def create(
         Conflict: the workspace has too many subscriptions.
     """
     check_url(url)
-    if WebhookSubscription.objects.filter(workspace=workspace).count() >= MAX_PER_WORKSPACE:
-        raise Conflict(
-            f"a workspace can have {MAX_PER_WORKSPACE} subscriptions", code="too_many_subscriptions"
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Two at the same time must not both be the fiftieth.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"webhooks:{workspace.pk}"])
+        if WebhookSubscription.objects.filter(workspace=workspace).count() >= MAX_PER_WORKSPACE:
+            raise Conflict(
+                f"a workspace can have {MAX_PER_WORKSPACE} subscriptions", code="too_many_subscriptions"
+            )
+        made = WebhookSubscription.objects.create(
+            workspace=workspace,
+            url=url,
+            events=sorted(set(events or [])),
+            description=description,
+            timeout_s=timeout_s,
+            stop_after_five=stop_after_five,
+            secret=signing.new_secret(),
         )
-    return WebhookSubscription.objects.create(
-        workspace=workspace,
-        url=url,
-        events=sorted(set(events or [])),
-        description=description,
-        timeout_s=timeout_s,
-        stop_after_five=stop_after_five,
-        secret=signing.new_secret(),
-    )
+        _audit(made, actor, "webhook.created", url=url)
+    return made
 
 
-def update(subscription: WebhookSubscription, changes: dict[str, Any]) -> WebhookSubscription:
-    """Change url, events, description, timeout_s, stop_after_five or status (`active` or `paused`)."""
-    if "url" in changes:
-        check_url(changes["url"])
-    if changes.get("status") == SubscriptionStatus.ACTIVE:
-        changes = {**changes, "failing_since": None, "disabled_reason": ""}
-    for name, value in changes.items():
+def update(subscription: WebhookSubscription, changes: dict[str, Any], actor: str) -> WebhookSubscription:
+    """Change url, events, description, timeout_s, stop_after_five or status (`active` or `paused`).
+
+    Raises:
+        InvalidInput: see :func:`check_url`.
+    """
+    fields = dict(changes)
+    if "url" in fields:
+        check_url(fields["url"])
+    if "events" in fields:
+        fields["events"] = sorted(set(fields["events"]))
+    if "status" in fields:
+        fields |= _HEALTHY
+    for name, value in fields.items():
         setattr(subscription, name, value)
-    subscription.save(update_fields=list(changes))
+    with transaction.atomic():
+        subscription.save(update_fields=list(fields))
+        _audit(subscription, actor, "webhook.updated", fields=sorted(changes))
+        wake("tenex.webhooks.relay")  # what waited while it was paused
     return subscription
 
 
-def rotate_secret(subscription: WebhookSubscription) -> WebhookSubscription:
-    """Give it a new secret; the old one signs as well for a day."""
-    subscription.previous_secret = subscription.secret
-    subscription.previous_secret_until = timezone.now() + ROTATION_OVERLAP
-    subscription.secret = signing.new_secret()
-    subscription.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
-    return subscription
+def delete(subscription: WebhookSubscription, actor: str) -> None:
+    """Unsubscribe; the delivery log goes too."""
+    with transaction.atomic():
+        _audit(subscription, actor, "webhook.deleted", url=subscription.url)
+        subscription.delete()
+
+
+def rotate_secret(
+    subscription: WebhookSubscription, actor: str, *, overlap_s: int = OVERLAP_S
+) -> WebhookSubscription:
+    """Give it a new secret; the old one signs as well for `overlap_s` seconds."""
+    with transaction.atomic():
+        row = WebhookSubscription.objects.select_for_update(no_key=True).get(pk=subscription.pk)
+        row.previous_secret = row.secret if overlap_s else ""
+        row.previous_secret_until = timezone.now() + timedelta(seconds=overlap_s) if overlap_s else None
+        row.secret = signing.new_secret()
+        row.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
+        _audit(row, actor, "webhook.secret_rotated", overlap_s=overlap_s)
+    return row
+
+
+def rotate_workspace_secret(
+    workspace: Workspace, actor: str, *, overlap_s: int = OVERLAP_S
+) -> RetiringSecret | None:
+    """Give the workspace a new secret (in `workspace.webhook_secret`); returns the old one while it signs."""
+    with transaction.atomic():
+        # The row is locked only to read and write the secret of this moment.
+        row = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+        retiring = None
+        RetiringSecret.objects.filter(workspace=row).delete()
+        if overlap_s:
+            until = timezone.now() + timedelta(seconds=overlap_s)
+            retiring = RetiringSecret.objects.create(workspace=row, secret=row.webhook_secret, until=until)
+        row.webhook_secret = signing.new_secret()
+        row.save(update_fields=["webhook_secret"])
+        audit.record(
+            row.pk,
+            actor,
+            "workspace.webhook_secret_rotated",
+            object_type="workspace",
+            object_id=row.pk,
+            data={"overlap_s": overlap_s},
+        )
+    workspace.webhook_secret = row.webhook_secret
+    return retiring
+
+
+def send_test(subscription: WebhookSubscription, actor: str) -> Delivery:
+    """Send a `webhook.test` to this subscription alone, through the same queue as everything else.
+
+    Raises:
+        Conflict: it is disabled or paused.
+    """
+    refuse_disabled(subscription)
+    if subscription.status != SubscriptionStatus.ACTIVE:
+        raise Conflict("the subscription is paused: nothing is sent", code="webhook_paused")
+    with transaction.atomic():
+        _audit(subscription, actor, "webhook.tested")
+        event = events.record(
+            workspace_id=subscription.workspace_id,
+            type="webhook.test",
+            data={"subscription_id": str(subscription.pk), "url": subscription.url, "actor": actor},
+        )
+        if event is None:
+            raise RuntimeError("a fact without `once` is always recorded")
+        event.relayed_at = timezone.now()  # for nobody else
+        event.save(update_fields=["relayed_at"])
+        made = Delivery.objects.create(
+            workspace_id=subscription.workspace_id,
+            subscription=subscription,
+            event=event,
+            body=wire_body(event),
+            next_at=timezone.now(),
+        )
+        wake("tenex.webhooks.relay")
+    return made
 
 
 def disable(subscription: WebhookSubscription, reason: str) -> None:
-    """Stop delivering to it and say so with an event (other subscriptions hear it)."""
+    """Stop delivering to it and say so: an event (other subscriptions hear it), an audit row, an e-mail."""
     with transaction.atomic():
+        now = timezone.now()
         changed = (
             WebhookSubscription.objects.filter(pk=subscription.pk)
             .exclude(status=SubscriptionStatus.DISABLED)
-            .update(status=SubscriptionStatus.DISABLED, disabled_reason=reason)
-        )
-        if changed:
-            events.record(
-                workspace_id=subscription.workspace_id,
-                type="webhook.disabled",
-                data={"subscription_id": str(subscription.pk), "url": subscription.url, "reason": reason},
+            .update(
+                status=SubscriptionStatus.DISABLED,
+                disabled_at=now,
+                disabled_reason=reason,
+                notice_due_at=now,
             )
+        )
+        if not changed:
+            return
+        _audit(subscription, "system:webhooks", "webhook.disabled", reason=reason, url=subscription.url)
+        events.record(
+            workspace_id=subscription.workspace_id,
+            type="webhook.disabled",
+            data={"subscription_id": str(subscription.pk), "url": subscription.url, "reason": reason},
+        )
+        wake("tenex.webhooks.notices")
+
+
+def _audit(subscription: WebhookSubscription, actor: str, action: str, **data: Any) -> None:
+    audit.record(
+        subscription.workspace_id,
+        actor,
+        action,
+        object_type="webhook",
+        object_id=subscription.pk,
+        data=data,
+    )

@@ -31,6 +31,7 @@ def update(workspace: Workspace, data: dict[str, Any], actor: str) -> Workspace:
     end = fields.get("calling_window_end", workspace.calling_window_end)
     if start >= end:
         raise InvalidInput("the calling window must end after it starts", loc=("body", "calling_window_end"))
+    before = {name: getattr(workspace, name) for name in fields}
     for name, value in fields.items():
         setattr(workspace, name, value)
     with transaction.atomic():
@@ -42,6 +43,15 @@ def update(workspace: Workspace, data: dict[str, Any], actor: str) -> Workspace:
             "workspace.updated",
             object_type="workspace",
             object_id=workspace.id,
-            data={"fields": sorted(data)},
+            data={
+                "fields": sorted(data),
+                "before": {name: _said(value) for name, value in before.items()},
+                "after": {name: _said(value) for name, value in fields.items()},
+            },
         )
     return workspace
+
+
+def _said(value: object) -> object:
+    """A setting as the audit keeps it."""
+    return value if value is None or isinstance(value, bool | int | float | str | list) else str(value)

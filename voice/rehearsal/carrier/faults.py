@@ -32,6 +32,10 @@ class Faults(BaseModel):
     next_creates: list[CreateFault | Literal["ok"]] = []
     """What happens to the next creations, in order, before shares apply."""
 
+    # POST IncomingPhoneNumbers.json
+    next_purchases: list[CreateFault | Literal["ok"]] = []
+    """What happens to the next purchases of a number, in order. `accept_then_…`: it is bought (and paid)."""
+
     # status, recording, detection and stream callbacks
     callback_duplicate: float = _Share
     """Sent again, once to three times."""
@@ -72,6 +76,15 @@ class Dice:
     def copies(self) -> int:
         """How many more times a duplicated callback is sent."""
         return self._random.randint(1, 3)
+
+    def for_purchase(self) -> CreateFault | None:
+        """The fault of this `POST IncomingPhoneNumbers.json`."""
+        faults = self.faults
+        if not faults.next_purchases:
+            return None
+        planned = faults.next_purchases[0]
+        faults.next_purchases = faults.next_purchases[1:]
+        return None if planned == "ok" else planned
 
     def for_create(self) -> CreateFault | None:
         """The fault of this `POST Calls.json`."""

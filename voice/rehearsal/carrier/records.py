@@ -104,6 +104,7 @@ class NumberRecord:
     trunk_sid: str = ""
     status_callback: str = ""
     status_callback_method: str = "POST"
+    kind: str = "local"
     date_created: datetime = field(default_factory=utc_now)
     date_updated: datetime = field(default_factory=utc_now)
 

@@ -8,9 +8,10 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from voice.rehearsal.carrier import params
+from voice.rehearsal.carrier.faults import CreateFault
 from voice.rehearsal.carrier.records import CallbackPlan, CallRecord, CallStatus
 from voice.rehearsal.carrier.rest import EXCHANGE, form_of, page
-from voice.rehearsal.carrier.shapes import Refused, call_shape
+from voice.rehearsal.carrier.shapes import Refused, Shape, call_shape
 
 _HANG_S = 120.0
 
@@ -36,7 +37,17 @@ def _answer(request: web.Request, call: CallRecord, status: int = 200) -> web.Re
 async def create(request: web.Request) -> web.StreamResponse:
     exchange = request.app[EXCHANGE]
     wish = params.create_call(await form_of(request))
-    fault = exchange.dice.for_create()
+    return await with_fault(
+        request,
+        exchange.dice.for_create(),
+        lambda: call_shape(exchange.create(wish), exchange.options.account_sid),
+    )
+
+
+async def with_fault(
+    request: web.Request, fault: CreateFault | None, effect: Callable[[], Shape]
+) -> web.StreamResponse:
+    """201 with what `effect` made, or what this fault makes of it."""
     match fault:
         case "reject_429":
             raise Refused(429, 20429, "Too many requests")
@@ -44,7 +55,7 @@ async def create(request: web.Request) -> web.StreamResponse:
             raise Refused(500, 20500, "An internal server error has occurred")
         case "reset":
             return _cut(request)
-    call = exchange.create(wish)
+    made = effect()
     match fault:
         case "accept_then_500":
             raise Refused(500, 20500, "An internal server error has occurred")
@@ -53,7 +64,7 @@ async def create(request: web.Request) -> web.StreamResponse:
             return _cut(request)
         case "accept_then_reset":
             return _cut(request)
-    return _answer(request, call, 201)
+    return web.json_response(made, status=201)
 
 
 def _cut(request: web.Request) -> web.Response:

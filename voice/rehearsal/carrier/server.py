@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from tenex.lib.clock import Clock
-from voice.rehearsal.carrier import control, rest_calls, rest_media
+from voice.rehearsal.carrier import control, rest_calls, rest_media, rest_numbers
 from voice.rehearsal.carrier.exchange import Exchange
 from voice.rehearsal.carrier.options import CarrierOptions
 from voice.rehearsal.carrier.rest import EXCHANGE, rest_door
@@ -23,6 +23,7 @@ def build_app(
     prefix = "/2010-04-01/Accounts/{account}"
     rest_calls.add_routes(app, prefix)
     rest_media.add_routes(app, prefix)
+    rest_numbers.add_routes(app, prefix)
     control.add_routes(app)
     app.on_response_prepare.append(_sign_answer)
     app.on_shutdown.append(_close)

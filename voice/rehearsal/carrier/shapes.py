@@ -7,6 +7,7 @@ from math import ceil
 
 from aiohttp import web
 
+from voice.rehearsal.carrier.inventory import ForSale
 from voice.rehearsal.carrier.records import CallRecord, CallStatus, NumberRecord, RecordingRecord
 
 API_VERSION = "2010-04-01"
@@ -149,10 +150,29 @@ def number_shape(number: NumberRecord, account_sid: str) -> Shape:
         "beta": False,
         "origin": "twilio",
         "status": "in-use",
-        "type": "local",
+        "type": number.kind,
         "date_created": rfc2822(number.date_created),
         "date_updated": rfc2822(number.date_updated),
         "uri": f"{account_path(account_sid)}/IncomingPhoneNumbers/{number.sid}.json",
+    }
+
+
+def for_sale_shape(item: ForSale) -> Shape:
+    """An entry of `AvailablePhoneNumbers`; this resource writes two of the abilities in capitals."""
+    return {
+        "friendly_name": _formatted(item.phone_number),
+        "phone_number": item.phone_number,
+        "lata": item.lata,
+        "locality": item.locality,
+        "rate_center": item.locality.upper() if item.locality else None,
+        "latitude": item.latitude,
+        "longitude": item.longitude,
+        "region": item.region,
+        "postal_code": item.postal_code,
+        "iso_country": item.country,
+        "address_requirements": item.address_requirements,
+        "beta": False,
+        "capabilities": {"voice": True, "SMS": True, "MMS": item.country == "US"},
     }
 
 

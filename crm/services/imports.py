@@ -1,0 +1,208 @@
+"""Imports of leads: taking a file in, and the queue of those that are not done.
+
+The file is kept in the database, in the transaction that makes the import. A worker that holds its lease
+reads on from `next_byte` (crm.services.import_run).
+"""
+
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import IO
+
+from django.db import transaction
+from django.utils import timezone
+
+from crm.imports import columns, encoding, records
+from crm.models import ImportStatus, LeadImport, LeadImportKey, LeadImportPart, OnDuplicate
+from crm.models.imports import OPEN
+from crm.selectors import fields
+from crm.selectors import imports as read
+from tenex.errors import Conflict, InvalidInput
+from tenex.lib import storable
+from tenex.lib.wake import wake
+from tenex.workspaces.models import Workspace
+from tenex.workspaces.services import audit
+
+MAX_BYTES = 25 * 1024 * 1024
+MAX_LINES = 500_000
+MAX_OPEN = 20
+KEPT = timedelta(days=30)
+_PART_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a client says of its file; None: find out."""
+
+    on_duplicate: OnDuplicate = OnDuplicate.SKIP
+    dry_run: bool = False
+    encoding: str | None = None
+    delimiter: str | None = None
+    mapping: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the first line tells; the place of the record after it."""
+
+    delimiter: str
+    columns: list[tuple[str, str | None]]
+    next_byte: int
+    next_line: int
+
+
+def create(
+    workspace: Workspace, file: IO[bytes], *, file_name: str, options: Options, actor: str
+) -> LeadImport:
+    """Take a file in; a worker reads it. Header and encoding are judged at once.
+
+    Raises:
+        InvalidInput: no text, no header that we know, too many lines.
+        Conflict: `too_many_imports`: MAX_OPEN are waiting.
+    """
+    with tempfile.TemporaryFile() as text:
+        name = _encoding(file, options.encoding)
+        size = _transcode(file, name, text)
+        head = _head(workspace, text, options)
+        with transaction.atomic():
+            Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+            if read.all_of(workspace.id).filter(status__in=OPEN).count() >= MAX_OPEN:
+                raise Conflict(f"{MAX_OPEN} imports are waiting already", code="too_many_imports")
+            row = LeadImport.objects.create(
+                workspace=workspace,
+                actor=actor,
+                file_name=storable.text(file_name)[:200],
+                encoding=name,
+                delimiter=head.delimiter,
+                columns=head.columns,
+                on_duplicate=options.on_duplicate,
+                dry_run=options.dry_run,
+                size_bytes=size,
+                next_byte=head.next_byte,
+                next_line=head.next_line,
+            )
+            _keep(row, text)
+            _note(row, actor, "created")
+            wake("crm.imports.run", str(row.id))
+    return row
+
+
+def cancel(workspace: Workspace, import_id: uuid.UUID, *, actor: str) -> LeadImport:
+    """Stop after the batch at hand. What is imported stays; canceling twice changes nothing.
+
+    Raises:
+        NotFound.
+        Conflict: `import_over`.
+    """
+    with transaction.atomic():
+        read.get(workspace.id, import_id)
+        row = LeadImport.objects.select_for_update().get(pk=import_id)
+        if row.status in OPEN:
+            close(row, ImportStatus.CANCELED)
+            _note(row, actor, "canceled")
+        elif row.status != ImportStatus.CANCELED:
+            raise Conflict("the import is over", code="import_over")
+    return row
+
+
+def close(row: LeadImport, status: ImportStatus, failure: str = "") -> None:
+    """The end of an import, under its row's lock: the file goes."""
+    row.status, row.failure, row.finished_at = status, failure, timezone.now()
+    row.lease = None
+    row.save(update_fields=["status", "failure", "finished_at", "lease"])
+    LeadImportPart.objects.filter(lead_import=row).delete()
+    LeadImportKey.objects.filter(lead_import=row).delete()
+
+
+def due(limit: int = 50) -> list[uuid.UUID]:
+    """Imports that nobody is at, the oldest first."""
+    waiting = LeadImport.objects.filter(status__in=OPEN, lease_until__lte=timezone.now())
+    return list(waiting.order_by("lease_until").values_list("pk", flat=True)[:limit])
+
+
+def forget() -> None:
+    """Imports and their lists of bad rows, once they are old."""
+    LeadImport.objects.filter(finished_at__lt=timezone.now() - KEPT).delete()
+
+
+def text_from(row: LeadImport) -> Iterator[bytes]:
+    """The file from `next_byte` on, a part at a time."""
+    parts = LeadImportPart.objects.filter(lead_import=row).order_by("start_byte")
+    begun = parts.filter(start_byte__lte=row.next_byte).order_by("-start_byte").first()
+    at = row.next_byte
+    while begun is not None:
+        content = bytes(begun.content)[max(0, at - begun.start_byte) :]
+        at = begun.start_byte + len(bytes(begun.content))
+        if content:
+            yield content
+        begun = parts.filter(start_byte=at).first()
+
+
+def _encoding(file: IO[bytes], named: str | None) -> str:
+    try:
+        return named or encoding.detect(file)
+    except encoding.NotText as exc:
+        raise InvalidInput(str(exc), loc=("body",), type_="encoding") from exc
+
+
+def _transcode(file: IO[bytes], name: str, text: IO[bytes]) -> int:
+    """Write `file` to `text` as UTF-8; its size in bytes."""
+    lines = 0
+    try:
+        for block in encoding.as_utf8(file, name):
+            lines += block.count(b"\n")
+            if lines > MAX_LINES:
+                raise InvalidInput(f"more than {MAX_LINES} lines", loc=("body",), type_="too_long")
+            text.write(block)
+    except encoding.NotText as exc:
+        raise InvalidInput(str(exc), loc=("body",), type_="encoding") from exc
+    return text.tell()
+
+
+def _head(workspace: Workspace, text: IO[bytes], options: Options) -> _Head:
+    text.seek(0)
+    start = 0
+    first = text.readline(records.MAX_RECORD_BYTES + 1)
+    declared = records.declared_delimiter(first.decode("utf-8", "replace"))
+    if declared is not None:
+        start = len(first)
+        first = text.readline(records.MAX_RECORD_BYTES + 1)
+    if not first.strip():
+        raise InvalidInput(
+            "the first line is empty; it must name the columns", loc=("body",), type_="missing"
+        )
+    delimiter = options.delimiter or declared or records.delimiter_of(first.decode("utf-8", "replace"))
+    text.seek(start)
+    blocks = iter(lambda: text.read(encoding.BLOCK_BYTES), b"")
+    header = next(records.read(blocks, delimiter=delimiter, start_byte=start, start_line=2 if start else 1))
+    if header.problem:
+        raise InvalidInput(f"the first line: {header.reason}", loc=("body",), type_=header.problem)
+    if len(header.cells) > 200:
+        raise InvalidInput("more than 200 columns", loc=("body",), type_="too_long")
+    try:
+        planned = columns.plan(header.cells, options.mapping, fields.by_key(workspace.id))
+    except InvalidInput as exc:
+        exc.loc = ("body", *exc.loc)
+        raise
+    return _Head(delimiter, planned, header.next_byte, header.next_line)
+
+
+def _keep(row: LeadImport, text: IO[bytes]) -> None:
+    text.seek(0)
+    at = 0
+    while part := text.read(_PART_BYTES):
+        LeadImportPart.objects.create(lead_import=row, start_byte=at, content=part)
+        at += len(part)
+
+
+def _note(row: LeadImport, actor: str, what: str) -> None:
+    audit.record(
+        row.workspace_id,
+        actor,
+        f"lead_import.{what}",
+        object_type="lead_import",
+        object_id=row.pk,
+        data={"file_name": row.file_name, "dry_run": row.dry_run, "on_duplicate": row.on_duplicate},
+    )

@@ -1,0 +1,23 @@
+"""The closed list of what subscribers can hear of; docs/webhooks.md shows one of each."""
+
+from typing import Final
+
+EVENT_TYPES: Final = (
+    "agent.run.completed",
+    "agent.run.started",
+    "batch.completed",
+    "call.answered",
+    "call.ended",
+    "call.ringing",
+    "lead.created",
+    "lead.opted_out",
+    "lead.updated",
+    "meeting.booked",
+    "number.updated",
+    "recording.available",
+    "transcript.available",
+    "webhook.disabled",
+    "webhook.test",
+)
+TEST_TYPE: Final = "webhook.test"
+"""Goes to the one subscription that it was asked for, whatever its filter says."""

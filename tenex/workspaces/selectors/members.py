@@ -1,0 +1,38 @@
+"""Members of a workspace, and invitations to it."""
+
+import uuid
+
+from django.db.models import QuerySet
+
+from tenex.errors import NotFound
+from tenex.workspaces.models import Invitation, Membership, Workspace
+
+
+def all_of(workspace: Workspace) -> QuerySet[Membership]:
+    return Membership.objects.filter(workspace=workspace).select_related("user")
+
+
+def one(workspace: Workspace, user_id: uuid.UUID) -> Membership:
+    """
+    Raises:
+        NotFound: no such member.
+    """
+    member = all_of(workspace).filter(user_id=user_id).first()
+    if member is None:
+        raise NotFound("there is no such thing here")
+    return member
+
+
+def invitations(workspace: Workspace) -> QuerySet[Invitation]:
+    return Invitation.objects.filter(workspace=workspace)
+
+
+def invitation(workspace: Workspace, invitation_id: uuid.UUID) -> Invitation:
+    """
+    Raises:
+        NotFound: no such invitation.
+    """
+    found = invitations(workspace).filter(pk=invitation_id).first()
+    if found is None:
+        raise NotFound("there is no such thing here")
+    return found

@@ -1,0 +1,42 @@
+"""One of everything that the CRM has, for a tenant."""
+
+import io
+
+from django.utils import timezone
+
+from crm.models import Lead, OnDuplicate
+from crm.services import companies, consents, fields, imports, segments
+from crm.services.imports import Options
+from tenex.workspaces.models import Workspace
+
+CSV = b"first name,phone\nBea,+14155550177\nNobody,12\n"
+
+
+def make(workspace: Workspace, lead: Lead) -> dict[str, str]:
+    """Path parameter -> the tenant's own."""
+    firm = companies.create(workspace, name=f"Firm of {workspace.slug}")
+    field = fields.create(
+        workspace, key="plan", type_="choice", choices=["free", "pro"], actor="system:tests"
+    )
+    segment = segments.create(workspace, name="By hand", kind="static", actor="system:tests")
+    segments.add(workspace, segment.id, [lead.id])
+    consent = consents.add(
+        workspace,
+        lead.id,
+        purpose="marketing",
+        source="web form",
+        proof="I agree to be called.",
+        given_at=timezone.now(),
+        actor="system:tests",
+    )
+    options = Options(on_duplicate=OnDuplicate.SKIP)
+    row = imports.create(
+        workspace, io.BytesIO(CSV), file_name="leads.csv", options=options, actor="system:tests"
+    )
+    return {
+        "organization_id": str(firm.id),
+        "field_id": str(field.id),
+        "segment_id": str(segment.id),
+        "consent_id": str(consent.id),
+        "import_id": str(row.id),
+    }
