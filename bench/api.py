@@ -254,11 +254,9 @@ HEAD = f"{'what':28} {'page':7} {'db p50':>8} {'db p95':>8} {'e2e p50':>8} {'e2e
 
 def show(row: dict[str, Any]) -> None:
     numbers = [row[f"{where}_{at}_ms"] for where in ("database", "end_to_end") for at in ("p50", "p95")]
-    print(
-        f"{row['what']:28} {row['place']:7}",
-        *(f"{one:8.1f}" for one in numbers),
-        "" if row["within"] else "over",
-    )
+    over = "" if row["within"] else "over"
+    print(f"{row['what']:28} {row['place']:7}", *(f"{one:8.1f}" for one in numbers), end=" ")
+    print(f"{row['server_cpu_ms']:6.1f} {over}", flush=True)
 
 
 # --- the whole --------------------------------------------------------------------------------------

@@ -34,19 +34,20 @@ def matching(rows: QuerySet[Call], q: str) -> list[QuerySet[Call]]:
     """Those of `rows` whose phone numbers or whose lead's name contain `q`, as a union for `page`.
 
     One condition over the call and its lead could use no index; of the two, each has its own. What is typed
-    as a phone number is looked for without its spaces and brackets. One or two characters are in nearly all
-    numbers and have no trigram: they are looked for where numbers end and names begin.
+    as a phone number is looked for in numbers only, without its spaces and brackets. One or two characters
+    have no trigram: they are looked for where numbers end and names begin.
     """
-    part = re.sub(r"[^+\d]", "", q) if _NUMBER.fullmatch(q) else q
-    numbers = "endswith" if len(part) < 3 else "contains"
-    names = "istartswith" if len(q) < 3 else "icontains"
-    of_lead = Q()
+    is_number = bool(_NUMBER.fullmatch(q))
+    part = re.sub(r"[^+\d]", "", q) if is_number else q
+    where = "endswith" if len(part) < 3 else "contains"
+    of_number = rows.filter(Q(**{f"from_number__{where}": part}) | Q(**{f"to_number__{where}": part}))
+    if is_number:
+        return [of_number]
+    where = "istartswith" if len(q) < 3 else "icontains"
+    of_lead = Q(lead__isnull=False)
     for word in q.split():
-        of_lead &= Q(**{f"lead__first_name__{names}": word}) | Q(**{f"lead__last_name__{names}": word})
-    return [
-        rows.filter(Q(**{f"from_number__{numbers}": part}) | Q(**{f"to_number__{numbers}": part})),
-        rows.filter(of_lead, lead__isnull=False),
-    ]
+        of_lead &= Q(**{f"lead__first_name__{where}": word}) | Q(**{f"lead__last_name__{where}": word})
+    return [of_number, rows.filter(of_lead)]
 
 
 def one(workspace: Workspace, call_id: uuid.UUID) -> Call:
