@@ -314,7 +314,7 @@ def problems(slot: Slot, foreign: str, own: Ids, ask: Ask, *, secrets: list[str]
         yield f"{slot}: {theirs.status} and not {expected}: {theirs.body!r}"
     elif slot.place == "body":
         yield from _not_missing(slot, theirs.body)
-    elif slot.place == "query" and (orjson.loads(theirs.body).get("items") or []) != []:
+    elif slot.place == "query" and theirs.body and (orjson.loads(theirs.body).get("items") or []) != []:
         yield f"{slot}: found something"
 
 

@@ -1,4 +1,4 @@
-"""What a schema cannot say, for the requests that Schemathesis makes (tests/prove/d4_any_request.py).
+"""What a schema cannot say, for the requests that Schemathesis makes (tests/prove/any_request.py).
 
 Ids in valid requests are of things that exist; an Idempotency-Key is new; an opaque text that
 only we can make (a cursor, a token) is left out. Requests that are meant to be wrong stay as they are.
