@@ -13,7 +13,7 @@ from crm.models import ConsentPurpose, Lead, Qualification, Stage
 from crm.selectors import conditions, fields, segments
 from crm.selectors import leads as read
 from crm.services.custom_values import from_text
-from tenex.errors import InvalidInput, NotFound
+from tenex.errors import InvalidInput
 from tenex.lib import phone as phones
 from tenex.rest import filters as strict
 from tenex.rest.filters import Flag
@@ -100,10 +100,9 @@ class LeadFilters(df.FilterSet):  # type: ignore[misc]
         return rows.filter(phone=phones.normalize(text, loc=("query", "phone")))
 
     def in_segment(self, rows: QuerySet[Lead], name: str, value: uuid.UUID) -> QuerySet[Lead]:
-        try:
-            segment = segments.get(self.workspace_id, value)
-        except NotFound as exc:
-            raise InvalidInput("no such segment", loc=("query", name), type_="missing") from exc
+        segment = segments.all_of(self.workspace_id).filter(pk=value).first()
+        if segment is None:
+            return rows.none()  # as for any other id that names nothing
         return rows.filter(segments.belongs(segment), archived_at=None)
 
     def custom(self, rows: QuerySet[Lead], name: str, value: str) -> QuerySet[Lead]:

@@ -36,13 +36,12 @@ def add(
         NotFound: no such lead.
         InvalidInput: given in the future, or over before it began.
     """
-    now = timezone.now()
-    if given_at > now + _SKEW:
+    lead = read.get(workspace.id, lead_id)
+    if given_at > timezone.now() + _SKEW:
         raise InvalidInput("must not be in the future", loc=("body", "given_at"), type_="in_the_future")
     if expires_at is not None and expires_at <= given_at:
         raise InvalidInput("must be after given_at", loc=("body", "expires_at"), type_="in_the_past")
     with transaction.atomic():
-        lead = read.get(workspace.id, lead_id)
         consent = Consent.objects.create(
             workspace=workspace,
             lead=lead,

@@ -18,6 +18,11 @@ WITHOUT = {
     "batches_pause": "pausing again changes nothing",
     "batches_resume": "resuming again changes nothing",
     "batches_cancel": "a canceled batch stays canceled",
+    "consents_revoke": "a consent is revoked once",
+    "lead_imports_cancel": "a canceled import stays canceled",
+    "leads_unarchive": "a lead that is back stays back",
+    "segments_add": "a lead is in a segment once",
+    "segments_remove": "a lead that is not in it stays out",
     "calls_hangup": "a call ends once",
     "calls_stream_token": "a token has no effect until it is used, and opens what is there",
 }

@@ -281,7 +281,7 @@ def test_a_tool_costs_the_same_for_many_rows_as_for_one(alice: Tenant) -> None:
         "list_agents": 1,
         "get_call": 3,
         "get_transcript": 3,
-        "list_leads": 1,
+        "list_leads": 2,
         "whoami": 0,
         "list_api_keys": 1,
     }
