@@ -5,7 +5,7 @@ import io
 from django.utils import timezone
 
 from crm.models import Lead, OnDuplicate
-from crm.services import companies, consents, fields, imports, segments
+from crm.services import consents, fields, imports, segments
 from crm.services.imports import Options
 from tenex.workspaces.models import Workspace
 
@@ -14,7 +14,6 @@ CSV = b"first name,phone\nBea,+14155550177\nNobody,12\n"
 
 def make(workspace: Workspace, lead: Lead) -> dict[str, str]:
     """Path parameter -> the tenant's own."""
-    firm = companies.create(workspace, name=f"Firm of {workspace.slug}")
     field = fields.create(
         workspace, key="plan", type_="choice", choices=["free", "pro"], actor="system:tests"
     )
@@ -34,7 +33,7 @@ def make(workspace: Workspace, lead: Lead) -> dict[str, str]:
         workspace, io.BytesIO(CSV), file_name="leads.csv", options=options, actor="system:tests"
     )
     return {
-        "organization_id": str(firm.id),
+        "organization_id": str(lead.company_id),
         "field_id": str(field.id),
         "segment_id": str(segment.id),
         "consent_id": str(consent.id),

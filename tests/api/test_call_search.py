@@ -33,7 +33,7 @@ def found(tenant: Tenant, q: str, **more: str) -> list[str]:
     answer = tenant.api.request(
         "GET", f"{URL}?" + "&".join([f"q={q}", *(f"{k}={v}" for k, v in more.items())])
     )
-    assert answer.status_code == 200, answer.content  # type: ignore[attr-defined]
+    assert answer.status_code == 200, answer.content
     return [item["id"] for item in answer.json()["items"]]  # type: ignore[attr-defined]
 
 

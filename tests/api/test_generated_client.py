@@ -4,6 +4,7 @@ import importlib
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,8 @@ def test_it_walks_a_list_by_cursor_and_reads_a_call(server: str, alice: Tenant) 
     api = Generated(server, alice.api.token)
     for number in range(3):
         api.call("leads.leads_create", body=model("LeadIn", first_name=f"Lead {number}"))
-    seen, cursor = [], {}
+    seen: list[uuid.UUID] = []
+    cursor: dict[str, str] = {}
     while True:
         status, page = api.call("leads.leads_list", limit=2, **cursor)
         assert status == 200

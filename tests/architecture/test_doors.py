@@ -31,12 +31,15 @@ OF_ROWS_THAT_WERE_FOUND = {
     "voice/selectors/calls.py:positions": "calls that readers were admitted to",
     "voice/selectors/calls.py:position": "a call that its reader was admitted to",
     "voice/selectors/calls.py:journal_after": "a call that its reader was admitted to",
+    "voice/selectors/calls.py:matching": "narrows rows that are a workspace's already",
+    "voice/selectors/journal.py:snapshot": "a call that its reader was admitted to",
     "crm/selectors/calendars.py:meeting_of_call": "the call that is under way",
+    "crm/selectors/leads.py:with_consents": "rows that are a workspace's already",
 }
 """Selectors that begin with ids of what was found by a workspace before."""
 
-PURE = {"plain"}
-"""Functions that read no rows."""
+PURE = {"plain", "compile_rules", "condition", "ids_named", "query", "words", "sums", "percentile_ms"}
+"""Functions that read no rows: conditions and expressions for rows that a workspace narrows."""
 
 
 def _queries(tree: ast.Module) -> Iterator[int]:

@@ -23,7 +23,7 @@ import aiohttp
 import orjson
 
 from tenex.engines.process import free_port
-from tests.prove.b4_hostile_frames import _time_arrivals
+from tests.prove.b4_hostile_frames import time_arrivals
 from tests.prove.live_system import LiveSystem, main, percentile, run_live, until
 from tests.rig.process import RealProcess, answers
 
@@ -119,7 +119,7 @@ async def _body(
         await asyncio.gather(servers.start(0), servers.start(1))
         phones = [system.phone(f"+14155550{number:03d}") for number in range(200, 200 + calls)]
         phones[0].stamps = True
-        arrivals = _time_arrivals(phones[0])
+        arrivals = time_arrivals(phones[0])
         for phone in phones:
             system.ring(phone)
         await until(lambda: all(phone.sounds for phone in phones), 30)
