@@ -47,7 +47,7 @@ def found(tenant: Tenant, q: str, **more: str) -> list[str]:
         ("nn%20smit", ["ann"]),
         ("SMITHERS", ["ann"]),
         ("smithers%20ann", ["ann"]),
-        ("li", ["li"]),  # two letters: where names begin, so not "Julia"
+        ("li", ["li"]),  # two letters: where words begin, so not "Julia"
         ("l", ["li"]),
         ("jul", ["julia"]),
         ("nobody", []),

@@ -36,7 +36,7 @@ class CallList(ApiView):
         parameters=filter_parameters(CallFilters),
     )
     def get(self, request: Request) -> Response:
-        rows = strict.apply(CallFilters, self.query, read.all_of(self.workspace))
+        rows = strict.apply(CallFilters, self.query, read.listed(self.workspace))
         q = self.query.get("q", "").strip()
         found = page(read.matching(rows, q) if q else rows, self.query, bound_to=f"calls:{self.workspace.pk}")
         return Response({"items": CallOut(found.items, many=True).data, "next_cursor": found.next_cursor})

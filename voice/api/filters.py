@@ -33,8 +33,8 @@ class CallFilters(df.FilterSet):  # type: ignore[misc]
     q = df.CharFilter(
         method="search",
         max_length=100,
-        help_text="Part of a phone number or of the lead's name. One or two characters: the end of a number, "
-        "the beginning of a name.",
+        help_text="Part of a phone number, or of the lead's name, e-mail or company. One or two characters: "
+        "the end of a number, the beginning of a word.",
     )
 
     def search(self, rows: QuerySet[Call], name: str, value: str) -> QuerySet[Call]:

@@ -23,30 +23,50 @@ _KEPT = (RecordingStatus.PENDING, RecordingStatus.STORED)
 
 
 def all_of(workspace: Workspace) -> QuerySet[Call]:
-    """Calls with what a list shows of them."""
+    """Calls with what a page of one shows of them."""
     return Call.objects.filter(workspace=workspace).select_related("agent_version", "lead", "verdict")
+
+
+def listed(workspace: Workspace) -> QuerySet[Call]:
+    """Calls with what a list shows of them: prompts, criteria and quotes stay where they are."""
+    return all_of(workspace).only(
+        *_OF_CALL,
+        "agent_version__number",
+        "agent_version__agent",
+        "lead__first_name",
+        "lead__last_name",
+        "verdict__call",
+        "verdict__qualification",
+    )
+
+
+_UNLISTED = {"variables", "recipient", "calendar", "sweep_at", "lease_owner", "lease_until", "journal_seq"}
+_OF_CALL = [field.name for field in Call._meta.concrete_fields if field.name not in _UNLISTED]
 
 
 _NUMBER = re.compile(r"[+\d\s().\-/]*\d[+\d\s().\-/]*")
 
 
 def matching(rows: QuerySet[Call], q: str) -> list[QuerySet[Call]]:
-    """Those of `rows` whose phone numbers or whose lead's name contain `q`, as a union for `page`.
+    """Those of `rows` whose phone numbers, or whose lead's name, e-mail or company, contain `q`: a union for
+    `page`.
 
     One condition over the call and its lead could use no index; of the two, each has its own. What is typed
-    as a phone number is looked for in numbers only, without its spaces and brackets. One or two characters
-    have no trigram: they are looked for where numbers end and names begin.
+    as a phone number is looked for in numbers only, by its digits. One or two characters have no trigram:
+    they are looked for where numbers end and words begin.
     """
-    is_number = bool(_NUMBER.fullmatch(q))
-    part = re.sub(r"[^+\d]", "", q) if is_number else q
-    where = "endswith" if len(part) < 3 else "contains"
-    of_number = rows.filter(Q(**{f"from_number__{where}": part}) | Q(**{f"to_number__{where}": part}))
+    if is_number := _NUMBER.fullmatch(q):
+        q = re.sub(r"\D", "", q)
+    where = "endswith" if len(q) < 3 else "contains"
+    of_number = rows.filter(Q(**{f"from_number__{where}": q}) | Q(**{f"to_number__{where}": q}))
     if is_number:
         return [of_number]
-    where = "istartswith" if len(q) < 3 else "icontains"
     of_lead = Q(lead__isnull=False)
-    for word in q.split():
-        of_lead &= Q(**{f"lead__first_name__{where}": word}) | Q(**{f"lead__last_name__{where}": word})
+    for word in q.lower().split():
+        if len(q) < 3:
+            of_lead &= Q(lead__search__startswith=word) | Q(lead__search__contains=f" {word}")
+        else:
+            of_lead &= Q(lead__search__contains=word)
     return [of_number, rows.filter(of_lead)]
 
 
