@@ -35,6 +35,7 @@ NO_ROWS = {"last_event_id"}
 BODIES: dict[str, dict[str, Any]] = {
     "sessions_create": {"phone": "+14155550166"},
     "invitations_accept": {"password": "a long enough password"},
+    "numbers_create": {"e164": "+14155550188", "configure": False},
 }
 _SAMPLES = {
     "phone": "+14155550177",
@@ -253,6 +254,8 @@ def request(slot: Slot, value: str, own: Ids) -> Request:
         for one in operation.parameters("query")
         if one.get("required") and one["name"] != "token"
     }
+    if operation.path.startswith("/api/v1/voice/metrics"):
+        query |= {"from": "2026-01-01", "to": "2026-01-08"}  # else it is up to now, which never is the same
     if slot.place == "query":
         query[slot.name] = value
     if query:
@@ -266,7 +269,7 @@ def request(slot: Slot, value: str, own: Ids) -> Request:
     body = {**sample(schema, "", own), **BODIES.get(operation.id, {})}
     if slot.place == "body":
         body.update(_with(schema, slot.steps, value, own))
-        body = _only_one_of(operation, body, slot.name)
+        body = _only_one_of(operation, body, slot.name, own)
     return Request(operation.method, path, orjson.dumps(body))
 
 
@@ -286,10 +289,12 @@ def _inside(schema: Json, steps: list[str], value: str, own: Ids) -> Any:
     return {**whole, steps[0]: _inside(schema["properties"][steps[0]], steps[1:], value, own)}
 
 
-def _only_one_of(operation: Operation, body: Json, name: str) -> Json:
-    """A call is to a lead or to a phone number."""
+def _only_one_of(operation: Operation, body: Json, name: str, own: Ids) -> Json:
+    """A call is to a lead or to a phone number; a batch is of leads or of a segment."""
     if operation.id == "sessions_create" and name == "lead_id":
         return {key: value for key, value in body.items() if key != "phone"}
+    if operation.id == "batches_create" and name not in ("lead_ids", "segment_id"):
+        return {"lead_ids": [own["lead_id"]], **body}
     return body
 
 

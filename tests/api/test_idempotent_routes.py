@@ -24,6 +24,8 @@ WITHOUT = {
     "segments_add": "a lead is in a segment once",
     "segments_remove": "a lead that is not in it stays out",
     "calls_hangup": "a call ends once",
+    "events_stream_token": "a token has no effect until it is used, and opens what is there",
+    "sessions_stream_url": "another address of the same session; only the newest opens it",
     "calls_stream_token": "a token has no effect until it is used, and opens what is there",
 }
 """POSTs that neither dial, spend nor create, or can be done only once: why they need no key."""

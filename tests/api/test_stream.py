@@ -13,11 +13,11 @@ from pytest_django import Settings
 
 from tenex.events import bus
 from tenex.rest import signed, sse, streams
-from tenex.workspaces.models import ApiKey, Membership
+from tenex.workspaces.models import ApiKey, Membership, Role
 from tenex.workspaces.services import keys
 from tests.api.live_server import serve
 from tests.api.sse_reader import events
-from tests.api.world import Tenant, finalize, live_call
+from tests.api.world import Tenant, finalize, live_call, person
 from voice.api import stream
 from voice.models import Call, Turn
 from voice.services import journal
@@ -280,6 +280,7 @@ def test_a_token_of_a_person_ends_with_their_membership(server: str, alice: Tena
     url = f"{server}/api/v1/voice/calls/{call.pk}/stream?token={token}"
     with httpx.stream("GET", url) as response:
         assert response.status_code == 200
+    Membership.objects.create(workspace=alice.workspace, user=person("next@alice.example"), role=Role.OWNER)
     Membership.objects.filter(user=alice.owner).delete()
     assert httpx.get(url).status_code == 401
 

@@ -47,12 +47,15 @@ def fill(route: Route, values: dict[str, str]) -> str:
 
 
 def everything() -> dict[str, list[Any]]:
-    """All rows of all tenants."""
-    return {
+    """All rows of all tenants, but for the note that somebody exported their own leads."""
+    found = {
         model._meta.label: list(model._default_manager.order_by("pk").values())
         for model in apps.get_models()
         if model._meta.app_label in ("workspaces", "events", "webhooks", "crm", "voice")
     }
+    audit = found["workspaces.AuditEntry"]
+    found["workspaces.AuditEntry"] = [row for row in audit if row["action"] != "leads_export"]
+    return found
 
 
 def asker(api: Api) -> matrix.Ask:

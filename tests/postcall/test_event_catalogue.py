@@ -38,7 +38,9 @@ def happen() -> dict[str, dict[str, Any]]:
     lead = rows.lead(space, last_name="Lopez", email="maria@example.com")
     leads.update(space, lead.pk, actor="user:ana@acme.example", stage="contacted")
     agent = rows.version(space)
-    number = numbers.create(space, {"e164": "+14155550100", "label": "Sales"}, "user:ana@acme.example")
+    number = numbers.create(
+        space, {"e164": "+14155550100", "label": "Sales", "configure": False}, "user:ana@acme.example"
+    )
     batch = Batch.objects.create(
         workspace=space, name="May", objective="Qualify", agent=agent.agent, number=number
     )
