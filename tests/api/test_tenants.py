@@ -54,7 +54,7 @@ def everything() -> dict[str, list[Any]]:
         if model._meta.app_label in ("workspaces", "events", "webhooks", "crm", "voice")
     }
     audit = found["workspaces.AuditEntry"]
-    found["workspaces.AuditEntry"] = [row for row in audit if row["action"] != "leads_export"]
+    found["workspaces.AuditEntry"] = [row for row in audit if row["action"] != "leads.exported"]
     return found
 
 
