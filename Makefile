@@ -30,8 +30,8 @@ demo: setup ## start a system of its own, place five calls through it, show what
 run: setup ## start the system: web, media, worker, scheduler in this terminal, Ctrl-C ends it
 	@$(PY) manage.py up
 
-test: setup-dev ## all tests in two processes, each with embedded engines of its own
-	@$(TEST_ENV) $(PY) -m pytest -n 2 --dist load $(ARGS)
+test: setup-dev ## all tests in three processes, each with embedded engines of its own
+	@$(TEST_ENV) $(PY) -m pytest -n 3 --dist load $(ARGS)
 
 test-multi: setup-dev ## the flow tests again: two media and two worker processes, TCP engines, a real S3 server
 	@$(TEST_ENV) TENEX_FLOWS=multi $(PY) -m pytest tests/flows $(ARGS)
