@@ -78,12 +78,21 @@ def problem(push: Push, own: Ids, ask: Ask) -> str | None:
     body: Json = orjson.loads(asked.body or b"{}")
     _put(body, push, own)
     answer = ask(matrix.with_body(asked, body))
-    errors = orjson.loads(answer.body)["detail"] if answer.status == 422 else []
-    for one in errors:
+    for one in _errors(push, answer):
         names = [step for step in one["loc"] if isinstance(step, str)]
-        if names[-1] == push.field and one["type"] == "extra_forbidden":
+        # or the object that it stands in was refused as a whole: the rules of a segment that has none
+        if names[-1] in (push.field, *push.steps) and one["type"] == "extra_forbidden":
             return None
     return f"{push}: {answer.status} {answer.body[:300]!r}"
+
+
+def _errors(push: Push, answer: matrix.Answer) -> list[Json]:
+    if answer.status == 422:
+        return list(orjson.loads(answer.body)["detail"])
+    if push.operation.id in matrix.ITEM_BY_ITEM and answer.status == 200:
+        made = orjson.loads(answer.body)["results"][0]
+        return list(made["errors"]) if made["result"] == "failed" else []
+    return []
 
 
 def _put(body: Json, push: Push, own: Ids) -> None:
