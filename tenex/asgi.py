@@ -63,8 +63,9 @@ async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendC
 application = ProtocolTypeRouter(
     {
         "lifespan": _lifespan,
+        # The cut comes right behind the server: it drops the connection through the server's own `send`.
         "http": gate.guarded(
-            limit_bodies(door.mounted(sse.end_when_cut(django_application)), limits.UPLOAD_BODY_BYTES)
+            sse.end_when_cut(limit_bodies(door.mounted(django_application), limits.UPLOAD_BODY_BYTES))
         ),
         "websocket": URLRouter(
             [
