@@ -25,6 +25,8 @@ from mcp_types import (
     JSONRPCResponse,
 )
 
+from tenex.mcp.unanswered import Unanswered
+
 TIMEOUT_S = 90.0
 """Longer than the server's own deadline."""
 
@@ -56,8 +58,7 @@ class _Joint:
 
     def __init__(self) -> None:
         self._version = ""
-        self._waiting: set[str | int] = set()
-        self._answered = anyio.Event()
+        self._unanswered = Unanswered()
 
     async def upwards(self, from_client: Any, to_server: Any) -> None:
         """Client to server; then until the answers that are still due have come."""
@@ -66,15 +67,9 @@ class _Joint:
                 print(f"tenex.mcp: not a message: {message}", file=sys.stderr)
                 continue
             inner = message.message
-            if isinstance(inner, JSONRPCRequest):
-                self._waiting.add(inner.id)
-            elif isinstance(inner, JSONRPCNotification) and inner.method == "notifications/cancelled":
-                self._waiting.discard((inner.params or {}).get("requestId", ""))
+            self._unanswered.asked(inner)
             await to_server.send(SessionMessage(inner, metadata=self._metadata(inner)))
-        with anyio.move_on_after(TIMEOUT_S):
-            while self._waiting:
-                self._answered = anyio.Event()
-                await self._answered.wait()
+        await self._unanswered.none_left(TIMEOUT_S)
 
     async def downwards(self, from_server: Any, to_client: Any) -> None:
         """Server to client."""
@@ -86,8 +81,7 @@ class _Joint:
             if isinstance(inner, JSONRPCResponse) and "serverInfo" in inner.result:
                 self._version = str(inner.result.get("protocolVersion", ""))
             await to_client.send(SessionMessage(inner))
-            self._waiting.discard(getattr(inner, "id", None))
-            self._answered.set()
+            self._unanswered.answered(inner)
 
     def _metadata(self, message: Any) -> ClientMessageMetadata | None:
         """The headers that the revision in use wants beside the message."""

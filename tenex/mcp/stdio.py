@@ -11,9 +11,13 @@ from tenex.errors import TenexError
 from tenex.mcp import server
 from tenex.mcp.registry import catalog
 from tenex.mcp.threads import in_thread
+from tenex.mcp.unanswered import NotingWriter, PatientReader, Unanswered
 from tenex.rest import throttling
 from tenex.workspaces.principal import Principal
 from tenex.workspaces.services import keys
+
+DEADLINE_S = 60.0
+"""What is asked right before stdin ends may take so long."""
 
 
 async def serve(credential: str) -> int:
@@ -29,8 +33,13 @@ async def serve(credential: str) -> int:
         return await in_thread(_admit)(credential)
 
     served = server.build(catalog(), identify)
+    unanswered = Unanswered()
     async with stdio_server() as (read, write):
-        await served.run(read, write, served.create_initialization_options())
+        await served.run(
+            PatientReader(read, unanswered, DEADLINE_S),
+            NotingWriter(write, unanswered),
+            served.create_initialization_options(),
+        )
     return 0
 
 

@@ -68,6 +68,7 @@ def test_stdout_holds_nothing_but_messages(alice: Tenant, uvicorn: str, kind: st
         hello,
         {"jsonrpc": "2.0", "method": "notifications/initialized"},
         request("tools/list") | {"id": 2},
+        request("tools/call", name="whoami", arguments={}) | {"id": 3},
     ]
     done = subprocess.run(
         COMMAND,
@@ -83,6 +84,8 @@ def test_stdout_holds_nothing_but_messages(alice: Tenant, uvicorn: str, kind: st
     by_id = {one["id"]: one for one in answers if "result" in one}
     assert by_id[1]["result"]["protocolVersion"] == "2025-06-18"
     assert len(by_id[2]["result"]["tools"]) == 10
+    # Asked for right before stdin ended, as a shell's pipe does.
+    assert by_id[3]["result"]["structuredContent"]["scopes"]
 
 
 @pytest.mark.parametrize("key", ["", "tnx_wrong"])

@@ -195,7 +195,9 @@ class Rig:
         dialed, talked = self.carrier.dialed(), self.carrier.conversations()
         for recipient in Recipient.objects.filter(batch=batch).select_related("lead"):
             phone = recipient.lead.phone or ""
-            broken["dialed_twice"] += dialed[phone] > 1
+            if dialed[phone] > 1:
+                broken["dialed_twice"] += 1
+                self._tell(recipient.pk, phone)
             broken["conversations_twice"] += talked[phone] > 1
             broken["never_dialed"] += dialable(phone) and dialed[phone] == 0
             broken["recipient_not_done"] += recipient.status != "done"
@@ -214,6 +216,18 @@ class Rig:
         broken["orphans"] += len(mine)
         broken["unexpected_errors"] += self.unexpected()
         return +broken
+
+    def _tell(self, recipient_id: uuid.UUID, phone: str) -> None:
+        """On stderr, what each side knows of somebody who was dialed twice."""
+        from voice.models import DialAttempt
+
+        ours = DialAttempt.objects.filter(call__recipient=recipient_id).order_by("created_at")
+        fields = ("number", "state", "created_at", "posted_at", "resolved_at", "http_status", "error_code")
+        for row in ours.values("provider_sid", *fields):
+            print(phone, "ours", {key: str(value) for key, value in row.items()}, file=sys.stderr)
+        for call in list(self.carrier.calls.values()):
+            if call.to == phone:
+                print(phone, "carrier", call.sid, call.created_at, call.status, file=sys.stderr)
 
     def unexpected(self) -> int:
         """Exceptions that reached the top of a worker's loop."""
