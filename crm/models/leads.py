@@ -50,6 +50,8 @@ class Lead(Row):
     phone = models.CharField(max_length=20, null=True, blank=True, help_text="E.164")  # noqa: DJ001 - unique if known
     email = models.EmailField(null=True, blank=True)  # noqa: DJ001 - unique if known
     time_zone = models.CharField(max_length=64, blank=True, help_text="IANA name; empty if not known.")
+    country = models.CharField(max_length=2, blank=True, help_text="ISO code of the address.")
+    region = models.CharField(max_length=10, blank=True, help_text="State or province code of the address.")
     source = models.CharField(max_length=80, blank=True)
     notes = models.TextField(blank=True, max_length=4096)
     custom = models.JSONField(default=dict, blank=True)

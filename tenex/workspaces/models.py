@@ -22,6 +22,13 @@ def every_day() -> list[int]:
     return [1, 2, 3, 4, 5, 6, 7]
 
 
+class CallingPurpose(models.TextChoices):
+    """Of a call that we place: decides which consent it needs (promises.md 4.1)."""
+
+    MARKETING = "marketing", "Marketing"
+    INFORMATIONAL = "informational", "Informational"
+
+
 class Workspace(Row):
     """A tenant (`company_id` on the wire) and its settings."""
 
@@ -48,6 +55,31 @@ class Workspace(Row):
     )
     max_calls_per_lead_a_day = models.PositiveSmallIntegerField(
         default=3, validators=[MinValueValidator(1), MaxValueValidator(20)], help_text="In any 24 hours."
+    )
+    max_calls_per_lead_a_week = models.PositiveSmallIntegerField(
+        default=8, validators=[MinValueValidator(1), MaxValueValidator(50)], help_text="In any seven days."
+    )
+    max_calls_per_lead_in_all = models.PositiveSmallIntegerField(
+        default=24, validators=[MinValueValidator(1), MaxValueValidator(200)]
+    )
+    min_gap_between_calls_s = models.PositiveIntegerField(
+        default=7200, help_text="Seconds between two calls to one number."
+    )
+    legal_name = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="Who calls, as the opening says it; workspaces of one legal name are one caller.",
+    )
+    default_purpose = models.CharField(
+        max_length=15,
+        choices=CallingPurpose.choices,
+        default=CallingPurpose.MARKETING,
+        help_text="Of calls that name none: which consent a lead must have given.",
+    )
+    calling_countries = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="ISO codes of the countries that are called; empty: that of the default region.",
     )
     max_concurrent_calls = models.PositiveIntegerField(default=10, validators=[MaxValueValidator(1000)])
     calls_per_second = models.FloatField(

@@ -11,10 +11,9 @@ from tests import rows
 
 @pytest.mark.django_db(transaction=True)
 def test_it_fills_what_is_there_and_can_be_begun_again() -> None:
+    lead = rows.lead(rows.workspace(), first_name="Ágnes")
     call_command("migrate", "crm", "0004", verbosity=0)
     try:
-        space = rows.workspace()
-        lead = rows.lead(space, first_name="Ágnes")
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE crm_lead DISABLE TRIGGER crm_lead_search")
             cursor.execute("UPDATE crm_lead SET search = ''")

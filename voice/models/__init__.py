@@ -2,11 +2,15 @@ from voice.models.agents import Agent, AgentVersion, VoiceProfile
 from voice.models.batches import (
     Batch,
     BatchStatus,
+    BatchVersion,
+    CallingSwitch,
     DialAttempt,
     DialState,
     Pacer,
+    PauseCode,
     Recipient,
     RecipientStatus,
+    VoicemailPolicy,
 )
 from voice.models.calls import (
     Call,
@@ -39,9 +43,11 @@ __all__ = [
     "AgentVersion",
     "Batch",
     "BatchStatus",
+    "BatchVersion",
     "Call",
     "CallEvent",
     "CallStatus",
+    "CallingSwitch",
     "DialAttempt",
     "DialState",
     "Direction",
@@ -54,6 +60,7 @@ __all__ = [
     "NumberStatus",
     "Outcome",
     "Pacer",
+    "PauseCode",
     "PhoneNumber",
     "Recipient",
     "RecipientStatus",
@@ -69,4 +76,5 @@ __all__ = [
     "Verdict",
     "VoiceProfile",
     "VoiceSession",
+    "VoicemailPolicy",
 ]

@@ -6,18 +6,33 @@ from django.db.models import Q
 
 from crm.models import Calendar, Lead, Segment
 from tenex.lib.models import Row
-from tenex.workspaces.models import Workspace
+from tenex.workspaces.models import CallingPurpose, Workspace
 from voice.models.agents import Agent, AgentVersion
 from voice.models.calls import Call
 from voice.models.numbers import PhoneNumber
 
 
 class BatchStatus(models.TextChoices):
+    DRAFT = "draft", "Draft"
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"
     PAUSED = "paused", "Paused"
     COMPLETED = "completed", "Completed"
     CANCELED = "canceled", "Canceled"
+
+
+class VoicemailPolicy(models.TextChoices):
+    HANG_UP = "hang_up", "Hang up"
+    LEAVE_MESSAGE = "leave_message", "Leave a message after the beep"
+
+
+class PauseCode(models.TextChoices):
+    """Why a batch is paused; empty when it is not."""
+
+    OPERATOR = "operator", "An operator paused it"
+    FAILURES_JUMPED = "failures_jumped", "Too many calls failed"
+    ABANDONED = "abandoned", "Too many answered calls had nobody to talk to"
+    BUDGET = "budget", "The budget is spent"
 
 
 class Batch(Row):
@@ -57,6 +72,30 @@ class Batch(Row):
     )
     retry_after_s = models.PositiveIntegerField(default=7200)
     machine_detection = models.BooleanField(default=True)
+    purpose = models.CharField(
+        max_length=15, choices=CallingPurpose.choices, default=CallingPurpose.MARKETING
+    )
+    window_start = models.TimeField(null=True, blank=True, help_text="Empty: the workspace's hours.")
+    window_end = models.TimeField(null=True, blank=True)
+    window_days = models.JSONField(null=True, blank=True, help_text="ISO weekdays; empty: the workspace's.")
+    calls_per_second = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0.01), MaxValueValidator(50)]
+    )
+    retry_policy = models.JSONField(
+        default=dict, blank=True, help_text="By outcome; empty: max_attempts and retry_after_s for all."
+    )
+    voicemail_policy = models.CharField(
+        max_length=15, choices=VoicemailPolicy.choices, default=VoicemailPolicy.HANG_UP
+    )
+    voicemail_message = models.TextField(blank=True, max_length=600)
+    priority = models.SmallIntegerField(default=0, help_text="Higher ones first.")
+    budget_soft_minor = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Cents; above it calls under way are brought to their end."
+    )
+    budget_hard_minor = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Cents; above it nobody else is dialed."
+    )
+    pause_code = models.CharField(max_length=20, choices=PauseCode.choices, blank=True)
     client_reference = models.CharField(max_length=120, null=True, blank=True)  # noqa: DJ001 - unique if given
     starts_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
@@ -69,6 +108,11 @@ class Batch(Row):
                 fields=("workspace", "client_reference"),
                 condition=Q(client_reference__isnull=False),
                 name="batch_reference_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(window_start__isnull=True, window_end__isnull=True)
+                | Q(window_start__isnull=False, window_end__isnull=False),
+                name="batch_window_whole",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=("completed", "canceled"), completed_at__isnull=False)
@@ -106,6 +150,24 @@ class Recipient(Row):
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="recipients")
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="recipients")
     position = models.PositiveIntegerField()
+    variables = models.JSONField(default=dict, blank=True, help_text="Of this lead in this batch.")
+    agent_version = models.ForeignKey(
+        AgentVersion,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="Drawn by weight when it came into the batch; empty: the batch's.",
+    )
+    callback_of = models.ForeignKey(
+        Call,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The call in which the lead asked to be called again.",
+    )
     status = models.CharField(max_length=8, choices=RecipientStatus.choices, default=RecipientStatus.PENDING)
     calls_made = models.PositiveSmallIntegerField(default=0)
     next_at = models.DateTimeField(null=True, blank=True, help_text="Not before; empty means now.")
@@ -116,7 +178,12 @@ class Recipient(Row):
     class Meta:
         ordering = ("batch", "position")
         constraints = [
-            models.UniqueConstraint(fields=("batch", "lead"), name="recipient_once"),
+            models.UniqueConstraint(
+                fields=("batch", "lead"), condition=Q(callback_of__isnull=True), name="recipient_once"
+            ),
+            models.UniqueConstraint(
+                fields=("callback_of",), condition=Q(callback_of__isnull=False), name="one_callback_a_call"
+            ),
             models.UniqueConstraint(fields=("batch", "position"), name="recipient_position_once"),
         ]
         indexes = [
@@ -177,6 +244,29 @@ class DialAttempt(Row):
                 name="attempt_open",
             ),
         ]
+
+
+class BatchVersion(models.Model):
+    """One agent version of a weighted split."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="versions")
+    agent_version = models.ForeignKey(AgentVersion, on_delete=models.PROTECT, related_name="+")
+    weight = models.PositiveSmallIntegerField(validators=[MinValueValidator(1), MaxValueValidator(100)])
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("batch", "agent_version"), name="batch_version_once")]
+
+
+class CallingSwitch(models.Model):
+    """The instance's kill switch: one row. While `stopped_at` is set nobody is dialed, in any workspace."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    stopped_at = models.DateTimeField(null=True, blank=True)
+    stopped_by = models.CharField(max_length=200, blank=True)
+    reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="calling_switch_single")]
 
 
 class Pacer(models.Model):
