@@ -59,6 +59,24 @@ def items(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
+def prices(name: str, default: str) -> dict[str, float]:
+    """`text_in=4,audio_in=32`: the names of `default`, none left out, numbers of 0 and above."""
+    found: dict[str, float] = {}
+    for part in items(name, default):
+        key, _, raw = part.partition("=")
+        try:
+            value = float(raw)
+        except ValueError as exc:
+            raise ImproperlyConfigured(f"{name}: {part!r} is not name=number") from exc
+        if not 0 <= value < 1e6:
+            raise ImproperlyConfigured(f"{name}: {part!r} must lie between 0 and 1000000")
+        found[key.strip()] = value
+    names = {part.partition("=")[0].strip() for part in default.split(",")}
+    if found.keys() != names:
+        raise ImproperlyConfigured(f"{name} must name {', '.join(sorted(names))}, each once")
+    return found
+
+
 def origins(name: str) -> list[str]:
     """Origins as browsers write them: `https://app.example.com`, with a port if it is not the usual one."""
     found = items(name)

@@ -270,6 +270,15 @@ REALTIME_AUDIO = env.choice("REALTIME_AUDIO", "pcmu", ("pcmu", "pcm24k"))
 REALTIME_CONNECT_TIMEOUT_S = env.number("REALTIME_CONNECT_TIMEOUT_S", 5.0)
 VERDICT_TIMEOUT_S = env.number("VERDICT_TIMEOUT_S", 60.0)
 
+# --- what calls cost: for budgets and forecasts, nothing is charged by it ---------------------------
+MODEL_PRICES_USD = env.prices(
+    "MODEL_PRICES_USD",
+    # List prices of gpt-realtime-2.1, USD per million tokens.
+    "text_in=4,text_cached=0.4,text_out=24,audio_in=32,audio_cached=0.4,audio_out=64",
+)
+# A minute of a call in USD, begun ones count whole: the call to a US number, its media stream, its recording.
+CARRIER_USD_PER_MINUTE = env.number("CARRIER_USD_PER_MINUTE", 0.021)
+
 STREAM_HEARTBEAT_S = env.number("STREAM_HEARTBEAT_S", 15.0)
 STREAM_SLOW_READER_S = env.number("STREAM_SLOW_READER_S", 30.0)
 """A reader of an event stream that takes nothing for so long is cut off, and resumes."""

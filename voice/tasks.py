@@ -4,6 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
+from tenex.lib.wake import wake
 from voice.services import batch_filling, metrics, number_orders
 from voice.telephony.client import carrier, configured
 
@@ -31,7 +32,8 @@ def settle_numbers() -> None:
 
 @shared_task(name="voice.batches.fill")
 def fill_batches() -> None:
-    batch_filling.fill()
+    if batch_filling.is_more(batch_filling.fill()):
+        wake("voice.batches.fill")
 
 
 @shared_task(name="voice.metrics.sum_up")

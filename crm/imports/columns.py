@@ -9,6 +9,7 @@ from crm.models import CustomField, Stage
 from crm.services.custom_values import KEY, from_text
 from crm.services.lead_fields import LeadFields
 from tenex.errors import InvalidInput
+from tenex.lib import storable
 
 FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "first_name": ("firstname", "givenname", "forename", "vorname", "prenom", "nombre"),
@@ -34,6 +35,11 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
 
 _KNOWN: Final = {header: field for field, headers in FIELDS.items() for header in headers}
 _STAGES: Final = {name.lower(): value for value, label in Stage.choices for name in (value, label)}
+VARIABLES: Final = "variables."
+"""Target of a column whose cells go with the row, not to the lead: `variables.<name>`."""
+MAX_VARIABLES: Final = 50
+MAX_VARIABLE_CHARS: Final = 2000
+_VARIABLE: Final = re.compile(r"[A-Za-z_]\w{0,60}", re.ASCII)
 _FORMULA: Final = re.compile(r"'(?=[=+\-@\t\r\n])")
 
 type Columns = Sequence[tuple[str, str | None]]
@@ -41,9 +47,15 @@ type Columns = Sequence[tuple[str, str | None]]
 
 
 def plan(
-    headers: Sequence[str], explicit: Mapping[str, str | None], customs: Mapping[str, CustomField]
+    headers: Sequence[str],
+    explicit: Mapping[str, str | None],
+    customs: Mapping[str, CustomField],
+    *,
+    variables: bool = False,
 ) -> list[tuple[str, str | None]]:
     """What each column means: what the client says, else what its header says.
+
+    `variables`: what is no field of a lead is a variable of the row, by the name that its header makes.
 
     Raises:
         InvalidInput: `loc` = ("mapping", header) or ("header",).
@@ -52,7 +64,7 @@ def plan(
     for header, target in explicit.items():
         if header not in names:
             raise InvalidInput("the file has no such column", loc=("mapping", header), type_="missing")
-        if target is not None and not _is_target(target):
+        if target is not None and not _is_target(target, variables=variables):
             raise InvalidInput("no such field", loc=("mapping", header), type_="extra_forbidden")
     taken = {target for target in explicit.values() if target}
     if len(taken) < len([target for target in explicit.values() if target]):
@@ -62,12 +74,18 @@ def plan(
         if name in explicit:
             target = explicit[name]
         else:
-            target = _guess(name, customs)
+            target = _guess(name, customs) or (_variable(name) if variables else None)
             target = None if target in taken else target  # the first of two columns counts
         if target:
             taken.add(target)
         columns.append((name, target))
-    if not any(target for _, target in columns):
+    if sum(bool(target) and str(target).startswith(VARIABLES) for _, target in columns) > MAX_VARIABLES:
+        raise InvalidInput(
+            f"more than {MAX_VARIABLES} columns are variables; map some to null",
+            loc=("header",),
+            type_="too_long",
+        )
+    if not any(target and not target.startswith(VARIABLES) for _, target in columns):
         raise InvalidInput(
             "no column is known; name them in `mapping`, or check the delimiter",
             loc=("header",),
@@ -76,10 +94,20 @@ def plan(
     return columns
 
 
-def _is_target(target: str) -> bool:
+def _is_target(target: str, *, variables: bool) -> bool:
+    if variables and target.startswith(VARIABLES):
+        return _VARIABLE.fullmatch(target.removeprefix(VARIABLES)) is not None
     return target in FIELDS or (
         target.startswith("custom.") and KEY.fullmatch(target.removeprefix("custom.")) is not None
     )
+
+
+def _variable(header: str) -> str | None:
+    """`Plan tier (2026)` is `variables.plan_tier_2026`; nothing for a header without a letter or digit."""
+    name = re.sub(r"[^a-z0-9]+", "_", header.lower().removeprefix(VARIABLES)).strip("_")[:60]
+    if not name:
+        return None
+    return f"{VARIABLES}{name}" if name[0].isalpha() else f"{VARIABLES}_{name}"
 
 
 def _guess(header: str, customs: Mapping[str, CustomField]) -> str | None:
@@ -117,8 +145,8 @@ def row(
     given: dict[str, Any] = {}
     custom: dict[str, Any] = {}
     for (_, target), cell in zip(columns, cells, strict=False):
-        text = _FORMULA.sub("", cell.strip(), count=1) if cell.strip().startswith("'") else cell.strip()
-        if not target or not text:
+        text = _text(cell)
+        if not target or not text or target.startswith(VARIABLES):
             continue
         if target.startswith("custom."):
             key = target.removeprefix("custom.")
@@ -130,6 +158,29 @@ def row(
     if not given:
         raise InvalidInput("nothing in any column that is read", loc=("row",), type_="missing")
     return _fields(given, members)
+
+
+def variables(columns: Columns, cells: Sequence[str]) -> dict[str, str]:
+    """The variables that the cells give, by name; an empty cell gives none.
+
+    Raises:
+        InvalidInput: one is too long.
+    """
+    found = {}
+    for (_, target), cell in zip(columns, cells, strict=False):
+        if target and target.startswith(VARIABLES) and (text := _text(cell)):
+            if len(text) > MAX_VARIABLE_CHARS:
+                raise InvalidInput(
+                    f"longer than {MAX_VARIABLE_CHARS} characters", loc=("body", target), type_="max_length"
+                )
+            found[target.removeprefix(VARIABLES)] = storable.text(text)
+    return found
+
+
+def _text(cell: str) -> str:
+    """Without the blanks around it, and without the apostrophe that keeps a formula from running."""
+    text = cell.strip()
+    return _FORMULA.sub("", text, count=1) if text.startswith("'") else text
 
 
 def _fields(given: dict[str, Any], members: Mapping[str, uuid.UUID]) -> LeadFields:

@@ -7,6 +7,7 @@ from crm.models.imports import (
     LeadImportError,
     LeadImportKey,
     LeadImportPart,
+    LeadImportRow,
     OnDuplicate,
 )
 from crm.models.knowledge import Chunk, Document, DocumentStatus
@@ -41,6 +42,7 @@ __all__ = [
     "LeadImportError",
     "LeadImportKey",
     "LeadImportPart",
+    "LeadImportRow",
     "Meeting",
     "MeetingStatus",
     "OnDuplicate",

@@ -38,6 +38,9 @@ class LeadImport(Row):
     columns = models.JSONField(help_text="[[header, field or null], …] in the order of the file.")
     on_duplicate = models.CharField(max_length=6, choices=OnDuplicate.choices)
     dry_run = models.BooleanField(default=False)
+    keeps_rows = models.BooleanField(
+        default=False, help_text="Somebody takes the rows over, with their variables (LeadImportRow)."
+    )
     size_bytes = models.PositiveIntegerField()
     next_byte = models.PositiveIntegerField(help_text="Where the next record begins.")
     next_line = models.PositiveIntegerField()
@@ -107,6 +110,18 @@ class LeadImportError(models.Model):
     class Meta:
         ordering = ("line",)
         constraints = [models.UniqueConstraint(fields=("lead_import", "line"), name="import_error_once")]
+
+
+class LeadImportRow(models.Model):
+    """A row that led to a lead, for whoever takes the rows over; gone when taken."""
+
+    lead_import = models.ForeignKey(LeadImport, on_delete=models.CASCADE, related_name="kept_rows")
+    line = models.PositiveIntegerField()
+    lead_id = models.UUIDField()
+    variables = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("lead_import", "line"), name="import_row_once")]
 
 
 class LeadImportKey(models.Model):

@@ -55,3 +55,26 @@ def close(workspace_id: uuid.UUID, follow_up_id: uuid.UUID, status: FollowUpStat
     """
     if not FollowUp.objects.filter(workspace_id=workspace_id, pk=follow_up_id).update(status=status):
         raise NotFound("no such follow-up")
+
+
+def settle_callback(workspace_id: uuid.UUID, call_id: uuid.UUID, status: FollowUpStatus) -> bool:
+    """The callback that a call promised is done, or will not be; once, with a line in the lead's history."""
+    with transaction.atomic():
+        row = (
+            FollowUp.objects.select_for_update(of=("self",))
+            .select_related("lead")
+            .filter(workspace_id=workspace_id, call_id=call_id, kind="callback", status=FollowUpStatus.OPEN)
+            .first()
+        )
+        if row is None:
+            return False
+        row.status = status
+        row.save(update_fields=["status"])
+        timeline.add(
+            row.lead,
+            f"follow_up.{status}",
+            f"Callback {'made' if status == FollowUpStatus.DONE else 'canceled'}",
+            call_id=call_id,
+            data={"follow_up_id": str(row.id)},
+        )
+    return True

@@ -19,7 +19,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from crm.imports import columns, records
-from crm.models import ImportStatus, LeadImport, LeadImportError, LeadImportKey, OnDuplicate
+from crm.models import ImportStatus, LeadImport, LeadImportError, LeadImportKey, LeadImportRow, OnDuplicate
 from crm.models.imports import OPEN
 from crm.services import imports, lead_upserts
 from crm.services.lead_fields import LeadFields, Lookup
@@ -116,8 +116,10 @@ class _Worker:
                 imports.close(row, ImportStatus.COMPLETED)
                 self._note(row)
                 return False
-            lines, items = self._items(read)
+            lines, items, variables = self._items(read)
             outcomes = self._preview(row, items) if row.dry_run else self._save(items)
+            if row.keeps_rows:
+                self._keep(row, lines, variables, outcomes)
             self._report(row, lines, outcomes)
             row.next_byte, row.next_line = read[-1].next_byte, read[-1].next_line
             row.lease_until = timezone.now() + timedelta(seconds=LEASE_S)
@@ -131,21 +133,39 @@ class _Worker:
             lease=None, lease_until=timezone.now()
         )
 
-    def _items(self, read: Sequence[records.Record]) -> tuple[list[int], list[LeadFields | InvalidInput]]:
-        """Line and fields of each row that is not empty."""
-        lines, items = [], []
+    def _items(
+        self, read: Sequence[records.Record]
+    ) -> tuple[list[int], list[LeadFields | InvalidInput], list[dict[str, str]]]:
+        """Line, fields and variables of each row that is not empty."""
+        lines, items, variables = [], [], []
         for record in read:
             item: LeadFields | InvalidInput | None
+            said: dict[str, str] = {}
             try:
                 if record.problem:
                     raise InvalidInput(record.reason, loc=("row",), type_=record.problem)
+                said = columns.variables(self._columns, record.cells)
                 item = columns.row(self._columns, record.cells, self._lookup.customs, self._lookup.members)
             except InvalidInput as exc:
                 item = exc
             if item is not None:
                 lines.append(record.line)
                 items.append(item)
-        return lines, items
+                variables.append(said)
+        return lines, items, variables
+
+    def _keep(
+        self,
+        row: LeadImport,
+        lines: Sequence[int],
+        variables: Sequence[dict[str, str]],
+        outcomes: Sequence[Outcome],
+    ) -> None:
+        LeadImportRow.objects.bulk_create(
+            LeadImportRow(lead_import=row, line=line, lead_id=outcome.lead_id, variables=said)
+            for line, said, outcome in zip(lines, variables, outcomes, strict=True)
+            if outcome.result != Result.FAILED and outcome.lead_id is not None
+        )
 
     def _save(self, items: Sequence[LeadFields | InvalidInput]) -> list[Outcome]:
         return lead_upserts.save_many(

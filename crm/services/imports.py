@@ -6,7 +6,7 @@ reads on from `next_byte` (crm.services.import_run).
 
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import IO
@@ -15,7 +15,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.imports import columns, encoding, records
-from crm.models import ImportStatus, LeadImport, LeadImportKey, LeadImportPart, OnDuplicate
+from crm.models import (
+    ImportStatus,
+    LeadImport,
+    LeadImportError,
+    LeadImportKey,
+    LeadImportPart,
+    LeadImportRow,
+    OnDuplicate,
+)
 from crm.models.imports import OPEN
 from crm.selectors import fields
 from crm.selectors import imports as read
@@ -54,9 +62,18 @@ class _Head:
 
 
 def create(
-    workspace: Workspace, file: IO[bytes], *, file_name: str, options: Options, actor: str
+    workspace: Workspace,
+    file: IO[bytes],
+    *,
+    file_name: str,
+    options: Options,
+    actor: str,
+    keeps_rows: bool = False,
 ) -> LeadImport:
     """Take a file in; a worker reads it. Header and encoding are judged at once.
+
+    `keeps_rows`: the caller takes the rows over (:func:`take_rows`), with the columns that are no fields of a
+    lead as variables.
 
     Raises:
         InvalidInput: no text, no header that we know, too many lines.
@@ -65,7 +82,7 @@ def create(
     with tempfile.TemporaryFile() as text:
         name = _encoding(file, options.encoding)
         size = _transcode(file, name, text)
-        head = _head(workspace, text, options)
+        head = _head(workspace, text, options, variables=keeps_rows)
         with transaction.atomic():
             Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
             if read.all_of(workspace.id).filter(status__in=OPEN).count() >= MAX_OPEN:
@@ -79,6 +96,7 @@ def create(
                 columns=head.columns,
                 on_duplicate=options.on_duplicate,
                 dry_run=options.dry_run,
+                keeps_rows=keeps_rows,
                 size_bytes=size,
                 next_byte=head.next_byte,
                 next_line=head.next_line,
@@ -114,6 +132,20 @@ def close(row: LeadImport, status: ImportStatus, failure: str = "") -> None:
     row.save(update_fields=["status", "failure", "finished_at", "lease"])
     LeadImportPart.objects.filter(lead_import=row).delete()
     LeadImportKey.objects.filter(lead_import=row).delete()
+
+
+def take_rows(import_id: uuid.UUID, limit: int) -> list[LeadImportRow]:
+    """The next kept rows, in the order of the file: they are the caller's, in whose transaction they go."""
+    rows = list(LeadImportRow.objects.filter(lead_import=import_id).order_by("line")[:limit])
+    LeadImportRow.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    return rows
+
+
+def report(import_id: uuid.UUID, problems: Sequence[LeadImportError]) -> None:
+    """Rows that led to a lead but were of no use to whoever took them over."""
+    for one in problems:
+        one.lead_import_id = import_id
+    LeadImportError.objects.bulk_create(problems, ignore_conflicts=True)
 
 
 def due(limit: int = 50) -> list[uuid.UUID]:
@@ -161,7 +193,7 @@ def _transcode(file: IO[bytes], name: str, text: IO[bytes]) -> int:
     return text.tell()
 
 
-def _head(workspace: Workspace, text: IO[bytes], options: Options) -> _Head:
+def _head(workspace: Workspace, text: IO[bytes], options: Options, *, variables: bool) -> _Head:
     text.seek(0)
     start = 0
     first = text.readline(records.MAX_RECORD_BYTES + 1)
@@ -182,7 +214,9 @@ def _head(workspace: Workspace, text: IO[bytes], options: Options) -> _Head:
     if len(header.cells) > 200:
         raise InvalidInput("more than 200 columns", loc=("body",), type_="too_long")
     try:
-        planned = columns.plan(header.cells, options.mapping, fields.by_key(workspace.id))
+        planned = columns.plan(
+            header.cells, options.mapping, fields.by_key(workspace.id), variables=variables
+        )
     except InvalidInput as exc:
         exc.loc = ("body", *exc.loc)
         raise

@@ -2,6 +2,7 @@ from voice.models.agents import Agent, AgentVersion, VoiceProfile
 from voice.models.batches import (
     Batch,
     BatchStatus,
+    BatchUpload,
     BatchVersion,
     CallingSwitch,
     DialAttempt,
@@ -43,6 +44,7 @@ __all__ = [
     "AgentVersion",
     "Batch",
     "BatchStatus",
+    "BatchUpload",
     "BatchVersion",
     "Call",
     "CallEvent",

@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from crm.models import Calendar, Lead, Segment
+from crm.models import Calendar, Lead, LeadImport, Segment
 from tenex.lib.models import Row
 from tenex.workspaces.models import CallingPurpose, Workspace
 from voice.models.agents import Agent, AgentVersion
@@ -95,9 +95,24 @@ class Batch(Row):
     budget_hard_minor = models.PositiveIntegerField(
         null=True, blank=True, help_text="Cents; above it nobody else is dialed."
     )
+    spent_microusd = models.BigIntegerField(
+        default=0, editable=False, help_text="What its finished calls cost (voice.services.costs)."
+    )
+    soft_budget_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the soft budget was spent; empty: it is not, or it was raised.",
+    )
     pause_code = models.CharField(max_length=20, choices=PauseCode.choices, blank=True)
+    is_standing = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Holds callbacks of calls that have no open batch; never completed by itself.",
+    )
     client_reference = models.CharField(max_length=120, null=True, blank=True)  # noqa: DJ001 - unique if given
     starts_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True, help_text="When it ran for the first time.")
     completed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -108,6 +123,11 @@ class Batch(Row):
                 fields=("workspace", "client_reference"),
                 condition=Q(client_reference__isnull=False),
                 name="batch_reference_once",
+            ),
+            models.UniqueConstraint(
+                fields=("workspace", "agent", "number"),
+                condition=Q(is_standing=True, completed_at__isnull=True),
+                name="one_standing_batch",
             ),
             models.CheckConstraint(
                 condition=Q(window_start__isnull=True, window_end__isnull=True)
@@ -191,6 +211,18 @@ class Recipient(Row):
             models.Index(
                 fields=("batch", "position"), condition=Q(status="pending"), name="recipient_pending"
             ),
+            # Callbacks come before the others of their batch.
+            models.Index(
+                fields=("batch", "next_at"),
+                condition=Q(status="pending", callback_of__isnull=False),
+                name="recipient_callback",
+            ),
+            # Callbacks of a lead that wait: a new promise takes the place of the old one.
+            models.Index(
+                fields=("lead",),
+                condition=Q(status="pending", callback_of__isnull=False),
+                name="recipient_lead_callback",
+            ),
             # Read by outbound.settle.
             models.Index(fields=("batch",), condition=Q(status="calling"), name="recipient_calling"),
         ]
@@ -255,6 +287,29 @@ class BatchVersion(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=("batch", "agent_version"), name="batch_version_once")]
+
+
+class BatchUpload(Row):
+    """A CSV file whose rows become recipients: the import makes the leads, its kept rows are taken over.
+
+    Goes with the import, which is forgotten 30 days after its end.
+    """
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="uploads")
+    lead_import = models.OneToOneField(LeadImport, on_delete=models.CASCADE, related_name="+")
+    taken_count = models.PositiveIntegerField(default=0, help_text="Rows that became recipients.")
+    refused_count = models.PositiveIntegerField(default=0, help_text="Of these: not to be called.")
+    duplicate_count = models.PositiveIntegerField(
+        default=0, help_text="Rows whose lead was in the batch already."
+    )
+    done_at = models.DateTimeField(null=True, blank=True, help_text="When the last row was taken over.")
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        indexes = [
+            # Queue of voice.services.batch_filling.
+            models.Index(fields=("created_at",), condition=Q(done_at__isnull=True), name="batch_upload_open"),
+        ]
 
 
 class CallingSwitch(models.Model):

@@ -145,10 +145,10 @@ def _due_recipient(workspace: Workspace, now: datetime) -> uuid.UUID | Again | N
     """The next recipient, of the batch with the fewest calls under way, as a queued call."""
     refused = False
     for batch in _batches_with_room(workspace):
-        version = batch.agent_version or batch.agent.current_version
-        usable = version if batch.agent.archived_at is None else None
         for recipient in _waiting(batch, now)[:_LOOK_AT]:
             lead = recipient.lead
+            version = recipient.agent_version or batch.agent_version or batch.agent.current_version
+            usable = version if batch.agent.archived_at is None else None
             facts = _facts(workspace, lead, lead.phone or "", batch.number, usable, batch)
             match decide(facts, now):
                 case Allow():
@@ -173,7 +173,7 @@ def _batches_with_room(workspace: Workspace) -> QuerySet[Batch]:
     )
     count = live.order_by().values("batch").values(n=Count("pk"))
     return (
-        Batch.objects.filter(workspace=workspace, status=BatchStatus.RUNNING)
+        Batch.objects.filter(workspace=workspace, status=BatchStatus.RUNNING, soft_budget_at=None)
         .annotate(live=Coalesce(Subquery(count), 0))
         .filter(live__lt=F("concurrency"))
         .select_related("agent__current_version__agent", "agent_version__agent", "number")
@@ -184,7 +184,7 @@ def _batches_with_room(workspace: Workspace) -> QuerySet[Batch]:
 def _waiting(batch: Batch, now: datetime) -> QuerySet[Recipient]:
     return (
         Recipient.objects.select_for_update(of=("self",), skip_locked=True)
-        .select_related("lead")
+        .select_related("lead", "agent_version__agent", "callback_of")
         .filter(batch=batch, status=RecipientStatus.PENDING)
         .filter(Q(next_at=None) | Q(next_at__lte=now))
         .order_by("position")
@@ -226,7 +226,7 @@ def _facts(
         opted_out=bool(lead and lead.opted_out_at),
         suppressed=bool(phone) and suppressions.is_suppressed(workspace.pk, phone),
         workspace_paused=workspace.calling_paused_at is not None,
-        batch_open=batch is None or batch.status == BatchStatus.RUNNING,
+        batch_open=batch is None or (batch.status == BatchStatus.RUNNING and batch.soft_budget_at is None),
         number_usable=number is not None and number.status == NumberStatus.ACTIVE,
         has_agent=version is not None and version.agent.archived_at is None,
         model_configured=readiness.model_configured(),
@@ -248,7 +248,8 @@ def _call_for(recipient: Recipient, batch: Batch, version: AgentVersion | None) 
         calendar_id=batch.calendar_id,
         batch=batch,
         recipient=recipient,
-        objective=batch.objective,
+        objective=batch.objective or (recipient.callback_of.objective if recipient.callback_of else ""),
+        variables=recipient.variables,
     )
     Recipient.objects.filter(pk=recipient.pk).update(
         status=RecipientStatus.CALLING, calls_made=F("calls_made") + 1, next_at=None

@@ -15,7 +15,7 @@ from django.db import connections
 
 from voice.outbound import claims, settle
 from voice.outbound.claims import Again, Claimed, Nothing, Wait
-from voice.services import attempts
+from voice.services import attempts, budgets
 from voice.telephony.client import carrier, configured
 
 log = structlog.get_logger(__name__)
@@ -39,6 +39,7 @@ def tick(*, budget_s: float = BUDGET_S) -> TickReport:
     report = TickReport()
     settle.start_due()
     report.settled = settle.settle()
+    budgets.watch()
     report.completed = settle.complete()
     if not configured():
         return report

@@ -1,11 +1,12 @@
 """Recipients whose call is over, batches whose recipients are done. The first half of each tick."""
 
+import random
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from tenex.lib import failpoint
@@ -19,7 +20,9 @@ from voice.models import (
     Recipient,
     RecipientStatus,
 )
-from voice.services import batches, calls
+from voice.outbound import retries
+from voice.outbound.contactability import zone
+from voice.services import batches, budgets, callbacks, calls
 from voice.services.timing import scaled
 from voice.telephony.client import Carrier
 from voice.telephony.errors import CarrierError, CarrierGone
@@ -33,9 +36,7 @@ _ASK_AGAIN = timedelta(seconds=5)
 
 def start_due() -> None:
     """Batches whose hour has come run."""
-    Batch.objects.filter(status=BatchStatus.QUEUED).filter(
-        Q(starts_at=None) | Q(starts_at__lte=timezone.now())
-    ).update(status=BatchStatus.RUNNING)
+    batches.run_due()
 
 
 def settle() -> int:
@@ -50,10 +51,13 @@ def settle() -> int:
 
 
 def _settle(recipient_id: uuid.UUID) -> bool:
+    batch_id = Recipient.objects.values_list("batch_id", flat=True).get(pk=recipient_id)
     with transaction.atomic():
+        # The batch first, as everywhere: whoever cancels it sees this one either waiting or done.
+        batch = batches.lock(batch_id)
         recipient = (
             Recipient.objects.select_for_update(of=("self",), skip_locked=True)
-            .select_related("batch", "lead")
+            .select_related("lead")
             .filter(pk=recipient_id, status=RecipientStatus.CALLING)
             .first()
         )
@@ -62,33 +66,62 @@ def _settle(recipient_id: uuid.UUID) -> bool:
         call = recipient.calls.order_by("-created_at", "-id").first()
         if call is None or call.status != CallStatus.FINALIZED:
             return False
-        if _may_try_again(recipient, call):
-            recipient.status = RecipientStatus.PENDING
-            recipient.next_at = timezone.now() + scaled(recipient.batch.retry_after_s)
+        again_at = _again_at(batch, recipient, call)
+        if again_at is not None:
+            recipient.status, recipient.next_at = RecipientStatus.PENDING, again_at
         elif recipient.refusal_code:
             recipient.status = RecipientStatus.REFUSED
-        elif call.outcome == Outcome.CANCELED and recipient.batch.status == BatchStatus.CANCELED:
+        elif call.outcome == Outcome.CANCELED and batch.status == BatchStatus.CANCELED:
             recipient.status = RecipientStatus.CANCELED
         else:
             recipient.status = RecipientStatus.DONE
         recipient.outcome = call.outcome or ""
         recipient.save(update_fields=["status", "next_at", "outcome"])
+        budgets.spend(batch, call)
+        if recipient.status == RecipientStatus.DONE and recipient.callback_of_id is not None:
+            callbacks.made(recipient, call)
         failpoint.hit("settle.written")
-        if recipient.batch.status == BatchStatus.CANCELED:
-            # Its results come in late: the batch's row is locked so that the last one sees all others.
-            batches.announce_if_over(Batch.objects.select_for_update().get(pk=recipient.batch_id))
+        if batch.status == BatchStatus.CANCELED:
+            batches.announce_if_over(batch)
     failpoint.hit("settle.committed")
     return True
 
 
-def _may_try_again(recipient: Recipient, call: Call) -> bool:
+def _again_at(batch: Batch, recipient: Recipient, call: Call) -> datetime | None:
+    """When this one is tried again; None: the result stands."""
+    if (
+        recipient.refusal_code
+        or recipient.lead.opted_out_at is not None
+        or batch.status not in (BatchStatus.QUEUED, BatchStatus.RUNNING, BatchStatus.PAUSED)
+    ):
+        return None
     worth_it = call.end_reason in RETRYABLE or call.outcome == Outcome.VOICEMAIL
-    return (
-        worth_it
-        and recipient.calls_made < recipient.batch.max_attempts
-        and not recipient.refusal_code
-        and recipient.lead.opted_out_at is None
-        and recipient.batch.status in (BatchStatus.QUEUED, BatchStatus.RUNNING, BatchStatus.PAUSED)
+    if not worth_it:
+        return None
+    now = timezone.now()
+    if not batch.retry_policy:
+        left = recipient.calls_made < batch.max_attempts
+        return now + scaled(batch.retry_after_s) if left else None
+    where = zone(recipient.lead.time_zone, batch.workspace.time_zone)
+    tried = recipient.calls.exclude(placed_at=None).values_list("placed_at", flat=True)
+    local = [at.astimezone(where) for at in tried if at is not None]
+    hours = [at.hour + at.minute / 60 for at in local]
+    policy = retry_policy(batch)
+    at = retries.next_try(
+        policy, call.outcome or "", recipient.calls_made, hours, now.astimezone(where), random.random
+    )
+    # Times of day are the real ones; a rehearsal whose clock runs faster waits less.
+    return now + scaled((at - now).total_seconds()) if at is not None else None
+
+
+def retry_policy(batch: Batch) -> retries.Policy:
+    """The batch's retries, spread over the hours in which it calls."""
+    space = batch.workspace
+    return retries.Policy(
+        delays_s=batch.retry_policy,
+        opens=batch.window_start or space.calling_window_start,
+        closes=batch.window_end or space.calling_window_end,
+        days=batch.window_days or space.calling_days,
     )
 
 
@@ -97,7 +130,9 @@ def complete() -> int:
     open_ones = Recipient.objects.filter(
         batch=OuterRef("pk"), status__in=(RecipientStatus.PENDING, RecipientStatus.CALLING)
     )
-    due = Batch.objects.filter(~Exists(open_ones), status=BatchStatus.RUNNING).values_list("pk", flat=True)
+    due = Batch.objects.filter(
+        ~Exists(open_ones), status=BatchStatus.RUNNING, is_standing=False, filling_from=None
+    ).values_list("pk", flat=True)
     return sum(batches.complete(batch_id) for batch_id in list(due[:_PER_TICK]))
 
 

@@ -22,7 +22,7 @@ from tenex.lib import backoff, failpoint
 from tenex.lib.wake import wake
 from voice.models import Call, CallStatus, Finalization, FinalizationStep
 from voice.postcall import complete, transcript, verdict, write_back
-from voice.services import calls
+from voice.services import callbacks, calls
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ MAX_TRIES = 6
 """Of the verdict model, about a minute in all; then the verdict is `undetermined`."""
 _STUCK_TRIES = 12
 """A step that breaks this often is left out, if it may be: the call must come to an end."""
-_MAY_BE_LEFT_OUT = frozenset({"transcript", "verdict", "recording"})
+_MAY_BE_LEFT_OUT = frozenset({"transcript", "verdict", "recording", "callback"})
 _FIRST_S = 1.0
 _LONGEST_S = 120.0
 _GRACE_S = 3.0
@@ -46,6 +46,7 @@ def _steps() -> tuple[tuple[str, Step], ...]:
         ("verdict", lambda call_id, tries: verdict.settle(call_id, last_try=tries >= MAX_TRIES)),
         ("recording", lambda call_id, _: complete.await_recording(call_id)),
         ("write_back", lambda call_id, _: write_back.write_back(call_id)),
+        ("callback", lambda call_id, _: callbacks.schedule(call_id)),
         ("complete", lambda call_id, _: complete.complete(call_id)),
     )
 

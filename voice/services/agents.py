@@ -18,7 +18,7 @@ from voice.services import templates
 VERSIONED: Final = ("system_prompt", "objective", "criteria", "tools")
 """Fields that live in a version; the others are on the agent itself."""
 
-_OPEN: Final = (BatchStatus.QUEUED, BatchStatus.RUNNING, BatchStatus.PAUSED)
+_OPEN: Final = (BatchStatus.DRAFT, BatchStatus.QUEUED, BatchStatus.RUNNING, BatchStatus.PAUSED)
 
 TOOL_NAMES: Final = (
     "lookup_lead",

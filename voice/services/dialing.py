@@ -11,7 +11,7 @@ from tenex.lib.phone import normalize
 from tenex.lib.wake import wake
 from tenex.workspaces.models import Workspace
 from voice.models import Agent, AgentVersion, Call, Direction, PhoneNumber
-from voice.services import batches, caller_lead, journal
+from voice.services import caller_lead, journal, parts
 from voice.services.eligibility import reject, reject_number
 
 
@@ -47,9 +47,9 @@ def place(
         e164, refusal = lead.phone or "", reject(lead)
     if refusal is not None:
         raise Conflict(refusal.detail, code=refusal.code)
-    agent = agent_version.agent if agent_version else agent or batches.default_agent(workspace)
-    batches.check_own(workspace, agent=agent, number=number, calendar=calendar)
-    number = number or batches.default_number(workspace, agent)
+    agent = agent_version.agent if agent_version else agent or parts.default_agent(workspace)
+    parts.check_own(workspace, agent=agent, number=number, calendar=calendar)
+    number = number or parts.default_number(workspace, agent)
     with transaction.atomic():
         call = Call.objects.create(
             workspace=workspace,

@@ -25,7 +25,7 @@ from voice.telephony.errors import CarrierGone
 
 SETTLE = "voice.numbers.settle"
 """Name of the task that does what is due at the carrier."""
-_OPEN = (BatchStatus.QUEUED, BatchStatus.RUNNING, BatchStatus.PAUSED)
+_OPEN = (BatchStatus.DRAFT, BatchStatus.QUEUED, BatchStatus.RUNNING, BatchStatus.PAUSED)
 
 
 def create(workspace: Workspace, data: dict[str, Any], actor: str) -> PhoneNumber:

@@ -1,0 +1,32 @@
+"""What calls cost, in microdollars: the model by the usage that it reported, the carrier by the minute.
+
+By the prices of the settings, for budgets and forecasts; the bills of carrier and model are the truth.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from voice.session import spend
+from voice.session.limits import Prices
+
+MICRO_PER_MINOR = 10_000
+"""Microdollars in a cent."""
+
+
+def of_call(usage: Mapping[str, Any], talked_ms: int | None) -> int:
+    """Microdollars of a call with this summed `usage` that was connected for `talked_ms`; None: never."""
+    minutes = -(-talked_ms // 60_000) if talked_ms else 0
+    carrier = minutes * round(settings.CARRIER_USD_PER_MINUTE * 1_000_000)
+    return carrier + spend.cost_microusd(dict(usage), prices())
+
+
+def prices() -> Prices:
+    """The model's, as a live call counts them: microdollars per 1,000 tokens."""
+    return Prices(**{name: round(usd * 1000) for name, usd in settings.MODEL_PRICES_USD.items()})
+
+
+def minor(microusd: int) -> int:
+    """Whole cents, rounded up: what is spent is never shown as less."""
+    return -(-microusd // MICRO_PER_MINOR)
