@@ -15,20 +15,21 @@ from tenex.rest.pagination import page, page_in_order
 from tenex.rest.serializers import Input, Output
 from tenex.workspaces.principal import Principal
 from voice.api import transcripts
-from voice.api.batches import named
-from voice.api.outputs import (
+from voice.api.batch_outputs import (
     BatchResultOut,
-    CallDetailOut,
     CountersOut,
+    ProgressOut,
     RejectedLeadOut,
-    TranscriptItemOut,
 )
+from voice.api.batches import named, progress
+from voice.api.outputs import CallDetailOut, TranscriptItemOut
 from voice.mcp_prompts import PROMPTS
 from voice.models import Agent, BatchStatus, CallStatus
-from voice.outbound.forecast import waits_for
+from voice.outbound import foresight
 from voice.selectors import agents as read_agents
 from voice.selectors import batches as read_batches
 from voice.selectors import calls as read_calls
+from voice.services import batch_members
 from voice.services import batches as write
 from voice.services.eligibility import Rejection
 
@@ -94,7 +95,7 @@ def _run_voice_qualifier(principal: Principal, arguments: Mapping[str, Any]) -> 
         "calendar": named(calendars, arguments.get("calendar_connector_id"), "calendar_connector_id"),
     }
     if arguments["dry_run"]:
-        return _foreseen(principal, write.preview(workspace, **parts))
+        return _foreseen(principal, arguments["objective"], parts)
     made = write.create(
         workspace,
         objective=arguments["objective"],
@@ -110,18 +111,24 @@ def _run_voice_qualifier(principal: Principal, arguments: Mapping[str, Any]) -> 
     }
 
 
-def _foreseen(principal: Principal, found: write.Preview) -> Mapping[str, Any]:
-    now = timezone.now()
-    would_call = []
-    for lead in found.accepted:
-        wait = waits_for(principal.workspace, lead, now)
-        reason = {"code": wait.code, "detail": wait.detail, "until": wait.until} if wait else None
-        would_call.append({"lead_id": lead.pk, "waits_for": reason})
+def _foreseen(principal: Principal, objective: str, parts: dict[str, Any]) -> Mapping[str, Any]:
+    """As the preview of a batch has it: by the dialer's own decision."""
+    lead_ids = parts.pop("lead_ids")
+    batch = write.planned(principal.workspace, objective=objective, **parts)
+    members = batch_members.members(principal.workspace, lead_ids)
+    found = batch_members.sort(principal.workspace.pk, members, known=set())
+    rejected, would_call = list(found.rejected), []
+    for one in foresight.of_leads(batch, [member.lead for member in found.accepted], timezone.now()):
+        if one.at is None:
+            rejected.append(Rejection(str(one.lead_id), one.code, one.detail))
+            continue
+        wait = {"code": one.code, "detail": one.detail, "until": one.at} if one.code else None
+        would_call.append({"lead_id": one.lead_id, "waits_for": wait})
     return {
         "call_batch_id": None,
         "status": "dry_run",
-        "accepted": len(found.accepted),
-        "rejected": [_rejected(one) for one in found.rejected],
+        "accepted": len(would_call),
+        "rejected": [_rejected(one) for one in rejected],
         "would_call": would_call,
     }
 
@@ -145,13 +152,15 @@ class CallResultsOut(UntrustedOut):
     call_batch_id = f.UUIDField()
     status = f.ChoiceField(choices=BatchStatus.choices)
     totals = CountersOut()
+    progress = ProgressOut()
     results = BatchResultOut(many=True)
     next_cursor = f.CharField(allow_null=True)
 
 
 def _get_call_results(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     asked = dict(arguments)
-    batch = read_batches.one(principal.workspace, asked.pop("call_batch_id"))
+    batch = read_batches.whole(principal.workspace, asked.pop("call_batch_id"))
+    counters = read_batches.counters([batch.pk])[batch.pk]
     found = page_in_order(
         read_batches.results(batch),
         query(asked, limit=limits.PAGE_ITEMS_MOST),
@@ -161,7 +170,8 @@ def _get_call_results(principal: Principal, arguments: Mapping[str, Any]) -> Map
     return {
         "call_batch_id": batch.pk,
         "status": batch.status,
-        "totals": CountersOut(read_batches.counters([batch.pk])[batch.pk]).data,
+        "totals": CountersOut(counters).data,
+        "progress": ProgressOut(progress(batch, counters)).data,
         "results": BatchResultOut(found.items, many=True).data,
         "next_cursor": found.next_cursor,
     }

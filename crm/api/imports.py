@@ -1,7 +1,7 @@
 """Leads out of a CSV file."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from typing import Any, ClassVar
 
@@ -31,12 +31,12 @@ from tenex.rest.views import ApiView, accepted
 TAG = "Lead imports"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 _NAMES = {sign: name for name, sign in DELIMITERS.items()}
-_OPTIONS = ("on_duplicate", "dry_run", "encoding", "delimiter", "mapping", "file_name")
+OPTIONS = ("on_duplicate", "dry_run", "encoding", "delimiter", "mapping", "file_name")
 _MAPPING = (
     "JSON object: header of a column -> field (`" + "`, `".join(columns.FIELDS) + "` or `custom.<key>`), or "
     "null to leave the column out. Columns that are not named here go by their headers."
 )
-_TARGETS: dict[str, Any] = {
+TARGETS: dict[str, Any] = {
     "on_duplicate": {"type": "string", "enum": OnDuplicate.values, "default": "skip"},
     "dry_run": {"type": "string", "enum": ["true", "false"], "default": "false"},
     "encoding": {"type": "string", "enum": list(encoding.NAMES)},
@@ -48,7 +48,7 @@ _BODY = {
     "multipart/form-data": {
         "type": "object",
         "required": ["file"],
-        "properties": {"file": {"type": "string", "format": "binary"}, **_TARGETS},
+        "properties": {"file": {"type": "string", "format": "binary"}, **TARGETS},
         "additionalProperties": False,
     },
 }
@@ -169,12 +169,12 @@ class ImportList(ApiView):
 
     @idempotent
     def _store(self, request: Request, upload: Upload) -> Response:
-        self.known_query(_OPTIONS)
+        self.known_query(OPTIONS)
         row = write.create(
             self.workspace,
             upload.file,
             file_name=upload.name or self.query.get("file_name", ""),
-            options=_options(self.query.dict(), upload.fields),
+            options=options_of(self.query.dict(), upload.fields),
             actor=self.principal.actor,
         )
         return accepted(ImportOut(row).data)
@@ -259,7 +259,13 @@ def _errors_csv(row: LeadImport) -> HttpResponseBase:
     return csv_streams.response(header, portion, file_name="errors.csv")
 
 
-def _options(query: Mapping[str, Any], fields: Mapping[str, str]) -> write.Options:
+def options_of(
+    query: Mapping[str, Any],
+    fields: Mapping[str, str],
+    *,
+    names: Collection[str] = OPTIONS,
+    standard: OnDuplicate = OnDuplicate.SKIP,
+) -> write.Options:
     """What the client says of its file, in the address or in the form.
 
     Raises:
@@ -267,7 +273,7 @@ def _options(query: Mapping[str, Any], fields: Mapping[str, str]) -> write.Optio
     """
     where = dict.fromkeys(query, "query") | dict.fromkeys(fields, "body")
     for name in fields:
-        if name not in _OPTIONS:
+        if name not in names:
             raise InvalidInput("unknown field", loc=("body", name), type_="extra_forbidden")
         if name in query:
             raise InvalidInput("given more than once", loc=("body", name), type_="duplicate")
@@ -281,7 +287,7 @@ def _options(query: Mapping[str, Any], fields: Mapping[str, str]) -> write.Optio
         return allowed[given[name]]
 
     return write.Options(
-        on_duplicate=on_duplicate(given, default=OnDuplicate.SKIP, place=where.get("on_duplicate", "query")),
+        on_duplicate=on_duplicate(given, default=standard, place=where.get("on_duplicate", "query")),
         dry_run=bool(chosen("dry_run", {"true": True, "false": False})),
         encoding=chosen("encoding", {name: name for name in encoding.NAMES}),
         delimiter=chosen("delimiter", DELIMITERS),

@@ -1,13 +1,13 @@
 """The workspace's settings."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 from zoneinfo import available_timezones
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as f
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenex.rest.local_time import LocalTime
 from tenex.rest.schema import operation
 from tenex.rest.serializers import Input, Output
 from tenex.rest.views import ApiView
@@ -16,14 +16,6 @@ from tenex.workspaces.services import workspaces
 
 TAG = "Settings"
 MAX_RETENTION_DAYS = 3650
-
-
-@extend_schema_field({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"})
-class LocalTime(f.TimeField):
-    """A time of day, `HH:MM`."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(format="%H:%M", input_formats=["%H:%M"], **kwargs)
 
 
 class SettingsIn(Input):

@@ -8,9 +8,10 @@ import binascii
 import hashlib
 import hmac
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -82,6 +83,20 @@ def page_in_order[T: Model](rows: QuerySet[T], query: QueryDict, *, by: str, bou
         rows = rows.filter(**{f"{by}__gt": position[0]})
     found = list(rows.order_by(by)[: limit + 1])
     return _cut(found, limit, binding, lambda last: [getattr(last, by)])
+
+
+def page_walked[Item](
+    walk: Callable[[int], Iterator[tuple[int, Item]]], query: QueryDict, *, bound_to: str
+) -> tuple[list[Item], str | None]:
+    """One page of what is found by looking at rows in order, and the next cursor.
+
+    `walk(after)` yields (place, item), places growing above `after`; it is left off when the page is full.
+    """
+    limit, binding = limit_of(query), _binding(query, bound_to)
+    position = _position(query, binding)
+    found = list(islice(walk(position[0] if position is not None else -1), limit + 1))
+    cursor = _encode([found[limit - 1][0]], binding) if len(found) > limit else None
+    return [item for _, item in found[:limit]], cursor
 
 
 def _place(row: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What integrators get to see of calls and batches (contract.md 5)."""
+"""What integrators get to see of calls (contract.md 5)."""
 
 from typing import Any
 
@@ -7,13 +7,11 @@ from rest_framework import serializers as f
 
 from tenex.rest.serializers import Output
 from voice.models import (
-    BatchStatus,
     Call,
     CallStatus,
     Direction,
     EndReason,
     Outcome,
-    RecipientStatus,
     RecordingStatus,
     SessionStatus,
     Speaker,
@@ -258,136 +256,3 @@ class StreamTokenOut(Output):
     token = f.CharField()
     url = f.CharField()
     expires_at = f.DateTimeField()
-
-
-class CountersOut(Output):
-    """How far a batch is. The five states add up to `total`."""
-
-    total = f.IntegerField()
-    pending = f.IntegerField()
-    calling = f.IntegerField()
-    done = f.IntegerField()
-    refused = f.IntegerField()
-    canceled = f.IntegerField()
-    outcomes = f.DictField(child=f.IntegerField(), help_text="Finished leads by outcome.")
-
-
-class BatchOut(Output):
-    """An outbound batch."""
-
-    id = f.UUIDField()
-    company_id = f.UUIDField(source="workspace_id")
-    name = f.CharField()
-    objective = f.CharField()
-    status = f.ChoiceField(choices=BatchStatus.choices)
-    status_reason = f.CharField()
-    agent_id = f.UUIDField()
-    agent_version = f.SerializerMethodField(help_text="The pinned version; null uses the current one.")
-    number_id = f.UUIDField()
-    calendar_connector_id = f.UUIDField(source="calendar_id", allow_null=True)
-    segment_id = f.UUIDField(allow_null=True)
-    filling = f.SerializerMethodField(help_text="Leads of the segment are still being put in.")
-    concurrency = f.IntegerField()
-    max_attempts = f.IntegerField()
-    retry_after_s = f.IntegerField()
-    machine_detection = f.BooleanField()
-    client_reference = f.CharField(allow_null=True)
-    starts_at = f.DateTimeField(allow_null=True)
-    created_at = f.DateTimeField()
-    completed_at = f.DateTimeField(allow_null=True)
-    totals = f.SerializerMethodField()
-
-    def get_filling(self, batch: Any) -> bool:
-        return batch.filling_from is not None
-
-    def get_agent_version(self, batch: Any) -> int | None:
-        return batch.agent_version.number if batch.agent_version else None
-
-    @extend_schema_field(CountersOut)
-    def get_totals(self, batch: Any) -> Any:
-        return CountersOut(self.context["counters"][batch.id]).data
-
-
-class RejectedLeadOut(Output):
-    """A lead that the batch does not take."""
-
-    lead_id = f.UUIDField()
-    code = f.CharField()
-    detail = f.CharField()
-
-
-class CreatedBatchOut(BatchOut):
-    """The new batch, and what became of each lead."""
-
-    call_batch_id = f.UUIDField(source="id", help_text="The same as `id`.")
-    accepted = f.SerializerMethodField(help_text="How many leads were taken.")
-    rejected = f.SerializerMethodField()
-
-    def get_accepted(self, batch: Any) -> int:
-        return int(self.context["accepted"])
-
-    @extend_schema_field(RejectedLeadOut(many=True))
-    def get_rejected(self, batch: Any) -> Any:
-        return self.context["rejected"]
-
-
-class AppendedOut(Output):
-    """What became of each appended lead."""
-
-    call_batch_id = f.UUIDField()
-    accepted = f.IntegerField()
-    rejected = RejectedLeadOut(many=True)
-
-
-class AttemptOut(Output):
-    """One call to the lead."""
-
-    call_id = f.UUIDField(source="id")
-    status = f.ChoiceField(choices=CallStatus.choices)
-    outcome = f.SerializerMethodField()
-    end_reason = f.SerializerMethodField()
-    created_at = f.DateTimeField()
-    placed_at = f.DateTimeField(allow_null=True)
-    ended_at = f.DateTimeField(allow_null=True)
-    duration_ms = f.IntegerField(allow_null=True, help_text="From answer to end.")
-
-    def get_outcome(self, call: Any) -> str | None:
-        return call.outcome or None
-
-    def get_end_reason(self, call: Any) -> str | None:
-        return call.end_reason or None
-
-
-class BatchResultOut(Output):
-    """One lead of a batch and what came of it."""
-
-    lead_id = f.UUIDField()
-    lead_name = f.CharField(source="lead.name")
-    position = f.IntegerField()
-    status = f.ChoiceField(choices=RecipientStatus.choices)
-    outcome = f.SerializerMethodField()
-    refusal = f.SerializerMethodField(help_text="Why the lead was not called.")
-    calls_made = f.IntegerField()
-    next_at = f.DateTimeField(allow_null=True, help_text="When the lead is tried next, at the earliest.")
-    attempts = AttemptOut(source="calls.all", many=True, help_text="The calls, the newest first.")
-    call_id = f.SerializerMethodField(help_text="The last call to this lead in this batch.")
-    verdict = f.SerializerMethodField()
-
-    def get_outcome(self, row: Any) -> str | None:
-        return row.outcome or None
-
-    @extend_schema_field(RejectedLeadOut(allow_null=True))
-    def get_refusal(self, row: Any) -> dict[str, str] | None:
-        if not row.refusal_code:
-            return None
-        return {"lead_id": str(row.lead_id), "code": row.refusal_code, "detail": row.refusal_detail}
-
-    def get_call_id(self, row: Any) -> str | None:
-        call = next(iter(row.calls.all()), None)
-        return str(call.id) if call else None
-
-    @extend_schema_field(VerdictOut(allow_null=True))
-    def get_verdict(self, row: Any) -> Any:
-        call = next(iter(row.calls.all()), None)
-        verdict = getattr(call, "verdict", None) if call else None
-        return VerdictOut(verdict).data if verdict else None

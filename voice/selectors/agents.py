@@ -31,6 +31,12 @@ def versions(agent: Agent) -> QuerySet[AgentVersion]:
     return AgentVersion.objects.filter(agent=agent)
 
 
+def any_version(workspace: Workspace, version_id: uuid.UUID) -> AgentVersion | None:
+    """A version of one of the agents that are not archived."""
+    rows = AgentVersion.objects.filter(agent__workspace=workspace, agent__archived_at=None)
+    return rows.select_related("agent").filter(pk=version_id).first()
+
+
 def version(agent: Agent, number: int) -> AgentVersion:
     """Raises NotFound."""
     row = versions(agent).filter(number=number).first()

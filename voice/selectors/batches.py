@@ -3,11 +3,19 @@
 import uuid
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, QuerySet, Subquery
 
 from tenex.errors import NotFound
 from tenex.workspaces.models import Workspace
-from voice.models import Batch, Call, Recipient, RecipientStatus
+from voice.models import (
+    Batch,
+    BatchUpload,
+    BatchVersion,
+    Call,
+    DialAttempt,
+    Recipient,
+    RecipientStatus,
+)
 
 
 @dataclass(slots=True)
@@ -24,7 +32,14 @@ class Counters:
 
 
 def all_of(workspace: Workspace) -> QuerySet[Batch]:
-    return Batch.objects.filter(workspace=workspace).select_related("agent_version")
+    """With their split, and whether a file is still being put in (`files_open`)."""
+    versions = BatchVersion.objects.select_related("agent_version").order_by("agent_version__number")
+    return (
+        Batch.objects.filter(workspace=workspace)
+        .select_related("agent_version")
+        .prefetch_related(Prefetch("versions", queryset=versions))
+        .annotate(files_open=Exists(BatchUpload.objects.filter(batch=OuterRef("pk"), done_at=None)))
+    )
 
 
 def one(workspace: Workspace, batch_id: uuid.UUID) -> Batch:
@@ -63,11 +78,44 @@ def counters(batch_ids: list[uuid.UUID]) -> dict[uuid.UUID, Counters]:
     return found
 
 
+def whole(workspace: Workspace, batch_id: uuid.UUID) -> Batch:
+    """With all that a decision about its leads asks for. Raises NotFound."""
+    parts = ("workspace", "agent__current_version__agent", "agent_version__agent", "number")
+    row = all_of(workspace).select_related(*parts).filter(pk=batch_id).first()
+    if row is None:
+        raise NotFound("there is no such thing here")
+    return row
+
+
+def uploads(batch: Batch) -> list[BatchUpload]:
+    return list(batch.uploads.select_related("lead_import")[:20])
+
+
+def recipient(batch: Batch, recipient_id: uuid.UUID) -> Recipient:
+    """Raises NotFound."""
+    row = results(batch).filter(pk=recipient_id).first()
+    if row is None:
+        raise NotFound("there is no such thing here")
+    return row
+
+
 def results(batch: Batch) -> QuerySet[Recipient]:
-    """One row a lead, with its calls (the newest first) and their verdicts."""
-    calls = Call.objects.select_related("verdict").order_by("-created_at", "-id")
+    """One row a lead and callback, with its calls (the newest first), their verdicts and dials.
+
+    `callback_status` and `callback_next_at` are of the callback that one of these calls gave rise to.
+    """
+    calls = (
+        Call.objects.select_related("verdict", "agent_version")
+        .prefetch_related(Prefetch("attempts", queryset=DialAttempt.objects.order_by("number")))
+        .order_by("-created_at", "-id")
+    )
+    later = Recipient.objects.filter(callback_of__recipient=OuterRef("pk")).order_by("-created_at")
     return (
         Recipient.objects.filter(batch=batch)
         .select_related("lead")
+        .annotate(
+            callback_status=Subquery(later.values("status")[:1]),
+            callback_next_at=Subquery(later.values("next_at")[:1]),
+        )
         .prefetch_related(Prefetch("calls", queryset=calls))
     )

@@ -49,9 +49,8 @@ def members(
     Raises:
         InvalidInput: none, too many, not an id, or nobody's here.
     """
-    asked = [(_uuid(raw, index), {}, ("lead_ids", index)) for index, raw in enumerate(lead_ids)]
     given: list[tuple[uuid.UUID, Mapping[str, Any], tuple[str | int, ...]]] = [
-        *asked,
+        *((_uuid(raw, index), {}, ("lead_ids", index)) for index, raw in enumerate(lead_ids)),
         *((lead_id, said, ("leads", index, "lead_id")) for index, (lead_id, said) in enumerate(leads)),
     ]
     if not given:

@@ -12,10 +12,9 @@ MAX_VERSIONS: Final = 10
 
 
 class Settings(TypedDict, total=False):
-    """Columns that a client sets; absent means the standard, or as it is."""
+    """Columns that a client sets beside the objective; absent means the standard, or as it is."""
 
     name: str
-    objective: str
     concurrency: int
     calls_per_second: float | None
     max_attempts: int

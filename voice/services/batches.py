@@ -62,6 +62,7 @@ class BatchCreated:
 def planned(
     workspace: Workspace,
     *,
+    objective: str,
     agent: Agent | None = None,
     agent_version: AgentVersion | None = None,
     number: PhoneNumber | None = None,
@@ -83,6 +84,7 @@ def planned(
     settings.setdefault("purpose", workspace.default_purpose)
     batch = Batch(
         workspace=workspace,
+        objective=objective,
         agent=agent,
         agent_version=agent_version,
         number=number or default_number(workspace, agent),
@@ -146,7 +148,7 @@ def create(
         client_reference=client_reference,
         draft=draft,
         starts_at=starts_at,
-        **settings,  # type: ignore[misc]  # an objective among them would be a second one
+        **settings,
     )
     try:
         with transaction.atomic():
@@ -211,8 +213,8 @@ def fill(batch: Batch) -> int:
 def update(batch: Batch, data: Mapping[str, Any], actor: str) -> Batch:
     """Change a batch: a draft in everything, a started one in what :mod:`batch_settings` leaves open.
 
-    `data` has columns of :class:`batch_settings.Settings`, and of a draft also `agent`, `agent_version`,
-    `versions`, `number`, `calendar`, `starts_at`. Holds from the next call on.
+    `data` has `objective` and columns of :class:`batch_settings.Settings`, and of a draft also `agent`,
+    `agent_version`, `versions`, `number`, `calendar`, `starts_at`. Holds from the next call on.
 
     Raises:
         Conflict: `batch_over`, `batch_started`. InvalidInput: as in :func:`create`.

@@ -1,0 +1,242 @@
+"""What would happen to the leads of a batch, were it started: the dialer's own decision, for all of them.
+
+Asked are the facts that the dialer asks for and the function that it asks; only pace, free lines and what
+the instant of the dial alone can tell are left out. Leads are read by portions: memory does not grow.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from crm.models import Lead, Segment, Suppression
+from crm.selectors import segments
+from crm.services import suppressions
+from tenex.workspaces.models import Workspace
+from voice.models import (
+    Agent,
+    AgentVersion,
+    Batch,
+    BatchStatus,
+    Call,
+    CallStatus,
+    Direction,
+    NumberStatus,
+    Recipient,
+    RecipientStatus,
+)
+from voice.outbound import forecast, policy
+from voice.outbound.contactability import Facts, Refuse, decide
+from voice.outbound.forecast import Forecast
+from voice.services import readiness
+
+PORTION = 2000
+SHOWN = 50
+"""Leads that are not called, in the preview itself; all are in its list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """One lead: called at `at`, or never (None) for the reason `code`; a code and an hour is a wait."""
+
+    position: int
+    lead_id: UUID
+    lead_name: str
+    at: datetime | None
+    code: str = ""
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Reason:
+    """`final`: these leads are not called. Otherwise they wait."""
+
+    code: str
+    detail: str
+    final: bool
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Preview:
+    """`hours` counts the leads that can be called from each hour on; those of now are in the first."""
+
+    at: datetime
+    total: int = 0
+    call_now: int = 0
+    wait: int = 0
+    refused: int = 0
+    reasons: dict[str, Reason] = field(default_factory=dict)
+    hours: Counter[datetime] = field(default_factory=Counter)
+    not_called: list[Prospect] = field(default_factory=list)
+    expected: Forecast = field(default_factory=Forecast)
+
+    def count(self, one: Prospect) -> None:
+        """Take one lead in."""
+        self.total += 1
+        if one.at is None:
+            self.refused += 1
+            if len(self.not_called) < SHOWN:
+                self.not_called.append(one)
+        else:
+            self.call_now, self.wait = (
+                (self.call_now, self.wait + 1) if one.code else (self.call_now + 1, self.wait)
+            )
+            self.hours[one.at.replace(minute=0, second=0, microsecond=0)] += 1
+        if one.code:
+            reason = self.reasons.setdefault(one.code, Reason(one.code, one.detail, one.at is None))
+            reason.count += 1
+
+
+def preview(batch: Batch, at: datetime) -> Preview:
+    """What becomes of everybody in `batch` who still waits, or who is refused already, from `at` on."""
+    found = Preview(at)
+    for one in prospects(batch, at):
+        found.count(one)
+    return _with_forecast(found, batch)
+
+
+def preview_of(batch: Batch, leads: Sequence[Lead], at: datetime) -> Preview:
+    """The same for a batch that is not saved, and its leads."""
+    found = Preview(at)
+    for one in of_leads(batch, leads, at):
+        found.count(one)
+    return _with_forecast(found, batch)
+
+
+def preview_of_segment(batch: Batch, segment: Segment, at: datetime) -> Preview:
+    """The same for a batch that would be made of a segment."""
+    found = Preview(at)
+    last: UUID | None = None
+    while ids := segments.lead_ids(batch.workspace_id, segment.pk, after=last, limit=PORTION):
+        leads = Lead.objects.defer("notes", "custom", "search").in_bulk(ids)
+        for one in of_leads(batch, [leads[pk] for pk in ids if pk in leads], at):
+            found.count(one)
+        last = ids[-1]
+    return _with_forecast(found, batch)
+
+
+def begins(batch: Batch, now: datetime) -> datetime:
+    """The instant that a preview is about: now, or when the batch is to start."""
+    return max(now, batch.starts_at) if batch.starts_at else now
+
+
+def prospects(batch: Batch, at: datetime, *, after: int = -1) -> Iterator[Prospect]:
+    """Recipients who wait or are refused, in order, from the one above position `after` on."""
+    wanted = (RecipientStatus.PENDING, RecipientStatus.REFUSED)
+    rows = (
+        Recipient.objects.filter(batch=batch, status__in=wanted)
+        .select_related("lead")
+        .defer("lead__notes", "lead__custom", "lead__search", "variables")
+        .order_by("position")
+    )
+    while True:
+        portion = list(rows.filter(position__gt=after)[:PORTION])
+        waiting = [row.lead for row in portion if row.status == RecipientStatus.PENDING]
+        decisions = _decisions(batch, waiting, at)
+        for row in portion:
+            yield _prospect(row, decisions.get(row.lead_id), at)
+        if len(portion) < PORTION:
+            return
+        after = portion[-1].position
+
+
+def of_leads(batch: Batch, leads: Sequence[Lead], at: datetime) -> Iterator[Prospect]:
+    """The same for leads that are in no batch yet."""
+    for first in range(0, len(leads), PORTION):
+        portion = leads[first : first + PORTION]
+        decisions = _decisions(batch, portion, at)
+        for position, lead in enumerate(portion, first + 1):
+            refusal = decisions.get(lead.pk)
+            row = Recipient(position=position, lead=lead, status=RecipientStatus.PENDING)
+            yield _prospect(row, refusal, at)
+
+
+def _prospect(row: Recipient, refusal: Refuse | None, at: datetime) -> Prospect:
+    when: datetime | None = max(at, row.next_at) if row.next_at else at
+    code = "retry" if row.next_at and row.next_at > at else ""
+    detail = "Its next try is set for later." if code else ""
+    if row.status == RecipientStatus.REFUSED:
+        when, code, detail = None, row.refusal_code, row.refusal_detail
+    elif refusal is not None:
+        code, detail = refusal.code, refusal.detail
+        when = None if refusal.until is None or when is None else max(when, refusal.until)
+    return Prospect(row.position, row.lead.pk, row.lead.name, when, code, detail)
+
+
+def _with_forecast(found: Preview, batch: Batch) -> Preview:
+    found.expected = forecast.of(batch, found.hours, found.at)
+    return found
+
+
+def _decisions(batch: Batch, leads: Sequence[Lead], at: datetime) -> dict[UUID, Refuse]:
+    """What the dialer would say of each lead it would not dial at `at`, by the lead's id."""
+    workspace = batch.workspace
+    found = facts_of(workspace, leads, batch)
+    decided = {lead_id: decide(one, at) for lead_id, one in found.items()}
+    return {lead_id: one for lead_id, one in decided.items() if isinstance(one, Refuse)}
+
+
+def _as_running(batch: Batch) -> Batch:
+    """A draft and a paused batch are asked about as if they ran."""
+    running = copy.copy(batch)
+    running.status, running.soft_budget_at = BatchStatus.RUNNING, None
+    return running
+
+
+def _version(batch: Batch) -> AgentVersion | None:
+    agent: Agent = batch.agent
+    version = batch.agent_version or agent.current_version
+    return version if agent.archived_at is None else None
+
+
+def facts_of(workspace: Workspace, leads: Sequence[Lead], batch: Batch) -> dict[UUID, Facts]:
+    """The facts of many leads, in a fixed number of queries. The one seam to where facts come from."""
+    version, running = _version(batch), _as_running(batch)
+    listed = _listed(workspace, leads)
+    again_at = _called_often(workspace, leads)
+    return {
+        lead.pk: Facts(
+            phone=lead.phone or "",
+            window=policy.window_of(workspace),
+            workspace_zone=workspace.time_zone,
+            lead_zone=lead.time_zone,
+            archived=lead.archived_at is not None,
+            opted_out=lead.opted_out_at is not None,
+            suppressed=lead.phone in listed,
+            workspace_paused=workspace.calling_paused_at is not None,
+            batch_open=running.status == BatchStatus.RUNNING,
+            number_usable=batch.number.status == NumberStatus.ACTIVE,
+            has_agent=version is not None,
+            model_configured=readiness.model_configured(),
+            call_unknown_zone=workspace.call_unknown_time_zone,
+            may_call_again_at=again_at.get(lead.pk),
+        )
+        for lead in leads
+    }
+
+
+def _listed(workspace: Workspace, leads: Sequence[Lead]) -> set[str]:
+    digests = {suppressions.digest(lead.phone): lead.phone for lead in leads if lead.phone}
+    rows = Suppression.objects.filter(workspace=workspace, phone_hash__in=list(digests))
+    return {digests[bytes(found)] for found in rows.values_list("phone_hash", flat=True)}
+
+
+def _called_often(workspace: Workspace, leads: Sequence[Lead]) -> dict[UUID, datetime]:
+    """Leads that were called as often as a day allows, and when they may be called again."""
+    day, most = timedelta(days=1), workspace.max_calls_per_lead_a_day
+    placed = (
+        Call.objects.filter(lead__in=leads, direction=Direction.OUTBOUND, placed_at__gt=timezone.now() - day)
+        .exclude(status=CallStatus.QUEUED)
+        .order_by("-placed_at")
+        .values_list("lead_id", "placed_at")
+    )
+    by_lead: dict[UUID, list[datetime]] = {}
+    for lead_id, at in placed:
+        if lead_id is not None and at is not None:
+            by_lead.setdefault(lead_id, []).append(at)
+    return {lead_id: times[most - 1] + day for lead_id, times in by_lead.items() if len(times) >= most}
