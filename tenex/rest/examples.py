@@ -26,6 +26,8 @@ _TEXTS: Final[dict[str, str]] = {
     "answered_by": "human",
     "at": "fields.phone",
     "calling_window_end": "20:00",
+    "window_end": "20:00",
+    "window_start": "09:00",
     "calling_window_start": "09:00",
     "client_reference": "crm-2026-11-02",
     "code": "not_found",

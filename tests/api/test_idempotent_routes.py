@@ -15,6 +15,8 @@ WITHOUT = {
     "users_login": "changes nothing but the time of the last sign-in",
     "users_me_password": "the second time the current password is another one",
     "invitations_accept": "an invitation is good once",
+    "batches_start": "a batch is started once",
+    "batches_preview": "nothing changes",
     "batches_pause": "pausing again changes nothing",
     "batches_resume": "resuming again changes nothing",
     "batches_cancel": "a canceled batch stays canceled",

@@ -29,6 +29,7 @@ def ids(tenant: Tenant) -> dict[str, str]:
         "key": tenant.key_prefix,
         "user_id": str(tenant.owner.id),
         "organization_id": str(tenant.lead.company_id),
+        "agent_version_id": str(tenant.agent.current_version_id),
         "number": "1",
     }
     for one in fields(tenant):

@@ -93,6 +93,7 @@ class Tenant:
     session: VoiceSession
     recording: Recording
     batch: Batch
+    recipient: Recipient
     segment: Segment
     webhook_id: uuid.UUID
     invitation: Invitation
@@ -144,7 +145,7 @@ def make(slug: str, seat: int) -> Tenant:
     batch = Batch.objects.create(
         workspace=workspace, objective="Book a demo", agent=agent, number=number, name="May"
     )
-    Recipient.objects.create(workspace=workspace, batch=batch, lead=lead, position=1)
+    recipient = Recipient.objects.create(workspace=workspace, batch=batch, lead=lead, position=1)
     segment = Segment.objects.create(workspace=workspace, name="Everybody", kind="static")
     webhook = subscriptions.create(workspace, url="http://127.0.0.1:9/hook", actor="system:tests")
     delivery = subscriptions.send_test(webhook, "system:tests")
@@ -167,6 +168,7 @@ def make(slug: str, seat: int) -> Tenant:
         session=VoiceSession.objects.get(call=call),
         recording=Recording.objects.get(call=call),
         batch=batch,
+        recipient=recipient,
         segment=segment,
         webhook_id=webhook.id,
         invitation=invitation,

@@ -277,7 +277,7 @@ def test_a_tool_costs_the_same_for_many_rows_as_for_one(alice: Tenant) -> None:
     grow(alice)
     assert cost() == few
     assert few == {
-        "get_call_results": 4,
+        "get_call_results": 10,
         "list_agents": 1,
         "get_call": 3,
         "get_transcript": 3,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as f
 
 from tenex.lib import limits
@@ -20,6 +21,19 @@ MAX_VARIABLE_CHARS = 2000
 MAX_MINOR = 10**9
 
 
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {
+            "anyOf": [
+                {"type": "string", "maxLength": MAX_VARIABLE_CHARS},
+                {"type": "number"},
+                {"type": "boolean"},
+            ]
+        },
+        "maxProperties": MAX_VARIABLES,
+    }
+)
 class Variables(FreeObject):
     """Of one lead: names as in `{{variables.name}}`, values that can be said."""
 
@@ -67,6 +81,13 @@ class WeightedVersionIn(Input):
 
     agent_version_id = f.UUIDField()
     weight = f.IntegerField(min_value=1, max_value=100)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Both are needed, in a PATCH as well."""
+        found = super().to_internal_value(data)
+        if missing := [name for name in self.fields if name not in found]:
+            raise f.ValidationError({name: [f.ErrorDetail("required", code="required")] for name in missing})
+        return found
 
 
 class LeadWithVariablesIn(Input):
@@ -191,6 +212,12 @@ class BatchIn(BatchPatchIn):
     dry_run = f.BooleanField(
         required=False, help_text="true: nothing is made; the answer (200) says what would happen."
     )
+
+    def get_fields(self) -> dict[str, f.Field[Any, Any, Any, Any]]:
+        """Who is called first, then what for."""
+        found = super().get_fields()
+        first = ("lead_ids", "leads", "segment_id", "objective")
+        return {name: found[name] for name in (*first, *(one for one in found if one not in first))}
 
     def to_internal_value(self, data: Any) -> Any:
         """Either field is enough, so none is required by itself."""

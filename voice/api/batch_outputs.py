@@ -308,7 +308,7 @@ class AttemptOut(Output):
     ended_at = f.DateTimeField(allow_null=True)
     duration_ms = f.IntegerField(allow_null=True, help_text="From answer to end.")
     cost_minor = f.SerializerMethodField(help_text="US cents, estimated; null until it is over.")
-    dials = DialOut(source="attempts.all", many=True, help_text="What was asked of the carrier.")
+    dials = DialOut(many=True, help_text="What was asked of the carrier.")
 
     def get_outcome(self, call: Any) -> str | None:
         return call.outcome or None

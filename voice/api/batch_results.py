@@ -141,7 +141,7 @@ def _as_csv(rows: QuerySet[Recipient], *, name: str) -> HttpResponseBase:
 def _row(row: Any) -> csv_stream.Row:
     calls = list(row.calls.all())
     call = calls[0] if calls else None
-    dials = list(call.attempts.all()) if call else []
+    dials = call.dials if call else []
     action = next_action(row)
     verdict = getattr(call, "verdict", None) if call else None
     meeting = (verdict.meeting or {}) if verdict else {}
@@ -162,7 +162,7 @@ def _row(row: Any) -> csv_stream.Row:
         _iso(call.placed_at) if call else None,
         round(call.duration_ms / 1000) if call and call.duration_ms is not None else None,
         call.agent_version.number if call and call.agent_version else None,
-        dials[-1].state if dials else None,
+        dials[-1]["state"] if dials else None,
         sum(costs.minor(costs.of_call(one.usage, one.duration_ms)) for one in calls if one.ended_at),
         "; ".join(one.outcome or one.status for one in reversed(calls)),
         verdict.qualification if verdict else None,

@@ -3,7 +3,9 @@
 import uuid
 from dataclasses import dataclass, field
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, Exists, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import JSONObject
 
 from tenex.errors import NotFound
 from tenex.workspaces.models import Workspace
@@ -29,6 +31,9 @@ class Counters:
     refused: int = 0
     canceled: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
+
+
+_OF_DIAL = ("number", "state", "posted_at", "resolved_at", "http_status", "error_code")
 
 
 def all_of(workspace: Workspace) -> QuerySet[Batch]:
@@ -104,9 +109,10 @@ def results(batch: Batch) -> QuerySet[Recipient]:
 
     `callback_status` and `callback_next_at` are of the callback that one of these calls gave rise to.
     """
+    dials = DialAttempt.objects.filter(call=OuterRef("pk")).order_by("number")
     calls = (
         Call.objects.select_related("verdict", "agent_version")
-        .prefetch_related(Prefetch("attempts", queryset=DialAttempt.objects.order_by("number")))
+        .annotate(dials=ArraySubquery(dials.values(json=JSONObject(**{name: name for name in _OF_DIAL}))))
         .order_by("-created_at", "-id")
     )
     later = Recipient.objects.filter(callback_of__recipient=OuterRef("pk")).order_by("-created_at")
