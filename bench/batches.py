@@ -1,0 +1,248 @@
+"""`python -m bench.batches`: a batch of 50,000 leads out of a CSV file, on PostgreSQL.
+
+The file goes through the API; then import and filling run in this one process, in turn (a system has more
+workers for them), until every row is a recipient. Then the preview over the API, and ticks of the dialer while
+all wait: outside of their hours, due with every line in use, and due with lines free, against a carrier on
+this machine. Prints a table, and one JSON document; exits with 1 if a limit of issue 4 is missed.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import time as time_of_day
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
+os.environ.setdefault("SECRET_KEY", secrets.token_hex(32))  # so that DEBUG is off, as in production
+os.environ.setdefault("LOG_LEVEL", "ERROR")
+os.environ["RATE_LIMIT_PER_MINUTE"] = "1000000000"
+
+from tenex.engines.bootstrap import ensure_environment
+
+LIMITS = {"creation_s": 60.0, "preview_s": 10.0, "tick_p95_ms": 50.0, "growth_mib": 48.0}
+"""Of issue 4; constant memory: what the process may grow by, whatever the size of the file."""
+TICKS = 200
+BATCHES = "/api/v1/voice/batches"
+
+
+def csv_of(rows: int) -> bytes:
+    """Names, numbers of several zones, a firm, and two columns that no lead has."""
+    areas = (415, 212, 312, 512, 303, 206, 617, 404)
+    zone = "America/New_York"
+    lines = ["name,phone,company,time_zone,plan,renewal"]
+    lines += [
+        f"Lead {n},+1{areas[n % 8]}{2000000 + n},Firm {n % 2000},{zone},tier {n % 5},2027-0{1 + n % 9}-1"
+        for n in range(rows)
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+class Memory:
+    """The most that this process held while it was looked at."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._over = threading.Event()
+        self.before = self.peak = self._process.memory_info().rss
+
+    def __enter__(self) -> "Memory":
+        threading.Thread(target=self._look, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.02):
+            self.peak = max(self.peak, self._process.memory_info().rss)
+
+    @property
+    def growth_mib(self) -> float:
+        return round((self.peak - self.before) / 1048576, 1)
+
+
+def upload(client: Any, rows: int) -> dict[str, Any]:
+    """Post the file, then work until every row is in the batch."""
+    from crm.services import import_run, imports
+    from voice.services import batch_filling
+
+    body = csv_of(rows)
+    query = {"batch": json.dumps({"objective": "Ask {{lead.first_name}} about {{variables.plan}}."})}
+    with Memory() as memory:
+        began, cpu_s = time.monotonic(), time.process_time()
+        answer = client.post(f"{BATCHES}/upload", body, content_type="text/csv", query_params=query)
+        if answer.status_code != 202:
+            raise RuntimeError(f"{answer.status_code} {answer.content[:300]!r}")
+        posted_s = time.monotonic() - began
+        import_s = filling_s = 0.0
+        while True:
+            turn = time.monotonic()
+            for import_id in imports.due():
+                import_run.run(import_id)
+            import_s += time.monotonic() - turn
+            turn = time.monotonic()
+            batch_filling.fill()
+            filling_s += time.monotonic() - turn
+            shown = client.get(f"{BATCHES}/{answer.json()['id']}").json()
+            if not shown["filling"]:
+                break
+        creation_s = time.monotonic() - began
+        cpu_s = time.process_time() - cpu_s
+    (file,) = shown["uploads"]
+    return {
+        "batch_id": shown["id"],
+        "rows": rows,
+        "in_batch": shown["totals"]["total"],
+        "failed": file["failed"],
+        "duplicates": file["duplicates"],
+        "file_mib": round(len(body) / 1048576, 1),
+        "posted_s": round(posted_s, 2),
+        "import_s": round(import_s, 1),
+        "filling_s": round(filling_s, 1),
+        "creation_s": round(creation_s, 1),
+        "creation_cpu_s": round(cpu_s, 1),
+        "growth_mib": memory.growth_mib,
+    }
+
+
+def preview(client: Any, batch_id: str) -> dict[str, Any]:
+    """The whole preview, and one page of its list."""
+    with Memory() as memory:
+        began, cpu_s = time.monotonic(), time.process_time()
+        found = client.post(f"{BATCHES}/{batch_id}/preview").json()
+        cpu_s = time.process_time() - cpu_s
+        took_s = time.monotonic() - began
+    began = time.monotonic()
+    client.get(f"{BATCHES}/{batch_id}/preview/leads?when=never").json()
+    return {
+        "preview_s": round(took_s, 2),
+        "preview_cpu_s": round(cpu_s, 2),
+        "rare_page_s": round(time.monotonic() - began, 2),
+        "preview_growth_mib": memory.growth_mib,
+        "call_now": found["call_now"],
+        "wait": found["wait"],
+        "refused": found["refused"],
+    }
+
+
+def percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1)
+
+
+def ticks(name: str, act: Callable[[], Any], count: int) -> dict[str, Any]:
+    """Milliseconds of `act`, after a few that are not counted."""
+    taken = []
+    for n in range(count + 5):
+        began = time.perf_counter()
+        act()
+        if n >= 5:
+            taken.append((time.perf_counter() - began) * 1000)
+    return {"what": name, "p50_ms": percentile(taken, 0.5), "p95_ms": percentile(taken, 0.95)}
+
+
+@contextmanager
+def carrier() -> Iterator[Any]:
+    """A carrier on this machine whose calls ring on."""
+    from django.test import override_settings
+
+    from tests.prove.fake_carrier import FakeCarrier
+
+    with FakeCarrier(ring_s=3600, latency_s=0) as running:
+        places = {**running.environment(), "TWILIO_API_KEY_SID": "", "OPENAI_API_KEY": "sk-bench"}
+        with override_settings(PUBLIC_BASE_URL="http://127.0.0.1:9", **places):
+            yield running
+
+
+def tick_while_waiting(batch_id: str, count: int) -> list[dict[str, Any]]:
+    """One tick of the dialer, without the time that it waits for its pace."""
+    from django.utils import timezone
+
+    from tenex.workspaces.models import Workspace
+    from voice.models import Batch, Recipient
+    from voice.outbound import dialer
+    from voice.services import batches
+
+    batches.start(Batch.objects.get(pk=batch_id), actor="system:bench")
+    waiting = Recipient.objects.filter(batch_id=batch_id, status="pending")
+    found = []
+    with carrier() as running:
+        waiting.update(next_at=timezone.now() + timedelta(days=1))
+        found.append(ticks("all outside of their hours", lambda: dialer.tick(budget_s=1.0), count))
+        waiting.update(next_at=None)
+        Workspace.objects.update(max_concurrent_calls=0)
+        found.append(ticks("all due, no line free", lambda: dialer.tick(budget_s=1.0), count))
+        Workspace.objects.update(max_concurrent_calls=1000)
+        # A tick goes on for as long as its pace gives it calls; the time for one is what it costs.
+        found.append(ticks("all due, one dialed a tick", lambda: dialer.tick(budget_s=0.015), count))
+        found[-1]["dialed"] = len(running.calls)
+    return found
+
+
+def workspace() -> Any:
+    """Calls at any hour, as fast as allowed."""
+    from tenex.workspaces.models import Workspace
+    from voice.models import Agent, AgentVersion, PhoneNumber, VoiceProfile
+
+    space = Workspace.objects.create(
+        name="Bench", slug="bench-batches", webhook_secret="bench", calls_per_second=50.0,  # noqa: S106
+        calling_window_start=time_of_day(0), calling_window_end=time_of_day(0), max_concurrent_calls=1000,
+    )  # fmt: skip
+    profile = VoiceProfile.objects.create(workspace=space, name="bench")
+    agent = Agent.objects.create(workspace=space, name="Ava", slug="ava", profile=profile)
+    agent.current_version = AgentVersion.objects.create(agent=agent, number=1, system_prompt="You qualify.")
+    agent.save()
+    PhoneNumber.objects.create(workspace=space, e164="+14155550100", agent=agent)
+    return space
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    from django.db import connection
+    from django.test import Client
+
+    from tenex.workspaces.services import keys
+
+    space = workspace()
+    _, key = keys.create(space, "bench", ["*"], "system:bench")
+    client = Client(headers={"authorization": f"Bearer {key}", "host": "127.0.0.1"})
+    upload(client, 400)  # imports and caches of the first time
+    found = upload(client, options.rows)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # what autovacuum does within a minute
+    found |= preview(client, found["batch_id"])
+    found["ticks"] = tick_while_waiting(found["batch_id"], options.ticks)
+    found["tick_p95_ms"] = max(one["p95_ms"] for one in found["ticks"])
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.batches", description=__doc__)
+    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--ticks", type=int, default=TICKS)
+    parser.add_argument("--json", type=Path, default=None, help="where to write everything")
+    options = parser.parse_args()
+    ensure_environment(throwaway=True)
+    from bench import fixture
+
+    with fixture.scratch_database():
+        found = run(options)
+    for name, limit in LIMITS.items():
+        print(f"{name:14} {found[name]:8} of {limit}{'' if found[name] <= limit else '  over'}")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    print(json.dumps(found, indent=2))
+    return 0 if all(found[name] <= limit for name, limit in LIMITS.items()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
