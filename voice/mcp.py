@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as f
 
@@ -25,7 +24,6 @@ from voice.api.outputs import (
 )
 from voice.mcp_prompts import PROMPTS
 from voice.models import Agent, BatchStatus, CallStatus
-from voice.outbound.forecast import waits_for
 from voice.selectors import agents as read_agents
 from voice.selectors import batches as read_batches
 from voice.selectors import calls as read_calls
@@ -94,7 +92,7 @@ def _run_voice_qualifier(principal: Principal, arguments: Mapping[str, Any]) -> 
         "calendar": named(calendars, arguments.get("calendar_connector_id"), "calendar_connector_id"),
     }
     if arguments["dry_run"]:
-        return _foreseen(principal, write.preview(workspace, **parts))
+        return _foreseen(write.preview(workspace, **parts))
     made = write.create(
         workspace,
         objective=arguments["objective"],
@@ -110,11 +108,10 @@ def _run_voice_qualifier(principal: Principal, arguments: Mapping[str, Any]) -> 
     }
 
 
-def _foreseen(principal: Principal, found: write.Preview) -> Mapping[str, Any]:
-    now = timezone.now()
+def _foreseen(found: write.Preview) -> Mapping[str, Any]:
     would_call = []
     for lead in found.accepted:
-        wait = waits_for(principal.workspace, lead, now)
+        wait = found.judged[lead.pk].waits_for
         reason = {"code": wait.code, "detail": wait.detail, "until": wait.until} if wait else None
         would_call.append({"lead_id": lead.pk, "waits_for": reason})
     return {

@@ -28,8 +28,10 @@ from voice.models import (
     Recipient,
     RecipientStatus,
 )
-from voice.services import templates
-from voice.services.eligibility import Rejection, reject_many
+from voice.models.decisions import DecisionStage
+from voice.services import decisions, templates
+from voice.services.decisions import About, Decided
+from voice.services.eligibility import Judged, Rejection, judge_many
 
 MAX_LEADS = limits.BULK_ITEMS
 """In one request (contract.md 3); more are appended."""
@@ -56,6 +58,8 @@ class Preview:
 
     accepted: list[Lead]
     rejected: list[Rejection]
+    judged: dict[uuid.UUID, Judged]
+    """What was decided about each lead, accepted or not."""
 
 
 def preview(
@@ -74,9 +78,9 @@ def preview(
     leads = _leads(workspace, lead_ids)
     agent = agent or default_agent(workspace)
     check_own(workspace, agent=agent, number=number, calendar=calendar)
-    if number is None:
-        default_number(workspace, agent)
-    return _sort(workspace.pk, leads, known=set())
+    number = number or default_number(workspace, agent)
+    judged = judge_many(workspace, leads, number=number, version=agent.current_version)
+    return _sort(leads, judged, known=set())
 
 
 def create(
@@ -129,6 +133,7 @@ def create(
         max_attempts=max_attempts,
         retry_after_s=retry_after_s,
         machine_detection=machine_detection,
+        purpose=workspace.default_purpose,
         starts_at=starts_at,
         segment=segment,
         filling_from=NOBODY if segment else None,
@@ -382,7 +387,9 @@ def add(
     known = set(
         batch.recipients.filter(lead__in=[lead.pk for lead in leads]).values_list("lead_id", flat=True)
     )
-    found = _sort(batch.workspace_id, leads, known=known)
+    version = batch.agent_version or batch.agent.current_version
+    judged = judge_many(batch.workspace, leads, number=batch.number, version=version, batch=batch)
+    found = _sort(leads, judged, known=known)
     reasons = {one.lead_id: one for one in found.rejected if one.code != "duplicate"} if keep_refused else {}
     wanted = {lead.pk for lead in found.accepted} | {uuid.UUID(lead_id) for lead_id in reasons}
     rows = {
@@ -391,7 +398,28 @@ def add(
     for position, row in enumerate(rows.values(), first_position):
         row.position = position
     Recipient.objects.bulk_create(rows.values())
+    _record(batch, {lead_id: one for lead_id, one in judged.items() if lead_id not in known}, rows)
     return len(found.accepted), found.rejected
+
+
+def _record(batch: Batch, judged: dict[uuid.UUID, Judged], rows: dict[uuid.UUID, Recipient]) -> None:
+    decisions.record_many(
+        DecisionStage.ENQUEUE,
+        (
+            Decided(
+                About(
+                    batch.workspace_id,
+                    lead_id=lead_id,
+                    batch_id=batch.pk,
+                    recipient_id=rows[lead_id].pk if lead_id in rows else None,
+                ),
+                one.facts,
+                one.answer,
+                one.at,
+            )
+            for lead_id, one in judged.items()
+        ),
+    )
 
 
 def _recipient(batch: Batch, lead: Lead, refusal: Rejection | None) -> Recipient:
@@ -401,23 +429,22 @@ def _recipient(batch: Batch, lead: Lead, refusal: Rejection | None) -> Recipient
         lead=lead,
         status=RecipientStatus.REFUSED if refusal else RecipientStatus.PENDING,
         refusal_code=refusal.code if refusal else "",
-        refusal_detail=refusal.detail if refusal else "",
+        refusal_detail=refusal.detail[:200] if refusal else "",
     )
 
 
-def _sort(workspace_id: uuid.UUID, leads: Sequence[Lead], *, known: set[uuid.UUID]) -> Preview:
+def _sort(leads: Sequence[Lead], judged: dict[uuid.UUID, Judged], *, known: set[uuid.UUID]) -> Preview:
     """Who may be called and who not; `known` are in the batch already."""
     known = set(known)
-    refusals = reject_many(workspace_id, leads)
-    found = Preview([], [])
+    found = Preview([], [], judged)
     for lead in leads:
         if lead.pk in known:
             found.rejected.append(Rejection(str(lead.pk), "duplicate", "The lead is in the batch already."))
             continue
         known.add(lead.pk)
-        refusal = refusals.get(lead.pk)
+        refusal = judged[lead.pk].refused
         if refusal is not None:
-            found.rejected.append(refusal)
+            found.rejected.append(Rejection(str(lead.pk), refusal.code, refusal.detail))
         else:
             found.accepted.append(lead)
     return found
