@@ -20,8 +20,8 @@ def inputs(facts: Facts, now: datetime) -> dict[str, Any]:
         "laws": [law.name for law in laws],
         "rules": facts.rules.version,
         "window": {
-            "start": facts.window.start.isoformat("minutes"),
-            "end": facts.window.end.isoformat("minutes"),
+            "start": facts.window.start.isoformat(timespec="minutes"),
+            "end": facts.window.end.isoformat(timespec="minutes"),
             "days": list(facts.window.days),
         },
         "attempts": {
@@ -45,7 +45,7 @@ def _zone(facts: Facts, laws: tuple[hours.Law, ...], name: str, whence: str, now
     return {
         "zone": name,
         "from": whence,
-        "local": local.isoformat("seconds"),
+        "local": local.isoformat(timespec="seconds"),
         "hours": [f"{_clock(start)}-{_clock(end)}" for start, end in spans],
     }
 
