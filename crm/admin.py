@@ -63,7 +63,7 @@ class LeadAdmin(Page):
     inlines = (TimelineInline, ConsentInline, FollowUpInline)
     fieldsets = (
         (None, {"fields": ("workspace", "first_name", "last_name", "title", "company", "owner")}),
-        ("Contact", {"fields": ("phone", "email", "time_zone", "source")}),
+        ("Contact", {"fields": ("phone", "email", "time_zone", "country", "region", "source")}),
         ("Standing", {"fields": ("stage", "qualification", "last_call_at", "last_outcome", "opted_out_at")}),
         ("More", {"fields": ("notes", "custom", "archived_at", "created_at", "updated_at")}),
     )

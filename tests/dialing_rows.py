@@ -13,7 +13,9 @@ from django.test import Client
 from django.utils import timezone
 
 from crm.models import Lead
+from tenex.lib import daytime
 from tenex.workspaces.models import Workspace
+from tests import rows
 from voice.models import (
     Agent,
     AgentVersion,
@@ -32,9 +34,21 @@ _serial = itertools.count(1)
 NUMBER = "+14155550100"
 
 
+HOME = daytime.place(timezone.now())
+"""Where those live whom the tests dial: rules and hours hold here as anywhere, and it is day there."""
+
+
 def workspace(**fields: Any) -> Workspace:
+    """One that dials around the clock, as far as the law of the place goes."""
     index = next(_serial)
-    always = {"calling_window_start": time(0), "calling_window_end": time(0), "calls_per_second": 50.0}
+    always = {
+        "calling_window_start": time(0),
+        "calling_window_end": time(0),
+        "calls_per_second": 50.0,
+        "min_gap_between_calls_s": 0,
+        "calling_rules": "legal",
+        "calling_countries": daytime.COUNTRIES,
+    }
     return Workspace.objects.create(
         name=f"Space {index}", slug=f"space-{index}", webhook_secret="s", **{**always, **fields}
     )
@@ -55,11 +69,26 @@ def number(space: Workspace, who: Agent | None, e164: str = NUMBER, **fields: An
     return PhoneNumber.objects.create(workspace=space, e164=e164, agent=who, **fields)
 
 
-def leads(space: Workspace, count: int) -> list[Lead]:
-    return Lead.objects.bulk_create(
-        Lead(workspace=space, first_name=f"Lead {index}", phone=f"+1415556{index:04}")
+def phone(index: int) -> str:
+    """The number of the lead at that place of :func:`leads`."""
+    return HOME.number(f"{index:04}")
+
+
+def leads(space: Workspace, count: int, *, agreed: bool = True) -> list[Lead]:
+    """People where it is day, who have agreed to marketing calls."""
+    made = Lead.objects.bulk_create(
+        Lead(
+            workspace=space,
+            first_name=f"Lead {index}",
+            phone=phone(index),
+            time_zone=HOME.zone,
+            country=HOME.country,
+        )
         for index in range(count)
     )
+    if agreed:
+        rows.agree(*made)
+    return made
 
 
 def outbound_call(space: Workspace, *, status: CallStatus = CallStatus.QUEUED, **fields: Any) -> Call:
@@ -72,7 +101,7 @@ def outbound_call(space: Workspace, *, status: CallStatus = CallStatus.QUEUED, *
         status=status,
         number=own,
         agent_version=who.current_version,
-        **{"from_number": own.e164, "to_number": "+14155560001", **placed, **fields},
+        **{"from_number": own.e164, "to_number": phone(1), **placed, **fields},
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from crm.models import Calendar, Lead
+from crm.models import Calendar, Consent, Lead
 from crm.services import leads
 from tenex.workspaces.models import Workspace
 from voice.models import (
@@ -37,6 +37,25 @@ def workspace(slug: str = "acme", **fields: Any) -> Workspace:
 
 def lead(space: Workspace, **fields: Any) -> Lead:
     return leads.create(space, actor="test", **{"first_name": "Maria", "phone": "+14155550101", **fields})
+
+
+def agree(*who: Lead, purpose: str = "marketing", **fields: Any) -> list[Consent]:
+    """Consents that hold since yesterday, one of each lead."""
+    return Consent.objects.bulk_create(
+        Consent(
+            workspace_id=one.workspace_id,
+            lead=one,
+            purpose=purpose,
+            **{
+                "source": "form",
+                "proof": "Yes, an automated voice may call me.",
+                "given_at": timezone.now() - timedelta(days=1),
+                "recorded_by": "system:tests",
+                **fields,
+            },
+        )
+        for one in who
+    )
 
 
 def calendar(space: Workspace, **fields: Any) -> Calendar:

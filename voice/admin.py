@@ -20,6 +20,7 @@ from voice.models import (
     Batch,
     Call,
     CallEvent,
+    Decision,
     DialAttempt,
     MetricsDue,
     MetricsHour,
@@ -278,6 +279,36 @@ class BatchAdmin(Evidence):
     date_hierarchy = "created_at"
     list_select_related = ("agent", "number")
     inlines = (RecipientInline,)
+
+
+@admin.register(Decision)
+class DecisionAdmin(Evidence):
+    """Why somebody was called, or was not."""
+
+    list_display = ("created_at", "stage", "lead", "allowed", "code", "detail", "until", "batch")
+    list_filter = ("stage", "allowed", "code", "workspace")
+    search_fields = ("lead__phone", "lead__last_name", "batch__id", "call__id")
+    date_hierarchy = "created_at"
+    list_select_related = ("lead", "batch")
+    fields = (
+        "at",
+        "workspace",
+        "lead",
+        "batch",
+        "recipient",
+        "call",
+        "stage",
+        "allowed",
+        "code",
+        "detail",
+        "until",
+        "made_of",
+    )
+    readonly_fields = ("made_of",)
+
+    @admin.display(description="made of")
+    def made_of(self, decision: Decision) -> SafeString:
+        return in_words(decision.inputs)
 
 
 @admin.register(MetricsHour)

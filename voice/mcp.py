@@ -116,7 +116,8 @@ def _foreseen(principal: Principal, objective: str, parts: dict[str, Any]) -> Ma
     lead_ids = parts.pop("lead_ids")
     batch = write.planned(principal.workspace, objective=objective, **parts)
     members = batch_members.members(principal.workspace, lead_ids)
-    found = batch_members.sort(principal.workspace.pk, members, known=set())
+    judged = batch_members.judge(batch, [member.lead for member in members])
+    found = batch_members.sort(members, judged, known=set())
     rejected, would_call = list(found.rejected), []
     for one in foresight.of_leads(batch, [member.lead for member in found.accepted], timezone.now()):
         if one.at is None:

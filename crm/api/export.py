@@ -23,8 +23,8 @@ from tenex.workspaces.services import audit
 
 COLUMNS = (
     "id", "first_name", "last_name", "title", "phone", "email", "organization", "owner", "time_zone",
-    "source", "stage", "qualification", "last_call_at", "last_outcome", "opted_out_at", "archived_at",
-    "created_at", "updated_at", "notes",
+    "country", "region", "source", "stage", "qualification", "last_call_at", "last_outcome", "opted_out_at",
+    "archived_at", "created_at", "updated_at", "notes",
 )  # fmt: skip
 """Then one `custom.<key>` a defined field, and `custom`: what has no definition, as JSON."""
 

@@ -26,6 +26,8 @@ _CONDITIONS = {
     "qualification": ("qualification", "eq"),
     "source": ("source", "eq"),
     "email": ("email", "eq"),
+    "country": ("country", "eq"),
+    "region": ("region", "eq"),
     "owner_id": ("owner_id", "eq"),
     "organization_id": ("organization_id", "eq"),
     "opted_out": ("opted_out", "eq"),
@@ -58,6 +60,8 @@ class LeadFilters(df.FilterSet):  # type: ignore[misc]
     )
     phone = df.CharFilter(method="has_number", max_length=40, help_text="This number, in international form.")
     email = df.CharFilter(method="ask", max_length=254, help_text="This address.")
+    country = df.CharFilter(method="ask", max_length=2, help_text="Country of the address, ISO code.")
+    region = df.CharFilter(method="ask", max_length=10, help_text="State or province of the address, code.")
     has_phone = Flag(method="ask", help_text="Whether a phone is known.")
     has_email = Flag(method="ask", help_text="Whether an e-mail address is known.")
     has_owner = Flag(method="ask", help_text="Whether somebody owns the lead.")

@@ -39,7 +39,21 @@ class LeadIn(Input):
         max_length=40, required=False, allow_null=True, help_text="International, or national in your region."
     )
     email = f.EmailField(max_length=254, required=False, allow_null=True)
-    time_zone = f.CharField(max_length=64, required=False, allow_blank=True, help_text="IANA name.")
+    time_zone = f.CharField(
+        max_length=64,
+        required=False,
+        allow_blank=True,
+        help_text="IANA name, as the lead said it: their clock decides when they are called.",
+    )
+    country = f.CharField(
+        max_length=60, required=False, allow_blank=True, help_text="Of the address: ISO code or English name."
+    )
+    region = f.CharField(
+        max_length=60,
+        required=False,
+        allow_blank=True,
+        help_text="State or province of the address: code or name. Without a country, one of your region's.",
+    )
     source = f.CharField(max_length=80, required=False, allow_blank=True)  # type: ignore[assignment]
     notes = f.CharField(max_length=4096, required=False, allow_blank=True)
     custom = FreeObject(
@@ -92,6 +106,8 @@ class LeadOut(Output):
     organization = f.SerializerMethodField(help_text="Name of the lead's firm.")
     owner_id = f.UUIDField(allow_null=True)
     time_zone = f.CharField()
+    country = f.CharField(help_text="ISO code; empty if not known.")
+    region = f.CharField(help_text="Code of the state or province (ISO 3166-2 without the country).")
     source = f.CharField()  # type: ignore[assignment]
     notes = f.CharField()
     custom = f.DictField()

@@ -26,6 +26,8 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "business", "empresa",
     ),
     "time_zone": ("timezone", "tz", "zone"),
+    "country": ("country", "countrycode", "land", "pays", "pais"),
+    "region": ("region", "state", "province", "stateprovince", "statecode", "provincecode", "bundesland"),
     "source": ("source", "leadsource", "origin"),
     "notes": ("notes", "note", "comment", "comments", "description"),
     "stage": ("stage", "leadstage", "leadstatus"),

@@ -47,6 +47,8 @@ FIELDS: Final[dict[str, Known]] = {
     "email": Known("text", "email"),
     "source": Known("text", "source", blank=""),
     "time_zone": Known("text", "time_zone", blank=""),
+    "country": Known("text", "country", blank=""),
+    "region": Known("text", "region", blank=""),
     "notes": Known("text", "notes", blank=""),
     "organization": Known("text", "company__name"),
     "organization_id": Known("id", "company_id"),

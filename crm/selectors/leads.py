@@ -77,6 +77,8 @@ def facts(lead: Lead) -> dict[str, Any]:
         "phone": lead.phone,
         "email": lead.email,
         "time_zone": lead.time_zone,
+        "country": lead.country,
+        "region": lead.region,
         "source": lead.source,
         "stage": lead.stage,
         "qualification": lead.qualification or None,

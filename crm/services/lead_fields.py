@@ -13,7 +13,7 @@ from crm.selectors import fields
 from crm.services import custom_values
 from tenex.errors import InvalidInput
 from tenex.lib import phone as phones
-from tenex.lib import storable, zones
+from tenex.lib import places, storable, zones
 from tenex.workspaces.models import Membership, Workspace
 
 
@@ -26,6 +26,8 @@ class LeadFields(TypedDict, total=False):
     phone: str | None
     email: str | None
     time_zone: str
+    country: str
+    region: str
     source: str
     notes: str
     custom: dict[str, Any]
@@ -37,6 +39,7 @@ class LeadFields(TypedDict, total=False):
 
 EDITABLE = tuple(LeadFields.__annotations__)
 _TEXTS = ("first_name", "last_name", "title", "source", "notes")
+_LONGEST = {"company_name": 200, "region": 60}
 
 
 class Lookup:
@@ -75,19 +78,24 @@ class Lookup:
 def clean(workspace: Workspace, given: LeadFields, lookup: Lookup | None = None) -> dict[str, Any]:
     """Columns and values to write; `company_name` stays as it is (the caller finds or makes the company).
 
-    `custom` holds changes: None under a key takes it away.
+    `custom` holds changes: None under a key takes it away. `default_country` is there if a region comes
+    without a country: the one that it is of unless the lead has one.
 
     Raises:
         InvalidInput: with `loc` naming the field.
     """
     known = lookup or Lookup(workspace)
-    return {name: _clean_one(known, name, value) for name, value in given.items()}
+    values = {name: _clean_one(known, name, value) for name, value in given.items()}
+    if values.get("region") and "country" not in values:
+        values["default_country"] = workspace.default_region
+    return values
 
 
 def _clean_one(known: Lookup, name: str, value: Any) -> Any:
     loc = ("body", name)
-    if name in _TEXTS or name == "company_name":
-        return _text(value, loc, 200 if name == "company_name" else _max_length(name))
+    if name in _TEXTS or name in _LONGEST:
+        # Which region a text means depends on the country: lead_changes.assign.
+        return _text(value, loc, _LONGEST.get(name) or _max_length(name))
     match name:
         case "phone":
             region = known.workspace.default_region
@@ -96,6 +104,8 @@ def _clean_one(known: Lookup, name: str, value: Any) -> Any:
             return _email(value, loc)
         case "time_zone":
             return _zone(value, loc)
+        case "country":
+            return _country(value, loc)
         case "custom":
             return _custom(known, value, loc)
         case "stage":
@@ -143,6 +153,13 @@ def _zone(value: Any, loc: tuple[str, ...]) -> str:
     if name and zones.zone(name) is None:
         raise InvalidInput("not an IANA time zone name", loc=loc, type_="time_zone")
     return name
+
+
+def _country(value: Any, loc: tuple[str, ...]) -> str:
+    code = places.country_code(_text(value or "", loc, 60))
+    if code is None:
+        raise InvalidInput("not a country: its ISO code, or its English name", loc=loc, type_="country")
+    return code
 
 
 def _custom(known: Lookup, value: Any, loc: tuple[str, ...]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from rest_framework import serializers as f
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenex.lib import places
 from tenex.rest.local_time import LocalTime
 from tenex.rest.schema import operation
 from tenex.rest.serializers import Input, Output
 from tenex.rest.views import ApiView
-from tenex.workspaces.models import RecordingConsent
+from tenex.workspaces.models import CallingPurpose, CallingRules, RecordingConsent
 from tenex.workspaces.services import workspaces
 
 TAG = "Settings"
@@ -40,12 +41,47 @@ class SettingsIn(Input):
         required=False,
         help_text="ISO weekdays on which leads are called, 1 is Monday.",
     )
-    call_unknown_time_zone = f.BooleanField(
+    calling_rules = f.ChoiceField(
+        choices=CallingRules.choices,
         required=False,
-        help_text="true: leads without a time zone are called by the workspace's clock. false: not at all.",
+        help_text="`strict`: our narrow hours and three calls in 24 hours, whatever the law of the place "
+        "allows. `legal`: all that it allows; needs `calling_rules_reason`.",
+    )
+    calling_rules_reason = f.CharField(
+        max_length=300, required=False, help_text="Why `legal`: kept in the audit log with who said so."
+    )
+    calling_countries = f.ListField(
+        child=f.CharField(max_length=60),
+        max_length=250,
+        required=False,
+        help_text="Countries that are called, by ISO code; none: that of `default_region`.",
+    )
+    default_purpose = f.ChoiceField(
+        choices=CallingPurpose.choices,
+        required=False,
+        help_text="Of calls that name none: which consent a lead must have given.",
+    )
+    legal_name = f.CharField(
+        max_length=200,
+        required=False,
+        allow_blank=True,
+        help_text="Who calls. Workspaces of one legal name are one caller: do-not-call lists and limits hold "
+        "for all of them together.",
     )
     max_calls_per_lead_a_day = f.IntegerField(
-        min_value=1, max_value=20, required=False, help_text="Calls to one lead in any 24 hours."
+        min_value=1, max_value=20, required=False, help_text="Calls to one number in any 24 hours."
+    )
+    max_calls_per_lead_a_week = f.IntegerField(
+        min_value=1, max_value=50, required=False, help_text="Calls to one number in any seven days."
+    )
+    max_calls_per_lead_in_all = f.IntegerField(
+        min_value=1, max_value=200, required=False, help_text="Calls to one number, ever."
+    )
+    min_gap_between_calls_s = f.IntegerField(
+        min_value=60,
+        max_value=30 * 86_400,
+        required=False,
+        help_text="Seconds between two calls to one.",
     )
     max_concurrent_calls = f.IntegerField(min_value=0, max_value=1000, required=False)
     calls_per_second = f.FloatField(min_value=0.01, max_value=50, required=False)
@@ -54,6 +90,17 @@ class SettingsIn(Input):
 
     def validate_calling_days(self, value: list[int]) -> list[int]:
         return sorted(set(value))
+
+    def validate_calling_countries(self, value: list[str]) -> list[str]:
+        codes = [places.country_code(text) for text in value]
+        if not all(codes):
+            raise f.ValidationError("not a country: its ISO code, or its English name", code="country")
+        return sorted({code for code in codes if code})
+
+    def validate_default_region(self, value: str) -> str:
+        if value not in places.countries():
+            raise f.ValidationError("not a country: its ISO code", code="country")
+        return value
 
     def validate_time_zone(self, value: str) -> str:
         if value not in available_timezones():
@@ -75,8 +122,14 @@ class SettingsOut(Output):
     calling_window_start = LocalTime()
     calling_window_end = LocalTime()
     calling_days = f.ListField(child=f.IntegerField())
-    call_unknown_time_zone = f.BooleanField()
+    calling_rules = f.ChoiceField(choices=CallingRules.choices)
+    calling_countries = f.ListField(child=f.CharField())
+    default_purpose = f.ChoiceField(choices=CallingPurpose.choices)
+    legal_name = f.CharField()
     max_calls_per_lead_a_day = f.IntegerField()
+    max_calls_per_lead_a_week = f.IntegerField()
+    max_calls_per_lead_in_all = f.IntegerField()
+    min_gap_between_calls_s = f.IntegerField()
     max_concurrent_calls = f.IntegerField()
     calls_per_second = f.FloatField()
     calling_paused_at = f.DateTimeField(allow_null=True)

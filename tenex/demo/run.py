@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,9 @@ def _inbound(system: DemoSystem, api: Api, receiver: Receiver, report: Report, e
 
 
 def _batch(system: DemoSystem, api: Api, receiver: Receiver, report: Report, seeded: dict[str, Any]) -> None:
-    before = {expected.phone: story.lead_of(api, expected.phone) for expected in OUTBOUND}
+    # The people of the story live where it is day: only the last four digits are always the same.
+    called = [replace(one, phone=seeded["phones"][one.phone[-4:]]) for one in OUTBOUND]
+    before = {expected.phone: story.lead_of(api, expected.phone) for expected in called}
     leads = [lead["id"] for lead in before.values() if lead]
     batch = api.post(
         f"{V}/batches",
@@ -112,7 +115,7 @@ def _batch(system: DemoSystem, api: Api, receiver: Receiver, report: Report, see
     )
     screen.step(f"POST {V}/batches → {batch['id']} ({batch['status']})")
     lives = _follow_batch(api, batch["id"], leads, before)
-    for expected in OUTBOUND:
+    for expected in called:
         live = lives.get(expected.phone)
         if live is None or not live.wait(CALL_TIMEOUT_S):
             report.miss(

@@ -14,7 +14,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from tenex.adminsite import Evidence, FormBase, FormSetBase, InlineBase, Page
 from tenex.workspaces.models import ApiKey, AuditEntry, Invitation, Membership, Role, User, Workspace
-from tenex.workspaces.services import keys
+from tenex.workspaces.services import audit, keys
 
 admin.site.unregister(Group)
 
@@ -50,7 +50,7 @@ class WorkspaceAdmin(Page):
     prepopulated_fields = {"slug": ("name",)}
     inlines = (MembershipInline,)
     actions = ("stop_dialing", "resume_dialing")
-    readonly_fields = ("id", "created_at", "calling_paused_at")
+    readonly_fields = ("id", "created_at", "calling_paused_at", "calling_rules")
     fieldsets = (
         (None, {"fields": ("name", "slug", "time_zone", "default_region", "id", "created_at")}),
         (
@@ -66,12 +66,21 @@ class WorkspaceAdmin(Page):
                 "fields": (
                     "calling_window_start",
                     "calling_window_end",
+                    "calling_days",
+                    "calling_rules",
+                    "calling_countries",
+                    "default_purpose",
+                    "legal_name",
+                    "max_calls_per_lead_a_day",
+                    "max_calls_per_lead_a_week",
+                    "max_calls_per_lead_in_all",
+                    "min_gap_between_calls_s",
                     "max_concurrent_calls",
                     "calls_per_second",
                     "calling_paused_at",
                 ),
                 "description": "Times are those of the person called. The switch to stop all dialing is an "
-                "action of the list.",
+                "action of the list. The rules are loosened through the API, with a reason.",
             },
         ),
         ("Transfers", {"fields": ("transfer_number",)}),
@@ -95,6 +104,19 @@ class WorkspaceAdmin(Page):
         if not obj.webhook_secret:
             obj.webhook_secret = get_random_string(48)
         super().save_model(request, obj, form, change)
+        if change and form.changed_data:
+            audit.record(
+                obj.pk,
+                actor(request),
+                "workspace.updated",
+                object_type="workspace",
+                object_id=obj.pk,
+                data={
+                    "fields": sorted(form.changed_data),
+                    "before": {name: str(form.initial.get(name)) for name in form.changed_data},
+                    "after": {name: str(form.cleaned_data.get(name)) for name in form.changed_data},
+                },
+            )
 
 
 @admin.register(User)

@@ -29,6 +29,13 @@ class CallingPurpose(models.TextChoices):
     INFORMATIONAL = "informational", "Informational"
 
 
+class CallingRules(models.TextChoices):
+    """Whether our own, narrower hours and limits hold on top of the law's (docs/contactability.md)."""
+
+    STRICT = "strict", "Our narrow hours and limits"
+    LEGAL = "legal", "All that the law of the place allows"
+
+
 class Workspace(Row):
     """A tenant (`company_id` on the wire) and its settings."""
 
@@ -49,9 +56,11 @@ class Workspace(Row):
     calling_days = models.JSONField(
         default=every_day, help_text="ISO weekdays on which leads are called, 1 is Monday."
     )
-    call_unknown_time_zone = models.BooleanField(
-        default=True,
-        help_text="Leads without a time zone are called in the workspace's; off: they are not called.",
+    calling_rules = models.CharField(
+        max_length=6,
+        choices=CallingRules.choices,
+        default=CallingRules.STRICT,
+        help_text="What holds on top of the calling hours.",
     )
     max_calls_per_lead_a_day = models.PositiveSmallIntegerField(
         default=3, validators=[MinValueValidator(1), MaxValueValidator(20)], help_text="In any 24 hours."

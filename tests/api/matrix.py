@@ -44,6 +44,8 @@ _SAMPLES = {
     "email": "somebody@matrix.example",
     "url": "http://127.0.0.1:9/x",
     "time_zone": "Europe/Berlin",
+    "country": "US",
+    "region": "CA",
 }
 
 type Json = dict[str, Any]

@@ -77,7 +77,7 @@ def test_a_recording_past_its_retention_is_gone_before_it_is_deleted(alice: Tena
 
 def test_settings_are_kept_and_noted_with_what_they_were(alice: Tenant) -> None:
     path = "/api/v1/voice/settings"
-    wanted = {"calling_days": [5, 1, 1], "call_unknown_time_zone": False, "max_calls_per_lead_a_day": 2}
+    wanted = {"calling_days": [5, 1, 1], "max_calls_per_lead_a_day": 2}
     shown = alice.api.patch(path, wanted).json()
     assert (shown["calling_days"], shown["max_calls_per_lead_a_day"]) == ([1, 5], 2)
     noted = AuditEntry.objects.filter(action="workspace.updated").latest("created_at").data

@@ -2,6 +2,7 @@
 
 import time as clock
 from datetime import time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
@@ -11,7 +12,7 @@ from crm.models import Lead
 from crm.services import suppressions
 from tenex.events.models import Event
 from tenex.workspaces.models import Workspace
-from tests.dialing_rows import agent, leads, number, outbound_call, over, together, workspace
+from tests.dialing_rows import HOME, agent, leads, number, outbound_call, over, together, workspace
 from tests.prove.fake_carrier import FakeCarrier
 from voice.models import (
     Batch,
@@ -129,7 +130,8 @@ def test_the_next_token_of_a_pace_is_worth_a_wait(carrier: FakeCarrier) -> None:
 def test_a_queued_single_call_is_dialed(carrier: FakeCarrier) -> None:
     space = workspace()
     number(space, agent(space))
-    call = dialing.place(space, phone="+14155557001")
+    [person] = leads(space, 1)
+    call = dialing.place(space, phone=str(person.phone))
     _tick()
     call.refresh_from_db()
     assert call.status == CallStatus.DIALING
@@ -170,13 +172,14 @@ def test_whoever_may_no_longer_be_called_is_refused_at_the_last_moment(carrier: 
 def test_outside_the_calling_hours_recipients_wait_for_the_window(carrier: FakeCarrier) -> None:
     batch = _batch(1)
     now = timezone.now()
-    closed = ((now + timedelta(hours=3)).time(), (now + timedelta(hours=4)).time())
+    there = now.astimezone(ZoneInfo(HOME.zone))
+    closed = ((there + timedelta(hours=1)).time(), (there + timedelta(hours=2)).time())
     Workspace.objects.update(calling_window_start=closed[0], calling_window_end=closed[1])
     _tick()
     assert not carrier.calls
     recipient = Recipient.objects.get()
     assert recipient.next_at is not None
-    assert timedelta(hours=2, minutes=55) < recipient.next_at - now < timedelta(hours=3, minutes=5)
+    assert timedelta(minutes=55) < recipient.next_at - now < timedelta(minutes=65)
     Workspace.objects.update(calling_window_start=time(0), calling_window_end=time(0))
     Recipient.objects.update(next_at=None)
     _tick()

@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from crm.models import Lead
+from crm.models import Consent, Lead
 from crm.services import suppressions
 from tenex.errors import Conflict, InvalidInput
 from tenex.events.models import Event
 from tenex.workspaces.models import Workspace
 from tests.dialing_rows import agent, leads, number, together, workspace
-from voice.models import Batch, BatchStatus, Call, CallStatus, Recipient, RecipientStatus
+from voice.models import Batch, BatchStatus, Call, CallStatus, Decision, Recipient, RecipientStatus
 from voice.services import batches, dialing
 
 pytestmark = pytest.mark.django_db
@@ -132,10 +132,21 @@ def test_a_single_call_is_queued_for_a_lead_or_a_number() -> None:
     assert (call.status, call.to_number, call.objective) == (CallStatus.QUEUED, people[0].phone, "Say hello")
     by_number = dialing.place(space, phone=str(people[1].phone))
     assert by_number.lead_id == people[1].pk
-    stranger = dialing.place(space, phone="(415) 555-7001")
-    assert stranger.to_number == "+14155557001"
-    assert stranger.lead is not None
-    assert Call.objects.count() == 3
+    assert Call.objects.count() == 2
+
+
+def test_a_number_that_nobody_has_agreed_to_be_called_on_is_not_dialed() -> None:
+    space, people = _space()
+    with pytest.raises(Conflict) as caught:
+        dialing.place(space, phone="(415) 555-7001")
+    assert caught.value.code == "no_consent"
+    Consent.objects.all().delete()
+    with pytest.raises(Conflict) as caught:
+        dialing.place(space, lead=people[0])
+    assert caught.value.code == "no_consent"
+    assert "consents" in caught.value.detail
+    assert not Call.objects.exists()
+    assert Decision.objects.filter(stage="enqueue", allowed=False, code="no_consent").count() == 2
 
 
 def test_whoever_may_not_be_called_is_a_conflict_with_its_code() -> None:

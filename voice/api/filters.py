@@ -4,6 +4,7 @@ import django_filters as df
 from django.db.models import Q, QuerySet
 
 from tenex.lib.periods import Granularity
+from tenex.rest.filters import Flag
 from tenex.rest.moments import MomentFilter
 from voice.models import (
     Agent,
@@ -11,6 +12,7 @@ from voice.models import (
     BatchStatus,
     Call,
     CallStatus,
+    DecisionStage,
     Direction,
     Outcome,
     RecipientStatus,
@@ -72,6 +74,21 @@ class ResultFilters(df.FilterSet):  # type: ignore[misc]
     status = df.ChoiceFilter(choices=RecipientStatus.choices, help_text="How far it is with the lead.")
     outcome = df.ChoiceFilter(choices=Outcome.choices, help_text="What came of the last call.")
     lead_id = df.UUIDFilter(help_text="Only this lead.")
+
+
+class DecisionFilters(df.FilterSet):  # type: ignore[misc]
+    lead_id = df.UUIDFilter(help_text="About this lead.")
+    batch_id = df.UUIDFilter(help_text="In this batch.")
+    call_id = df.UUIDFilter(help_text="Of this call.")
+    stage = df.ChoiceFilter(choices=DecisionStage.choices, help_text="When it was decided.")
+    allowed = Flag(help_text="Whether it was allowed.")
+    code = df.CharFilter(max_length=40, help_text="Why it was not, as in the table of reasons.")
+    locals()["from"] = df.IsoDateTimeFilter(
+        "created_at", lookup_expr="gte", help_text="Written at this instant (ISO 8601) or later."
+    )
+    to = df.IsoDateTimeFilter(
+        "created_at", lookup_expr="lt", help_text="Written before this instant (ISO 8601)."
+    )
 
 
 class _WhichCalls(df.FilterSet):  # type: ignore[misc]

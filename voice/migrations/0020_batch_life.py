@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('crm', '0020_import_rows'),
-        ('voice', '0010_outbound_batches'),
+        ('voice', '0012_dialed_numbers'),
         ('workspaces', '0005_outbound_batches'),
     ]
 

@@ -24,6 +24,7 @@ from voice.models.calls import (
     StreamToken,
     VoiceSession,
 )
+from voice.models.decisions import Decision, DecisionStage
 from voice.models.evidence import (
     Finalization,
     FinalizationStep,
@@ -50,6 +51,8 @@ __all__ = [
     "CallEvent",
     "CallStatus",
     "CallingSwitch",
+    "Decision",
+    "DecisionStage",
     "DialAttempt",
     "DialState",
     "Direction",

@@ -210,6 +210,8 @@ class Call(Row):
             ),
             # Queue of outbound.dialer.
             models.Index(fields=("created_at",), condition=Q(status="queued"), name="call_queued"),
+            # How often and when a number was dialed (outbound.facts).
+            models.Index(fields=("to_number",), condition=Q(direction="outbound"), name="call_dialed"),
             # Capacity counts and the sweeper of stuck calls.
             models.Index(fields=("workspace", "sweep_at"), condition=Q(status__in=LIVE), name="call_live"),
             # Lines in use of a batch, and what a canceled batch still has outside.

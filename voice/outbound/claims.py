@@ -13,8 +13,6 @@ from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from crm.models import Lead
-from crm.services import suppressions
 from tenex.lib import failpoint
 from tenex.lib.token_bucket import Bucket, take
 from tenex.workspaces.models import Workspace
@@ -25,16 +23,15 @@ from voice.models import (
     CallStatus,
     Direction,
     EndReason,
-    NumberStatus,
     Pacer,
-    PhoneNumber,
     Recipient,
     RecipientStatus,
 )
 from voice.models.agents import AgentVersion
-from voice.outbound import policy
-from voice.outbound.contactability import Allow, Facts, Refuse, decide
-from voice.services import attempts, calls, journal, readiness
+from voice.outbound import facts
+from voice.outbound.contactability import Allow, Refuse, decide
+from voice.services import attempts, calls, decisions, journal, readiness
+from voice.services.decisions import About, Decided
 from voice.services.timing import scaled
 
 _LOOK_AT = 4
@@ -127,9 +124,13 @@ def _due_call(workspace: Workspace, now: datetime) -> uuid.UUID | Again | None:
             Call.objects.filter(pk=call.pk, status=CallStatus.QUEUED).update(sweep_at=now + _FULL_AGAIN)
             passed = True
             continue
-        match decide(
-            _facts(workspace, call.lead, call.to_number, call.number, call.agent_version, call.batch), now
-        ):
+        known = facts.to_dial(
+            workspace, call.lead, call.to_number, call.number, call.agent_version, call.batch
+        )
+        answer = decide(known, now)
+        about = About(workspace.pk, call.lead_id, call.batch_id, call.recipient_id, call.pk)
+        decisions.record_dial(Decided(about, known, answer, now))
+        match answer:
             case Allow():
                 return call.pk
             case Refuse(until=None) as refusal:
@@ -149,10 +150,14 @@ def _due_recipient(workspace: Workspace, now: datetime) -> uuid.UUID | Again | N
             lead = recipient.lead
             version = recipient.agent_version or batch.agent_version or batch.agent.current_version
             usable = version if batch.agent.archived_at is None else None
-            facts = _facts(workspace, lead, lead.phone or "", batch.number, usable, batch)
-            match decide(facts, now):
+            known = facts.to_dial(workspace, lead, lead.phone or "", batch.number, usable, batch)
+            answer = decide(known, now)
+            call_id = _call_for(recipient, batch, usable) if isinstance(answer, Allow) else None
+            about = About(workspace.pk, lead.pk, batch.pk, recipient.pk, call_id)
+            decisions.record_dial(Decided(about, known, answer, now))
+            match answer:
                 case Allow():
-                    return _call_for(recipient, batch, usable)
+                    return call_id
                 case Refuse(until=None) as refusal:
                     _refuse_recipient(recipient, refusal)
                 case Refuse() as refusal:
@@ -209,33 +214,6 @@ def _anything_due(workspace: Workspace, now: datetime) -> bool:
 # --- what happens to them ------------------------------------------------------------------------
 
 
-def _facts(
-    workspace: Workspace,
-    lead: Lead | None,
-    phone: str,
-    number: PhoneNumber | None,
-    version: AgentVersion | None,
-    batch: Batch | None,
-) -> Facts:
-    return Facts(
-        phone=phone,
-        window=policy.window_of(workspace),
-        workspace_zone=workspace.time_zone,
-        lead_zone=lead.time_zone if lead else "",
-        archived=bool(lead and lead.archived_at),
-        opted_out=bool(lead and lead.opted_out_at),
-        suppressed=bool(phone) and suppressions.is_suppressed(workspace.pk, phone),
-        workspace_paused=workspace.calling_paused_at is not None,
-        batch_open=batch is None or (batch.status == BatchStatus.RUNNING and batch.soft_budget_at is None),
-        number_usable=number is not None and number.status == NumberStatus.ACTIVE,
-        has_agent=version is not None and version.agent.archived_at is None,
-        model_configured=readiness.model_configured(),
-        on_the_phone=bool(phone) and readiness.on_the_phone(workspace.pk, phone),
-        call_unknown_zone=workspace.call_unknown_time_zone,
-        may_call_again_at=policy.may_call_again_at(workspace, lead),
-    )
-
-
 def _call_for(recipient: Recipient, batch: Batch, version: AgentVersion | None) -> uuid.UUID:
     call = Call.objects.create(
         workspace_id=batch.workspace_id,
@@ -261,7 +239,7 @@ def _refuse_recipient(recipient: Recipient, refusal: Refuse) -> None:
     Recipient.objects.filter(pk=recipient.pk).update(
         status=RecipientStatus.REFUSED,
         refusal_code=refusal.code,
-        refusal_detail=refusal.detail,
+        refusal_detail=refusal.detail[:200],
         next_at=None,
     )
 
@@ -274,7 +252,7 @@ def _refuse_call(call: Call, refusal: Refuse) -> None:
     journal.append(call.pk, [journal.Line("dial.refused", data)])
     if call.recipient_id is not None:
         Recipient.objects.filter(pk=call.recipient_id).update(
-            refusal_code=refusal.code, refusal_detail=refusal.detail
+            refusal_code=refusal.code, refusal_detail=refusal.detail[:200]
         )
     calls.end(call.pk, EndReason.CANCELED)
 

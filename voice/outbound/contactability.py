@@ -1,25 +1,55 @@
-"""May this lead be dialed now? Pure: the facts and the instant go in.
+"""May this lead be dialed now? Pure: the facts and the instant go in, the first reason against it comes out.
 
-The calling window is read in the lead's own time zone; where that is not known, in the workspace's. Several
-candidate zones, legal windows and consent are not decided here yet.
+The same answer serves the preview, the enqueue and the instant of dialing. docs/contactability.md says the
+order of the reasons and the cure of each.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
 
-WINDOW_MARGIN = timedelta(minutes=5)
-"""Before the end of the window: the carrier may queue, and the phone rings for a while (promises.md 4.2)."""
+from voice.outbound import rulebook, whereabouts
+from voice.outbound.hours import Law, Limit, Window, first_opening
+from voice.outbound.rulebook import Rulebook
+from voice.outbound.whereabouts import Whereabouts
+
+__all__ = ["Agreement", "Allow", "Facts", "Limit", "Limits", "Refuse", "Window", "decide"]
+
+MARKETING: Final = "marketing"
+
+SOON: Final = timedelta(seconds=15)
+"""When to ask again about what a person or another call may change at any moment."""
+
+PASSING: Final = frozenset(
+    {"calling_stopped", "workspace_paused", "batch_not_running", "model_not_configured", "on_the_phone"}
+)
+"""Codes whose `until` is only when to ask again, not when it will be right."""
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Local times of day. `start == end` means any time; `start > end` passes midnight."""
+class Agreement:
+    """A consent of the lead, as it is recorded."""
 
-    start: time
-    end: time
-    days: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
-    """ISO weekdays on which it opens."""
+    id: str
+    purpose: str
+    given_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        over = self.revoked_at is not None and self.revoked_at <= now
+        expired = self.expires_at is not None and self.expires_at <= now
+        return self.given_at <= now and not over and not expired
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often one number is called by one caller."""
+
+    per_day: int = 3
+    per_week: int = 8
+    in_all: int = 24
+    gap_s: float = 7200
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +58,39 @@ class Facts:
 
     phone: str
     window: Window
-    workspace_zone: str
-    lead_zone: str = ""
+    purpose: str = MARKETING
+    consents: tuple[Agreement, ...] = ()
+    stated_zone: str = ""
+    country: str = ""
+    region: str = ""
+    countries: frozenset[str] = frozenset({"US"})
+    """Those that the workspace calls."""
+    strict: bool = True
+    """Our own hours and limits on top of the law's."""
     archived: bool = False
     opted_out: bool = False
     suppressed: bool = False
-    workspace_paused: bool = False
-    batch_open: bool = True
-    number_usable: bool = True
+    """On the do-not-call list of this workspace or of another one of the same caller."""
+    number_owned: bool = True
+    number_active: bool = True
     has_agent: bool = True
+    batch_over: bool = False
+    batch_running: bool = True
+    calling_stopped: bool = False
+    workspace_paused: bool = False
     model_configured: bool = True
     on_the_phone: bool = False
-    call_unknown_zone: bool = True
-    may_call_again_at: datetime | None = None
-    """The lead was called as often as a day allows; from this instant on it may be called again."""
+    limits: Limits = Limits()
+    placed: tuple[datetime, ...] = ()
+    """The latest attempts at this number by this caller, the newest first."""
+    placed_in_all: int = 0
+    rules: Rulebook = field(default_factory=rulebook.standard)
+
+    @property
+    def whereabouts(self) -> Whereabouts:
+        return whereabouts.of(
+            phone=self.phone, stated_zone=self.stated_zone, country=self.country, region=self.region
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +107,43 @@ class Refuse:
     until: datetime | None = None
 
 
-SOON = timedelta(seconds=15)
-"""When to ask again about what a person or another call may change at any moment."""
-
-
 def decide(facts: Facts, now: datetime) -> Allow | Refuse:
     """The first reason against dialing, the final ones first. `now` is aware."""
-    final = _final(facts)
-    if final is not None:
-        return final
-    if facts.workspace_paused:
-        return Refuse("workspace_paused", "Calling is paused for the workspace.", now + SOON)
-    if not facts.batch_open:
-        return Refuse("batch_not_running", "The batch is not running.", now + SOON)
-    if not facts.model_configured:
-        return Refuse("model_not_configured", "No speech model is configured.", now + SOON)
-    if facts.on_the_phone:
-        return Refuse("on_the_phone", "Another call to this number is under way.", now + SOON)
-    if facts.may_call_again_at is not None and facts.may_call_again_at > now:
-        return Refuse("called_too_often", "Called as often as a day allows.", facts.may_call_again_at)
-    opens_at = next_opening(facts.window, zone(facts.lead_zone, facts.workspace_zone), now)
-    if opens_at > now:
-        return Refuse("outside_window", "Outside the calling hours of the lead.", opens_at)
-    return Allow()
+    refusal = _of_lead(facts) or _of_means(facts) or _of_consent(facts, now)
+    if refusal is not None:
+        return refusal
+    places = facts.whereabouts
+    if not places.zones:
+        return Refuse("unknown_time_zone", "The time zone of the lead is not known: set it, or the address.")
+    laws = laws_of(facts, places)
+    if facts.placed_in_all >= facts.limits.in_all:
+        return Refuse("called_often_enough", f"Called {facts.placed_in_all} times: no more are allowed.")
+    ready_at = max(_often(facts, laws, now), now)
+    opens_at = first_opening(facts.window, laws, places.zone_names, ready_at)
+    if opens_at is None:
+        return Refuse("window_never_opens", "The calling hours and the legal hours of the lead never meet.")
+    return _passing(facts, now) or _of_time(facts, now, ready_at, opens_at) or Allow()
 
 
-def _final(facts: Facts) -> Refuse | None:
+def laws_of(facts: Facts, places: Whereabouts) -> tuple[Law, ...]:
+    """The laws of every candidate place, each once."""
+    all_of: dict[Law, None] = {}
+    for country, region in places.places or ((rulebook.ANYWHERE, ""),):
+        all_of |= dict.fromkeys(facts.rules.laws(country, region, strict=facts.strict))
+    return tuple(all_of)
+
+
+def agreement(facts: Facts, now: datetime) -> Agreement | None:
+    """The consent that a call rests on: one to marketing is one to information too."""
+    fitting = (one for one in facts.consents if _fits(one, facts.purpose))
+    return next((one for one in fitting if one.holds(now)), None)
+
+
+def _fits(one: Agreement, purpose: str) -> bool:
+    return one.purpose in (purpose, MARKETING)
+
+
+def _of_lead(facts: Facts) -> Refuse | None:
     if facts.archived:
         return Refuse("archived", "The lead is archived.")
     if not facts.phone:
@@ -92,51 +152,76 @@ def _final(facts: Facts) -> Refuse | None:
         return Refuse("opted_out", "The lead asked not to be called.")
     if facts.suppressed:
         return Refuse("suppressed", "The number is on the do-not-call list.")
-    if not facts.call_unknown_zone and not facts.lead_zone:
-        return Refuse("unknown_time_zone", "The lead has no time zone, and such leads are not called.")
-    if not facts.number_usable:
-        return Refuse("number_released", "The number to call from is not ours any more.")
-    if not facts.has_agent:
-        return Refuse("no_agent", "The agent cannot talk: archived or without a version.")
+    number = whereabouts.number_facts(facts.phone)
+    kind = number.refused_kind if number else "no number"
+    kind = kind or next((what for pattern, what in facts.rules.never_dial if pattern.match(facts.phone)), "")
+    if kind:
+        return Refuse("never_dialed", f"A number of a kind that is never dialed: {kind}.")
+    country = number.country if number else ""
+    if country not in facts.countries:
+        where = country or "no country that we know"
+        return Refuse("country_not_enabled", f"The number is of {where}: calling_countries does not have it.")
     return None
 
 
-def zone(lead_zone: str, workspace_zone: str) -> ZoneInfo:
-    """The zone whose clock counts; names that do not exist are passed over, UTC is the last resort."""
-    for name in (lead_zone, workspace_zone):
-        if name:
-            try:
-                return ZoneInfo(name)
-            except (ZoneInfoNotFoundError, ValueError):
-                continue
-    return ZoneInfo("UTC")
+def _of_means(facts: Facts) -> Refuse | None:
+    """What we would call with."""
+    if not facts.number_owned:
+        return Refuse("number_not_ours", "The number to call from is not this workspace's.")
+    if not facts.number_active:
+        return Refuse("number_released", "The number to call from is not ours any more.")
+    if not facts.has_agent:
+        return Refuse("no_agent", "The agent cannot talk: archived or without a version.")
+    if facts.batch_over:
+        return Refuse("batch_over", "The batch is over.")
+    return None
 
 
-def next_opening(window: Window, where: ZoneInfo, now: datetime) -> datetime:
-    """`now` if the window is open there, else the instant of its next opening.
-
-    Days are compared as instants, so a day on which the clocks change is as long as it is.
-    """
-    today = now.astimezone(where).date()
-    if window.start == window.end and today.isoweekday() in window.days:
-        return now
-    for offset in range(-1, 9):
-        day = today + timedelta(days=offset)
-        if day.isoweekday() not in window.days:
-            continue
-        opens_at = datetime.combine(day, window.start, where)
-        last_day = day if window.start < window.end else day + timedelta(days=1)
-        closes_at = datetime.combine(last_day, window.end, where)
-        # Instants are compared in UTC: aware datetimes of one zone compare by wall clock otherwise.
-        opens_s, closes_s = opens_at.timestamp(), closes_at.timestamp() - _margin_s(opens_at, closes_at)
-        if now.timestamp() < opens_s:
-            return datetime.fromtimestamp(opens_s, now.tzinfo)
-        if now.timestamp() < closes_s:
-            return now
-    raise AssertionError("a window opens within a week")
+def _of_consent(facts: Facts, now: datetime) -> Refuse | None:
+    if agreement(facts, now) is not None:
+        return None
+    fitting = [one for one in facts.consents if _fits(one, facts.purpose)]
+    what = f"consent to {facts.purpose} calls"
+    cure = f"record one: POST /api/v1/crm/leads/{{lead_id}}/consents, purpose {facts.purpose}"
+    if any(one.revoked_at is not None for one in fitting):
+        return Refuse("consent_revoked", f"The {what} was revoked; {cure}.")
+    if any(one.expires_at is not None and one.expires_at <= now for one in fitting):
+        return Refuse("consent_expired", f"The {what} has expired; {cure}.")
+    return Refuse("no_consent", f"No {what} holds; {cure}.")
 
 
-def _margin_s(opens_at: datetime, closes_at: datetime) -> float:
-    """The margin, but never more than half of a short window."""
-    length_s = closes_at.timestamp() - opens_at.timestamp()
-    return min(WINDOW_MARGIN.total_seconds(), length_s / 2)
+def _passing(facts: Facts, now: datetime) -> Refuse | None:
+    if facts.calling_stopped:
+        return Refuse("calling_stopped", "All calling of this system is stopped.", now + SOON)
+    if facts.workspace_paused:
+        return Refuse("workspace_paused", "Calling is paused for the workspace.", now + SOON)
+    if not facts.batch_running:
+        return Refuse("batch_not_running", "The batch is not running.", now + SOON)
+    if not facts.model_configured:
+        return Refuse("model_not_configured", "No speech model is configured.", now + SOON)
+    if facts.on_the_phone:
+        return Refuse("on_the_phone", "Another call to this number is under way.", now + SOON)
+    return None
+
+
+def _of_time(facts: Facts, now: datetime, ready_at: datetime, opens_at: datetime) -> Refuse | None:
+    if ready_at > now:
+        if facts.placed and facts.placed[0] + timedelta(seconds=facts.limits.gap_s) > now:
+            return Refuse("called_too_recently", "The last call to this number was not long ago.", opens_at)
+        return Refuse("called_too_often", "Called as often as is allowed in that time.", opens_at)
+    if opens_at > now:
+        return Refuse("outside_window", "Outside the calling hours of the lead.", opens_at)
+    return None
+
+
+def _often(facts: Facts, laws: tuple[Law, ...], now: datetime) -> datetime:
+    """From when on the attempts so far allow another one."""
+    own = (Limit(facts.limits.per_day, 86_400), Limit(facts.limits.per_week, 7 * 86_400))
+    ready_at = now
+    if facts.placed:
+        ready_at = max(ready_at, facts.placed[0] + timedelta(seconds=facts.limits.gap_s))
+    for limit in {*own, *(one for law in laws for one in law.limits)}:
+        if len(facts.placed) >= limit.most:
+            # The one that must have left the period before the next may come.
+            ready_at = max(ready_at, facts.placed[limit.most - 1] + timedelta(seconds=limit.period_s))
+    return ready_at

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from voice.models import Batch
-from voice.outbound import retries
-from voice.outbound.contactability import Window, next_opening, zone
+from voice.outbound import hours, policy, retries
+from voice.outbound.hours import Window
 from voice.selectors import batch_stats
 from voice.selectors.batch_stats import Past
 
@@ -39,7 +38,7 @@ class Pace:
     lines: int
     calls_per_second: float
     window: Window
-    where: ZoneInfo
+    zone: str
     delays_s: tuple[float, ...] = ()
 
 
@@ -60,7 +59,7 @@ def foresee(past: Past, pace: Pace, openings: Mapping[datetime, int], now: datet
     end_at = _end(past, pace, openings, tries, now)
     for n, delay_s in enumerate(pace.delays_s, 1):
         if end_at is not None and leads * missed**n >= 0.5:
-            end_at = next_opening(pace.window, pace.where, end_at + timedelta(seconds=delay_s))
+            end_at = hours.first_opening(pace.window, (), (pace.zone,), end_at + timedelta(seconds=delay_s))
     return Forecast(end_at, dials, round(dials * past.cost_microusd), past)
 
 
@@ -79,7 +78,7 @@ def _end(
         until = at.replace(minute=0, second=0, microsecond=0) + _HOUR
         while coming and coming[0][0] < until:
             waiting += coming.pop(0)[1] * tries
-        if waiting > 0 and next_opening(pace.window, pace.where, at) <= at:
+        if waiting > 0 and hours.is_open(pace.window, (), pace.zone, at):
             room = an_hour * (until - at).total_seconds() / 3600
             if waiting <= room and not coming:
                 return at + timedelta(hours=waiting / an_hour)
@@ -95,11 +94,6 @@ def _end(
 def _pace(batch: Batch) -> Pace:
     space = batch.workspace
     own = batch.calls_per_second or space.calls_per_second
-    window = Window(
-        batch.window_start or space.calling_window_start,
-        batch.window_end or space.calling_window_end,
-        tuple(batch.window_days or space.calling_days),
-    )
     if batch.retry_policy:
         delays = tuple(map(float, batch.retry_policy.get("no-answer", ())))[: retries.MAX_RETRIES]
     else:
@@ -107,7 +101,7 @@ def _pace(batch: Batch) -> Pace:
     return Pace(
         lines=min(batch.concurrency, space.max_concurrent_calls),
         calls_per_second=min(own, space.calls_per_second),
-        window=window,
-        where=zone("", space.time_zone),
+        window=policy.window_of(space, batch),
+        zone=space.time_zone,
         delays_s=delays,
     )

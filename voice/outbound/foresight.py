@@ -4,35 +4,24 @@ Asked are the facts that the dialer asks for and the function that it asks; only
 the instant of the dial alone can tell are left out. Leads are read by portions: memory does not grow.
 """
 
-import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from django.utils import timezone
-
-from crm.models import Lead, Segment, Suppression
+from crm.models import Lead, Segment
 from crm.selectors import segments
-from crm.services import suppressions
-from tenex.workspaces.models import Workspace
 from voice.models import (
     Agent,
     AgentVersion,
     Batch,
-    BatchStatus,
-    Call,
-    CallStatus,
-    Direction,
-    NumberStatus,
     Recipient,
     RecipientStatus,
 )
-from voice.outbound import forecast, policy
-from voice.outbound.contactability import Facts, Refuse, decide
+from voice.outbound import forecast
+from voice.outbound.contactability import Refuse, decide
 from voice.outbound.forecast import Forecast
-from voice.services import readiness
 
 PORTION = 2000
 SHOWN = 50
@@ -175,68 +164,11 @@ def _with_forecast(found: Preview, batch: Batch) -> Preview:
 
 def _decisions(batch: Batch, leads: Sequence[Lead], at: datetime) -> dict[UUID, Refuse]:
     """What the dialer would say of each lead it would not dial at `at`, by the lead's id."""
-    workspace = batch.workspace
-    found = facts_of(workspace, leads, batch)
+    found = facts.of_many(batch.workspace, leads, batch.number, _version(batch), batch)
     decided = {lead_id: decide(one, at) for lead_id, one in found.items()}
     return {lead_id: one for lead_id, one in decided.items() if isinstance(one, Refuse)}
 
 
-def _as_running(batch: Batch) -> Batch:
-    """A draft and a paused batch are asked about as if they ran."""
-    running = copy.copy(batch)
-    running.status, running.soft_budget_at = BatchStatus.RUNNING, None
-    return running
-
-
 def _version(batch: Batch) -> AgentVersion | None:
     agent: Agent = batch.agent
-    version = batch.agent_version or agent.current_version
-    return version if agent.archived_at is None else None
-
-
-def facts_of(workspace: Workspace, leads: Sequence[Lead], batch: Batch) -> dict[UUID, Facts]:
-    """The facts of many leads, in a fixed number of queries. The one seam to where facts come from."""
-    version, running = _version(batch), _as_running(batch)
-    listed = _listed(workspace, leads)
-    again_at = _called_often(workspace, leads)
-    return {
-        lead.pk: Facts(
-            phone=lead.phone or "",
-            window=policy.window_of(workspace),
-            workspace_zone=workspace.time_zone,
-            lead_zone=lead.time_zone,
-            archived=lead.archived_at is not None,
-            opted_out=lead.opted_out_at is not None,
-            suppressed=lead.phone in listed,
-            workspace_paused=workspace.calling_paused_at is not None,
-            batch_open=running.status == BatchStatus.RUNNING,
-            number_usable=batch.number.status == NumberStatus.ACTIVE,
-            has_agent=version is not None,
-            model_configured=readiness.model_configured(),
-            call_unknown_zone=workspace.call_unknown_time_zone,
-            may_call_again_at=again_at.get(lead.pk),
-        )
-        for lead in leads
-    }
-
-
-def _listed(workspace: Workspace, leads: Sequence[Lead]) -> set[str]:
-    digests = {suppressions.digest(lead.phone): lead.phone for lead in leads if lead.phone}
-    rows = Suppression.objects.filter(workspace=workspace, phone_hash__in=list(digests))
-    return {digests[bytes(found)] for found in rows.values_list("phone_hash", flat=True)}
-
-
-def _called_often(workspace: Workspace, leads: Sequence[Lead]) -> dict[UUID, datetime]:
-    """Leads that were called as often as a day allows, and when they may be called again."""
-    day, most = timedelta(days=1), workspace.max_calls_per_lead_a_day
-    placed = (
-        Call.objects.filter(lead__in=leads, direction=Direction.OUTBOUND, placed_at__gt=timezone.now() - day)
-        .exclude(status=CallStatus.QUEUED)
-        .order_by("-placed_at")
-        .values_list("lead_id", "placed_at")
-    )
-    by_lead: dict[UUID, list[datetime]] = {}
-    for lead_id, at in placed:
-        if lead_id is not None and at is not None:
-            by_lead.setdefault(lead_id, []).append(at)
-    return {lead_id: times[most - 1] + day for lead_id, times in by_lead.items() if len(times) >= most}
+    return batch.agent_version or agent.current_version

@@ -1,28 +1,43 @@
-"""What a workspace's settings say of calling a lead: for the dialer, and for whoever foresees it."""
+"""What a workspace's and a batch's settings say of calling, in the words of the decision."""
 
-from datetime import datetime, timedelta
-
-from django.utils import timezone
-
-from crm.models import Lead
-from tenex.workspaces.models import Workspace
-from voice.models import Call, CallStatus, Direction
-from voice.outbound.contactability import Window
+from tenex.workspaces.models import CallingRules, Workspace
+from voice.models import Batch
+from voice.outbound.contactability import Limits
+from voice.outbound.hours import Window
+from voice.services.timing import scaled
 
 
-def window_of(workspace: Workspace) -> Window:
-    """The calling hours and days."""
-    days = tuple(workspace.calling_days)
-    return Window(workspace.calling_window_start, workspace.calling_window_end, days)
+def window_of(workspace: Workspace, batch: Batch | None = None) -> Window:
+    """The calling hours and days: the batch's own where it has some, else the workspace's."""
+    start, end = workspace.calling_window_start, workspace.calling_window_end
+    days = workspace.calling_days
+    if batch is not None and batch.window_start is not None and batch.window_end is not None:
+        start, end = batch.window_start, batch.window_end
+    if batch is not None and batch.window_days:
+        days = batch.window_days
+    return Window(start, end, tuple(days))
 
 
-def may_call_again_at(workspace: Workspace, lead: Lead | None) -> datetime | None:
-    """When the lead may be called again, if it was called as often as a day allows."""
-    if lead is None:
-        return None
-    most = workspace.max_calls_per_lead_a_day
-    placed = Call.objects.filter(
-        lead=lead, direction=Direction.OUTBOUND, placed_at__gt=timezone.now() - timedelta(days=1)
-    ).exclude(status=CallStatus.QUEUED)  # one that waits for its next attempt does not block itself
-    latest = list(placed.order_by("-placed_at").values_list("placed_at", flat=True)[:most])
-    return latest[-1] + timedelta(days=1) if len(latest) == most and latest[-1] else None
+def purpose_of(workspace: Workspace, batch: Batch | None) -> str:
+    """What a call is for: decides which consent it needs."""
+    return str(batch.purpose if batch is not None else workspace.default_purpose)
+
+
+def limits_of(workspace: Workspace) -> Limits:
+    """How often a number is called. The laws of the place may allow less."""
+    return Limits(
+        per_day=workspace.max_calls_per_lead_a_day,
+        per_week=workspace.max_calls_per_lead_a_week,
+        in_all=workspace.max_calls_per_lead_in_all,
+        gap_s=scaled(workspace.min_gap_between_calls_s).total_seconds(),
+    )
+
+
+def countries_of(workspace: Workspace) -> frozenset[str]:
+    """The countries that are called."""
+    return frozenset(workspace.calling_countries or [workspace.default_region])
+
+
+def strict(workspace: Workspace) -> bool:
+    """Whether our own hours and limits hold on top of the law's."""
+    return workspace.calling_rules == CallingRules.STRICT

@@ -3,13 +3,16 @@
 import random
 import uuid
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import structlog
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from crm.models import Lead
 from tenex.lib import failpoint
+from tenex.workspaces.models import Workspace
 from voice.models import (
     Batch,
     BatchStatus,
@@ -20,8 +23,7 @@ from voice.models import (
     Recipient,
     RecipientStatus,
 )
-from voice.outbound import retries
-from voice.outbound.contactability import zone
+from voice.outbound import policy, retries, whereabouts
 from voice.services import batches, budgets, callbacks, calls
 from voice.services.timing import scaled
 from voice.telephony.client import Carrier
@@ -102,13 +104,17 @@ def _again_at(batch: Batch, recipient: Recipient, call: Call) -> datetime | None
     if not batch.retry_policy:
         left = recipient.calls_made < batch.max_attempts
         return now + scaled(batch.retry_after_s) if left else None
-    where = zone(recipient.lead.time_zone, batch.workspace.time_zone)
+    where = clock_of(recipient.lead, batch.workspace)
     tried = recipient.calls.exclude(placed_at=None).values_list("placed_at", flat=True)
     local = [at.astimezone(where) for at in tried if at is not None]
     hours = [at.hour + at.minute / 60 for at in local]
-    policy = retry_policy(batch)
     at = retries.next_try(
-        policy, call.outcome or "", recipient.calls_made, hours, now.astimezone(where), random.random
+        retry_policy(batch),
+        call.outcome or "",
+        recipient.calls_made,
+        hours,
+        now.astimezone(where),
+        random.random,
     )
     # Times of day are the real ones; a rehearsal whose clock runs faster waits less.
     return now + scaled((at - now).total_seconds()) if at is not None else None
@@ -116,13 +122,16 @@ def _again_at(batch: Batch, recipient: Recipient, call: Call) -> datetime | None
 
 def retry_policy(batch: Batch) -> retries.Policy:
     """The batch's retries, spread over the hours in which it calls."""
-    space = batch.workspace
-    return retries.Policy(
-        delays_s=batch.retry_policy,
-        opens=batch.window_start or space.calling_window_start,
-        closes=batch.window_end or space.calling_window_end,
-        days=batch.window_days or space.calling_days,
+    window = policy.window_of(batch.workspace, batch)
+    return retries.Policy(batch.retry_policy, window.start, window.end, window.days)
+
+
+def clock_of(lead: Lead, workspace: Workspace) -> ZoneInfo:
+    """The likeliest zone of a lead: what it says, its address, its number; else the workspace's."""
+    found = whereabouts.of(
+        phone=lead.phone or "", stated_zone=lead.time_zone, country=lead.country, region=lead.region
     )
+    return ZoneInfo(next(iter(found.zone_names), workspace.time_zone))
 
 
 def complete() -> int:

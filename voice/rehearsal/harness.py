@@ -9,6 +9,7 @@ from typing import Self
 
 from aiohttp import web
 
+from tenex.lib import daytime
 from tenex.lib.clock import Clock
 from voice.rehearsal import openai_server, scenario, speech
 from voice.rehearsal.carrier.exchange import Exchange
@@ -35,9 +36,12 @@ def our_number(app_url: str, phone_number: str = OUR_NUMBER) -> NumberSetup:
 
 
 def packaged_plan() -> dict[str, list[Scenario]]:
-    """What happens on the demo's numbers: the packaged outbound scenarios by the number that they play."""
-    loaded = [scenario.load(name) for name in scenario.names()]
-    return {item.call.to: [item] for item in loaded if item.call.direction == "outbound"}
+    """What happens on the demo's numbers: the packaged outbound scenarios by the number that they play.
+
+    On the same last four digits of other places too: people are called where it is day.
+    """
+    loaded = [item for name in scenario.names() if (item := scenario.load(name)).call.direction == "outbound"]
+    return {place.number(item.call.to[-4:]): [item] for item in loaded for place in daytime.PLACES}
 
 
 class Rehearsal:

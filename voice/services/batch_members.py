@@ -16,8 +16,10 @@ from tenex.errors import Conflict, InvalidInput
 from tenex.lib import limits
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.services import audit
-from voice.models import Batch, BatchVersion, Recipient, RecipientStatus
-from voice.services.eligibility import Rejection, reject_many
+from voice.models import Batch, BatchVersion, DecisionStage, Recipient, RecipientStatus
+from voice.services import decisions
+from voice.services.decisions import About, Decided
+from voice.services.eligibility import Judged, Rejection, judge_many
 
 MAX_LEADS = limits.BULK_ITEMS
 """In one request (contract.md 3); more are appended."""
@@ -81,7 +83,8 @@ def add(batch: Batch, given: Sequence[Member], *, keep_refused: bool = False) ->
     """
     ids = [one.lead.pk for one in given]
     known = set(batch.recipients.filter(lead__in=ids, callback_of=None).values_list("lead_id", flat=True))
-    found = sort(batch.workspace_id, given, known=known)
+    judged = judge(batch, [one.lead for one in given if one.lead.pk not in known])
+    found = sort(given, judged, known=known)
     reasons = {one.lead_id: one for one in found.rejected if one.code != "duplicate"} if keep_refused else {}
     wanted = {one.lead.pk for one in found.accepted} | {uuid.UUID(lead_id) for lead_id in reasons}
     rows: dict[uuid.UUID, Recipient] = {}
@@ -92,13 +95,39 @@ def add(batch: Batch, given: Sequence[Member], *, keep_refused: bool = False) ->
     for position, row in enumerate(rows.values(), next_position(batch) if rows else 1):
         row.position = position
     Recipient.objects.bulk_create(rows.values())
+    _record(batch, judged, rows)
     return len(found.accepted), found.rejected
 
 
-def sort(workspace_id: uuid.UUID, given: Sequence[Member], *, known: set[uuid.UUID]) -> Sorted:
+def judge(batch: Batch, leads: Sequence[Lead]) -> dict[uuid.UUID, Judged]:
+    """The dialer's decision about each, as if the batch ran."""
+    version = batch.agent_version or batch.agent.current_version
+    return judge_many(batch.workspace, leads, number=batch.number, version=version, batch=batch)
+
+
+def _record(batch: Batch, judged: Mapping[uuid.UUID, Judged], rows: Mapping[uuid.UUID, Recipient]) -> None:
+    decisions.record_many(
+        DecisionStage.ENQUEUE,
+        (
+            Decided(
+                About(
+                    batch.workspace_id,
+                    lead_id=lead_id,
+                    batch_id=batch.pk,
+                    recipient_id=rows[lead_id].pk if lead_id in rows else None,
+                ),
+                one.facts,
+                one.answer,
+                one.at,
+            )
+            for lead_id, one in judged.items()
+        ),
+    )
+
+
+def sort(given: Sequence[Member], judged: Mapping[uuid.UUID, Judged], *, known: set[uuid.UUID]) -> Sorted:
     """Who may be called and who not; `known` are in the batch already."""
     known = set(known)
-    refusals = reject_many(workspace_id, [one.lead for one in given])
     found = Sorted([], [])
     for one in given:
         lead_id = one.lead.pk
@@ -106,9 +135,9 @@ def sort(workspace_id: uuid.UUID, given: Sequence[Member], *, known: set[uuid.UU
             found.rejected.append(Rejection(str(lead_id), "duplicate", "The lead is in the batch already."))
             continue
         known.add(lead_id)
-        refusal = refusals.get(lead_id)
+        refusal = judged[lead_id].refused
         if refusal is not None:
-            found.rejected.append(refusal)
+            found.rejected.append(Rejection(str(lead_id), refusal.code, refusal.detail))
         else:
             found.accepted.append(one)
     return found
@@ -187,5 +216,5 @@ def _recipient(
         agent_version_id=draw_version(batch.pk, one.lead.pk, split),
         status=RecipientStatus.REFUSED if refusal else RecipientStatus.PENDING,
         refusal_code=refusal.code if refusal else "",
-        refusal_detail=refusal.detail if refusal else "",
+        refusal_detail=refusal.detail[:200] if refusal else "",
     )

@@ -14,13 +14,15 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from crm.models import FollowUp, FollowUpStatus, Lead
-from crm.services import consents, follow_ups, timeline
+from crm.services import consents, follow_ups, suppressions, timeline
+from tenex.errors import InvalidInput
 from tenex.lib.wake import wake
 from tenex.workspaces.models import CallingPurpose
 from voice.models import (
     Batch,
     BatchStatus,
     Call,
+    EndReason,
     NumberStatus,
     Outcome,
     PhoneNumber,
@@ -29,12 +31,14 @@ from voice.models import (
     Verdict,
 )
 from voice.services import batch_members, batches, parts
-from voice.services.eligibility import reject
+from voice.services.eligibility import judge
 
 ACTOR = "system:callbacks"
 FURTHEST = timedelta(days=180)
 _CONSENT_LASTS = timedelta(days=7)
 """After the hour that was asked for: tries that follow it are of the same request."""
+_PASSED_OVER = ("no_consent", "number_released", "no_agent")
+"""Asking to be called is a consent; number and agent are looked at when the batch is chosen."""
 _RETRIES = {"no-answer": [900, 7200], "busy": [300, 900]}
 _MISSED = (Outcome.NO_ANSWER, Outcome.BUSY, Outcome.VOICEMAIL, Outcome.FAILED, Outcome.CANCELED)
 
@@ -49,16 +53,14 @@ def schedule(call_id: uuid.UUID) -> dict[str, Any]:
     at, note = _asked_for(call)
     if at is None or call.lead is None or call.agent_version is None:
         return {"callback": None}
-    refusal = reject(call.lead)
-    if refusal is not None:
-        return {"refused": refusal.code}
+    if refused := _refused(call, call.lead):
+        return {"refused": refused}
     try:
-        with transaction.atomic():
-            row = _write(call, call.lead, at, note)
-    except IntegrityError:
-        if Recipient.objects.filter(callback_of=call_id).exists():
-            return {"known": True}
-        raise
+        row = _written(call, call.lead, at, note)
+    except InvalidInput as exc:
+        return {"refused": f"no number to call from: {exc.detail}"}
+    if row is None:
+        return {"known": True}
     return {"recipient": str(row.pk), "batch": str(row.batch_id), "at": at.isoformat()}
 
 
@@ -66,6 +68,19 @@ def made(recipient: Recipient, call: Call) -> None:
     """The callback has its result. One that reached nobody stays open, for a person."""
     if recipient.callback_of_id is not None and call.outcome not in _MISSED:
         follow_ups.settle_callback(recipient.workspace_id, recipient.callback_of_id, FollowUpStatus.DONE)
+
+
+def _refused(call: Call, lead: Lead) -> str:
+    """Why this lead is not called, whatever it agreed to; empty: nothing is against it."""
+    assert call.agent_version is not None  # noqa: S101 - the caller has looked
+    if lead.opted_out_at is not None or call.end_reason == EndReason.OPTED_OUT:
+        return "opted_out"
+    if suppressions.is_suppressed(call.workspace_id, call.remote_number):
+        return "suppressed"
+    found = judge(
+        call.workspace, lead, lead.phone or "", number=call.number, version=call.agent_version
+    ).refused
+    return found.code if found is not None and found.code not in _PASSED_OVER else ""
 
 
 def _asked_for(call: Call) -> tuple[datetime | None, str]:
@@ -81,6 +96,20 @@ def _asked_for(call: Call) -> tuple[datetime | None, str]:
     if at is None or at.tzinfo is None or not now < at < now + FURTHEST:
         return None, ""
     return at, "; ".join(map(str, follow_up.get("reasons") or []))[:500]
+
+
+def _written(call: Call, lead: Lead, at: datetime, note: str) -> Recipient | None:
+    """The row; None if somebody else has just made it."""
+    for tries_left in (2, 1, 0):
+        try:
+            with transaction.atomic():
+                return _write(call, lead, at, note)
+        except IntegrityError:  # of this callback, or of the standing batch, which is there now
+            if Recipient.objects.filter(callback_of=call.pk).exists():
+                return None
+            if not tries_left:
+                raise
+    return None
 
 
 def _write(call: Call, lead: Lead, at: datetime, note: str) -> Recipient:

@@ -1,6 +1,7 @@
 """The demo workspace: what a small sales team would have set up on its first day.
 
-Running it again changes nothing that is there; a new API key is minted each time.
+Running it again changes nothing that is there, but for where those live who are called: where it is day. A new
+API key is minted each time.
 """
 
 import datetime as dt
@@ -9,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import transaction
+from django.utils import timezone
 
-from crm.models import Calendar, Lead
-from crm.services import knowledge, leads
+from crm.models import Calendar, ConsentPurpose, Lead
+from crm.services import consents, knowledge, leads
+from tenex.lib import daytime
 from tenex.webhooks import signing
 from tenex.webhooks.models import WebhookSubscription
 from tenex.webhooks.services import subscriptions
-from tenex.workspaces.models import Membership, Role, User, Workspace
+from tenex.workspaces.models import CallingRules, Membership, Role, User, Workspace
 from tenex.workspaces.services import keys
 from voice.models import Agent, PhoneNumber, VoiceProfile
 from voice.services import agents
@@ -54,13 +57,15 @@ LEADS: Final[tuple[dict[str, Any], ...]] = (
     {
         "first_name": "Daniel",
         "last_name": "Okafor",
-        "phone": "+14155550102",
+        "phone": "0102",
         "company_name": "Harbor Parts Supply",
     },
-    {"first_name": "Priya", "last_name": "Nair", "phone": "+14155550103", "company_name": "Nair Home Goods"},
-    {"first_name": "Tom", "last_name": "Becker", "phone": "+14155550104", "company_name": "Becker Outdoor"},
+    {"first_name": "Priya", "last_name": "Nair", "phone": "0103", "company_name": "Nair Home Goods"},
+    {"first_name": "Tom", "last_name": "Becker", "phone": "0104", "company_name": "Becker Outdoor"},
     {"first_name": "Elena", "last_name": "Rossi", "phone": "+14155550105", "company_name": "Rossi Pharma"},
 )
+
+"""Of those who are called in the demo only the end of the number stands: see :func:`_at_home`."""
 
 DOCUMENTS: Final = {
     "Product and integration": """\
@@ -105,6 +110,8 @@ class Demo:
     agent: Agent
     number: PhoneNumber
     subscription: WebhookSubscription | None
+    phones: dict[str, str]
+    """Last four digits -> number of the leads."""
 
 
 def seed(*, webhook_url: str = "", password: str = "") -> Demo:
@@ -129,9 +136,7 @@ def seed(*, webhook_url: str = "", password: str = "") -> Demo:
         number, _ = PhoneNumber.objects.get_or_create(
             e164=NUMBER, defaults={"workspace": workspace, "label": "Main line", "agent": agent}
         )
-        for entry in LEADS:
-            if not Lead.objects.filter(workspace=workspace, phone=entry["phone"]).exists():
-                leads.create(workspace, actor="system:demo", time_zone=workspace.time_zone, **entry)
+        people = [_lead(workspace, entry) for entry in LEADS]
         for title, body in DOCUMENTS.items():
             knowledge.put(workspace, title, body)
         subscription = None
@@ -141,7 +146,36 @@ def seed(*, webhook_url: str = "", password: str = "") -> Demo:
                 workspace, url=webhook_url, description="Demo", actor="system:demo"
             )
         _, api_key = keys.create(workspace, "Demo", ["*"], "system:demo")
-    return Demo(workspace, user, password, api_key, agent, number, subscription)
+    phones = {phone[-4:]: phone for person in people if (phone := person.phone)}
+    return Demo(workspace, user, password, api_key, agent, number, subscription, phones)
+
+
+def _lead(workspace: Workspace, entry: dict[str, Any]) -> Lead:
+    """The lead, who lives where it is day if we are to call them, and has agreed to be called."""
+    known = [place.number(entry["phone"][-4:]) for place in daytime.PLACES]
+    lead = Lead.objects.filter(workspace=workspace, phone__in=known, archived_at=None).first()
+    home = _at_home(entry["phone"])
+    if lead is None:
+        lead = leads.create(workspace, actor="system:demo", **{**entry, **home})  # type: ignore[typeddict-item]
+        consents.add(
+            workspace,
+            lead.pk,
+            purpose=ConsentPurpose.MARKETING,
+            source="demo",
+            proof="I agree that Northwind Robotics may call me with an automated voice about its robots.",
+            given_at=timezone.now(),
+            actor="system:demo",
+        )
+    elif len(entry["phone"]) == 4:
+        lead = leads.update(workspace, lead.pk, actor="system:demo", **home)  # type: ignore[typeddict-item]
+    return lead
+
+
+def _at_home(phone: str) -> dict[str, str]:
+    """Number, zone and country. The demo runs at any hour, and the calling hours hold in it as they do elsewhere:
+    so those whom it calls live where it is day now. Those who call us stay in California."""
+    place = daytime.place(timezone.now()) if len(phone) == 4 else daytime.CALIFORNIA
+    return {"phone": place.number(phone[-4:]), "time_zone": place.zone, "country": place.country}
 
 
 def _workspace() -> Workspace:
@@ -151,9 +185,12 @@ def _workspace() -> Workspace:
             "name": "Northwind Robotics",
             "time_zone": "America/Los_Angeles",
             "webhook_secret": signing.new_secret(),
-            # The demo's numbers belong to nobody, so it may run at any hour.
+            # Whatever the hour, on Sundays too: the hours of the law alone, see _at_home.
             "calling_window_start": dt.time(0, 0),
             "calling_window_end": dt.time(23, 59, 59),
+            "calling_rules": CallingRules.LEGAL,
+            "calling_countries": daytime.COUNTRIES,
+            "legal_name": "Northwind Robotics, Inc.",
             "calls_per_second": 2.0,
             "transfer_number": "+14155550177",
         },

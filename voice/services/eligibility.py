@@ -3,9 +3,15 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from crm.models import Lead, Suppression
-from crm.services import suppressions
+from django.utils import timezone
+
+from crm.models import Lead
+from tenex.workspaces.models import Workspace
+from voice.models import AgentVersion, Batch, PhoneNumber
+from voice.outbound import facts
+from voice.outbound.contactability import Allow, Facts, Refuse, decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,46 +23,48 @@ class Rejection:
     detail: str
 
 
-def reject_many(workspace_id: uuid.UUID, leads: Sequence[Lead]) -> dict[uuid.UUID, Rejection]:
-    """The first reason against calling each lead that may not be called, in one query for all of them."""
-    phones = {lead.phone: suppressions.digest(lead.phone) for lead in leads if lead.phone}
-    listed = {
-        bytes(found)
-        for found in Suppression.objects.filter(
-            workspace_id=workspace_id, phone_hash__in=list(phones.values())
-        ).values_list("phone_hash", flat=True)
-    }
-    found: dict[uuid.UUID, Rejection] = {}
-    for lead in leads:
-        reason = _of_lead(lead)
-        if reason is None and phones[lead.phone or ""] in listed:
-            reason = _listed(str(lead.pk))
-        if reason is not None:
-            found[lead.pk] = reason
-    return found
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was decided about a lead, and what of."""
+
+    facts: Facts
+    answer: Allow | Refuse
+    at: datetime
+
+    @property
+    def refused(self) -> Refuse | None:
+        """The reason, if it will not pass with time."""
+        return self.answer if isinstance(self.answer, Refuse) and self.answer.until is None else None
+
+    @property
+    def waits_for(self) -> Refuse | None:
+        """What a lead that may be called has to wait for."""
+        return self.answer if isinstance(self.answer, Refuse) and self.answer.until is not None else None
 
 
-def reject(lead: Lead) -> Rejection | None:
-    """The first reason against calling `lead`, or None."""
-    return _of_lead(lead) or reject_number(lead.workspace_id, lead.phone or "", lead_id=str(lead.pk))
+def judge_many(
+    workspace: Workspace,
+    leads: Sequence[Lead],
+    *,
+    number: PhoneNumber | None,
+    version: AgentVersion | None,
+    batch: Batch | None = None,
+) -> dict[uuid.UUID, Judged]:
+    """Each lead as it stands now, as if the batch ran; in the same few queries for any number of them."""
+    now = timezone.now()
+    known = facts.of_many(workspace, leads, number, version, batch)
+    return {lead_id: Judged(one, decide(one, now), now) for lead_id, one in known.items()}
 
 
-def _of_lead(lead: Lead) -> Rejection | None:
-    if lead.archived_at is not None:
-        return Rejection(str(lead.pk), "archived", "The lead is archived.")
-    if not lead.phone:
-        return Rejection(str(lead.pk), "no_phone", "The lead has no phone number.")
-    if lead.opted_out_at is not None:
-        return Rejection(str(lead.pk), "opted_out", "The lead asked not to be called.")
-    return None
-
-
-def reject_number(workspace_id: uuid.UUID, e164: str, *, lead_id: str = "") -> Rejection | None:
-    """The same for a number that may have no lead yet."""
-    if suppressions.is_suppressed(workspace_id, e164):
-        return _listed(lead_id)
-    return None
-
-
-def _listed(lead_id: str) -> Rejection:
-    return Rejection(lead_id, "suppressed", "The number is on the do-not-call list.")
+def judge(
+    workspace: Workspace,
+    lead: Lead | None,
+    phone: str,
+    *,
+    number: PhoneNumber | None,
+    version: AgentVersion | None,
+) -> Judged:
+    """The same for one call, to a number that may have no lead yet."""
+    now = timezone.now()
+    known = facts.of(workspace, lead, phone, number, version, None)
+    return Judged(known, decide(known, now), now)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from tenex.errors import InvalidInput
 from tenex.lib import phone
-from tenex.workspaces.models import Workspace
+from tenex.workspaces.models import CallingRules, Workspace
 from tenex.workspaces.services import audit
 
 
@@ -15,9 +15,15 @@ def update(workspace: Workspace, data: dict[str, Any], actor: str) -> Workspace:
     """Change settings; `calling_paused` true or false sets or lifts the kill switch.
 
     Raises:
-        InvalidInput: the calling window is empty, or the transfer number is not a phone number.
+        InvalidInput: the calling window is empty, the transfer number is not a phone number, or the calling
+            rules are loosened without a reason.
     """
     fields = dict(data)
+    reason = fields.pop("calling_rules_reason", "")
+    if _loosens(workspace, fields) and not reason:
+        raise InvalidInput("say why", loc=("body", "calling_rules_reason"), type_="missing")
+    if "legal_name" in fields:
+        fields["legal_name"] = " ".join(fields["legal_name"].split())
     if "calling_paused" in fields:
         paused = fields.pop("calling_paused")
         fields["calling_paused_at"] = (workspace.calling_paused_at or timezone.now()) if paused else None
@@ -47,9 +53,15 @@ def update(workspace: Workspace, data: dict[str, Any], actor: str) -> Workspace:
                 "fields": sorted(data),
                 "before": {name: _said(value) for name, value in before.items()},
                 "after": {name: _said(value) for name, value in fields.items()},
+                **({"reason": reason} if reason else {}),
             },
         )
     return workspace
+
+
+def _loosens(workspace: Workspace, fields: dict[str, Any]) -> bool:
+    legal = fields.get("calling_rules") == CallingRules.LEGAL
+    return legal and workspace.calling_rules != CallingRules.LEGAL
 
 
 def _said(value: object) -> object:

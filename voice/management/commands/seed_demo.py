@@ -25,6 +25,7 @@ class Command(BaseCommand):
             "api_key": demo.api_key,
             "agent_id": str(demo.agent.pk),
             "number": demo.number.e164,
+            "phones": demo.phones,
             "webhook": demo.subscription
             and {
                 "id": str(demo.subscription.pk),
