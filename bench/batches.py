@@ -1,9 +1,9 @@
 """`python -m bench.batches`: a batch of 50,000 leads out of a CSV file, on PostgreSQL.
 
 The file goes through the API; then import and filling run in this one process, in turn (a system has more
-workers for them), until every row is a recipient. Then the preview over the API, and ticks of the dialer while
-all wait: outside of their hours, due with every line in use, and due with lines free, against a carrier on
-this machine. Prints a table, and one JSON document; exits with 1 if a limit of issue 4 is missed.
+workers for them), until every row is a recipient. Then the preview over the API, and ticks of the dialer
+while all wait: outside of their hours, due with every line in use, and due with lines free, against a carrier
+on this machine. Prints a table, and one JSON document; exits with 1 if a limit of issue 4 is missed.
 """
 
 import argparse
@@ -38,10 +38,10 @@ BATCHES = "/api/v1/voice/batches"
 def csv_of(rows: int) -> bytes:
     """Names, numbers of several zones, a firm, and two columns that no lead has."""
     areas = (415, 212, 312, 512, 303, 206, 617, 404)
-    zone = "America/New_York"
-    lines = ["name,phone,company,time_zone,plan,renewal"]
+    rest = "America/New_York,2026-09-01,web form"
+    lines = ["name,phone,company,time_zone,consent_given_at,consent_source,plan,renewal"]
     lines += [
-        f"Lead {n},+1{areas[n % 8]}{2000000 + n},Firm {n % 2000},{zone},tier {n % 5},2027-0{1 + n % 9}-1"
+        f"Lead {n},+1{areas[n % 8]}{2000000 + n},Firm {n % 2000},{rest},tier {n % 5},2027-0{1 + n % 9}-1"
         for n in range(rows)
     ]
     return ("\n".join(lines) + "\n").encode()

@@ -33,8 +33,9 @@ DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 _NAMES = {sign: name for name, sign in DELIMITERS.items()}
 OPTIONS = ("on_duplicate", "dry_run", "encoding", "delimiter", "mapping", "file_name")
 _MAPPING = (
-    "JSON object: header of a column -> field (`" + "`, `".join(columns.FIELDS) + "` or `custom.<key>`), or "
-    "null to leave the column out. Columns that are not named here go by their headers."
+    "JSON object: header of a column -> field (`"
+    + "`, `".join((*columns.FIELDS, *columns.CONSENT))
+    + "` or `custom.<key>`), or null to leave the column out. Columns that are not named here go by their headers."
 )
 TARGETS: dict[str, Any] = {
     "on_duplicate": {"type": "string", "enum": OnDuplicate.values, "default": "skip"},

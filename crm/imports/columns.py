@@ -3,9 +3,11 @@
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
-from crm.models import CustomField, Stage
+from crm.models import ConsentPurpose, CustomField, Stage
 from crm.services.custom_values import KEY, from_text
 from crm.services.lead_fields import LeadFields
 from tenex.errors import InvalidInput
@@ -35,7 +37,14 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Target -> headers that mean it, in small letters, without anything but letters and digits."""
 
-_KNOWN: Final = {header: field for field, headers in FIELDS.items() for header in headers}
+CONSENT: Final[dict[str, tuple[str, ...]]] = {
+    "consent.given_at": ("consentgivenat", "consentdate", "consentat", "consentedat", "optindate"),
+    "consent.source": ("consentsource", "optinsource"),
+    "consent.proof": ("consentproof", "consenttext", "consenturl", "optinproof"),
+    "consent.purpose": ("consentpurpose",),
+}
+"""Targets that make a consent of the row's lead, as FIELDS; a row with one of them has `consent.given_at`."""
+_KNOWN: Final = {header: field for field, headers in (FIELDS | CONSENT).items() for header in headers}
 _STAGES: Final = {name.lower(): value for value, label in Stage.choices for name in (value, label)}
 VARIABLES: Final = "variables."
 """Target of a column whose cells go with the row, not to the lead: `variables.<name>`."""
@@ -87,7 +96,7 @@ def plan(
             loc=("header",),
             type_="too_long",
         )
-    if not any(target and not target.startswith(VARIABLES) for _, target in columns):
+    if not any(target and not target.startswith((VARIABLES, "consent.")) for _, target in columns):
         raise InvalidInput(
             "no column is known; name them in `mapping`, or check the delimiter",
             loc=("header",),
@@ -99,8 +108,10 @@ def plan(
 def _is_target(target: str, *, variables: bool) -> bool:
     if variables and target.startswith(VARIABLES):
         return _VARIABLE.fullmatch(target.removeprefix(VARIABLES)) is not None
-    return target in FIELDS or (
-        target.startswith("custom.") and KEY.fullmatch(target.removeprefix("custom.")) is not None
+    return (
+        target in FIELDS
+        or target in CONSENT
+        or (target.startswith("custom.") and KEY.fullmatch(target.removeprefix("custom.")) is not None)
     )
 
 
@@ -148,7 +159,7 @@ def row(
     custom: dict[str, Any] = {}
     for (_, target), cell in zip(columns, cells, strict=False):
         text = _text(cell)
-        if not target or not text or target.startswith(VARIABLES):
+        if not target or not text or target.startswith((VARIABLES, "consent.")):
             continue
         if target.startswith("custom."):
             key = target.removeprefix("custom.")
@@ -177,6 +188,47 @@ def variables(columns: Columns, cells: Sequence[str]) -> dict[str, str]:
                 )
             found[target.removeprefix(VARIABLES)] = storable.text(text)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The consent that a row tells of."""
+
+    given_at: datetime
+    purpose: str = ConsentPurpose.MARKETING
+    source: str = "import"
+    proof: str = ""
+
+
+def consent(columns: Columns, cells: Sequence[str], zone: tzinfo) -> Agreed | None:
+    """What the cells say of a consent; None: nothing. A day alone is its beginning in `zone`.
+
+    Raises:
+        InvalidInput: no instant, one that is still to come, a purpose that there is not.
+    """
+    said = {
+        target: text
+        for (_, target), cell in zip(columns, cells, strict=False)
+        if target in CONSENT and (text := _text(cell))
+    }
+    if not said:
+        return None
+    place = ("body", "consent.given_at")
+    raw = said.get("consent.given_at", "")
+    try:
+        at = datetime.fromisoformat(raw)
+    except ValueError as exc:
+        wrong = "when was it given?" if not raw else "not an ISO 8601 date or time"
+        raise InvalidInput(wrong, loc=place, type_="datetime_parsing" if raw else "missing") from exc
+    at = at if at.tzinfo else at.replace(tzinfo=zone)
+    if at > datetime.now(UTC):
+        raise InvalidInput("must not be in the future", loc=place, type_="in_the_future")
+    purpose = said.get("consent.purpose", ConsentPurpose.MARKETING.value).lower()
+    if purpose not in ConsentPurpose.values:
+        allowed = ", ".join(ConsentPurpose.values)
+        raise InvalidInput(f"must be one of {allowed}", loc=("body", "consent.purpose"), type_="enum")
+    source = storable.text(said.get("consent.source", "import"))[:120]
+    return Agreed(at, purpose, source, storable.text(said.get("consent.proof", ""))[:4096])
 
 
 def _text(cell: str) -> str:

@@ -1,12 +1,14 @@
 """What leads have agreed to: written once, revoked once, never edited."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
-from crm.models import Consent, ConsentPurpose, Lead
+from crm.imports.columns import Agreed
+from crm.models import Consent, ConsentPurpose, Lead, TimelineEntry
 from crm.selectors import leads as read
 from crm.services import timeline
 from crm.services.lead_changes import updated_data
@@ -54,6 +56,58 @@ def add(
         )
         _tell(lead, consent, actor, "given", f"Consent to {purpose} calls recorded ({source})")
     return consent
+
+
+def import_many(
+    workspace: Workspace,
+    given: Sequence[tuple[uuid.UUID, Agreed]],
+    *,
+    actor: str,
+    import_id: uuid.UUID,
+) -> int:
+    """Consents out of a file, in the transaction that reads it; how many were new.
+
+    One that is known (the same lead, purpose and instant) stays as it is, also if it was revoked. A line of
+    each lead's timeline, one line of the audit log; whoever follows the leads hears of them by the import.
+    """
+    if not given:
+        return 0
+    rows = Consent.objects.filter(workspace=workspace, lead__in={lead_id for lead_id, _ in given})
+    known = set(rows.values_list("lead_id", "purpose", "given_at"))
+    new: dict[tuple[uuid.UUID, str, datetime], Consent] = {}
+    for lead_id, one in given:
+        key = (lead_id, str(one.purpose), one.given_at)
+        if key not in known:
+            new[key] = Consent(
+                workspace=workspace,
+                lead_id=lead_id,
+                purpose=one.purpose,
+                source=one.source,
+                proof=one.proof,
+                given_at=one.given_at,
+                recorded_by=actor,
+            )
+    Consent.objects.bulk_create(new.values())
+    TimelineEntry.objects.bulk_create(
+        TimelineEntry(
+            workspace=workspace,
+            lead_id=one.lead_id,
+            type="consent.given",
+            summary=f"Consent to {one.purpose} calls recorded ({one.source})",
+            data={"consent_id": str(one.pk), "purpose": one.purpose, "actor": actor},
+        )
+        for one in new.values()
+    )
+    if new:
+        audit.record(
+            workspace.pk,
+            actor,
+            "consent.imported",
+            object_type="lead_import",
+            object_id=import_id,
+            data={"consents": len(new)},
+        )
+    return len(new)
 
 
 def revoke(

@@ -9,7 +9,8 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, timedelta
 from hashlib import blake2b
 from itertools import islice
 
@@ -21,10 +22,11 @@ from django.utils import timezone
 from crm.imports import columns, records
 from crm.models import ImportStatus, LeadImport, LeadImportError, LeadImportKey, LeadImportRow, OnDuplicate
 from crm.models.imports import OPEN
-from crm.services import imports, lead_upserts
+from crm.services import consents, imports, lead_upserts
 from crm.services.lead_fields import LeadFields, Lookup
 from crm.services.lead_upserts import Outcome, Result
 from tenex.errors import InvalidInput
+from tenex.lib import zones
 from tenex.workspaces.services import audit
 
 log = structlog.get_logger(__name__)
@@ -35,6 +37,14 @@ LEASE_S = 15.0
 SLICE_S = 1.5
 """Then the worker takes whatever else waits; the import stands at the end of the queue again."""
 MAX_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Extra:
+    """What a row says beside its lead's fields."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+    consent: columns.Agreed | None = None
 
 
 class _LostLease(Exception):
@@ -94,6 +104,7 @@ class _Worker:
         self._lease = lease
         self._columns: list[tuple[str, str | None]] = [(header, target) for header, target in row.columns]
         self._lookup = Lookup(row.workspace)
+        self._zone = zones.zone(row.workspace.time_zone) or UTC
         self._records: Iterator[records.Record] = records.read(
             imports.text_from(row),
             delimiter=row.delimiter,
@@ -116,10 +127,12 @@ class _Worker:
                 imports.close(row, ImportStatus.COMPLETED)
                 self._note(row)
                 return False
-            lines, items, variables = self._items(read)
+            lines, items, extras = self._items(read)
             outcomes = self._preview(row, items) if row.dry_run else self._save(items)
+            if not row.dry_run:
+                self._agree(row, extras, outcomes)
             if row.keeps_rows:
-                self._keep(row, lines, variables, outcomes)
+                self._keep(row, lines, extras, outcomes)
             self._report(row, lines, outcomes)
             row.next_byte, row.next_line = read[-1].next_byte, read[-1].next_line
             row.lease_until = timezone.now() + timedelta(seconds=LEASE_S)
@@ -135,35 +148,51 @@ class _Worker:
 
     def _items(
         self, read: Sequence[records.Record]
-    ) -> tuple[list[int], list[LeadFields | InvalidInput], list[dict[str, str]]]:
-        """Line, fields and variables of each row that is not empty."""
-        lines, items, variables = [], [], []
+    ) -> tuple[list[int], list[LeadFields | InvalidInput], list[_Extra]]:
+        """Line, fields, and what else there is of each row that is not empty."""
+        lines, items, extras = [], [], []
         for record in read:
             item: LeadFields | InvalidInput | None
-            said: dict[str, str] = {}
+            extra = _Extra()
             try:
                 if record.problem:
                     raise InvalidInput(record.reason, loc=("row",), type_=record.problem)
-                said = columns.variables(self._columns, record.cells)
+                extra = _Extra(
+                    columns.variables(self._columns, record.cells),
+                    columns.consent(self._columns, record.cells, self._zone),
+                )
                 item = columns.row(self._columns, record.cells, self._lookup.customs, self._lookup.members)
             except InvalidInput as exc:
                 item = exc
             if item is not None:
                 lines.append(record.line)
                 items.append(item)
-                variables.append(said)
-        return lines, items, variables
+                extras.append(extra)
+        return lines, items, extras
+
+    def _agree(self, row: LeadImport, extras: Sequence[_Extra], outcomes: Sequence[Outcome]) -> None:
+        """Consents that rows tell of, once each, however often the file comes in."""
+        consents.import_many(
+            row.workspace,
+            [
+                (outcome.lead_id, extra.consent)
+                for extra, outcome in zip(extras, outcomes, strict=True)
+                if extra.consent and outcome.lead_id and outcome.result != Result.FAILED
+            ],
+            actor=row.actor,
+            import_id=row.pk,
+        )
 
     def _keep(
         self,
         row: LeadImport,
         lines: Sequence[int],
-        variables: Sequence[dict[str, str]],
+        extras: Sequence[_Extra],
         outcomes: Sequence[Outcome],
     ) -> None:
         LeadImportRow.objects.bulk_create(
-            LeadImportRow(lead_import=row, line=line, lead_id=outcome.lead_id, variables=said)
-            for line, said, outcome in zip(lines, variables, outcomes, strict=True)
+            LeadImportRow(lead_import=row, line=line, lead_id=outcome.lead_id, variables=extra.variables)
+            for line, extra, outcome in zip(lines, extras, outcomes, strict=True)
             if outcome.result != Result.FAILED and outcome.lead_id is not None
         )
 

@@ -5,10 +5,12 @@ the instant of the dial alone can tell are left out. Leads are read by portions:
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
+
+from django.db import transaction
 
 from crm.models import Lead, Segment
 from crm.selectors import segments
@@ -16,12 +18,15 @@ from voice.models import (
     Agent,
     AgentVersion,
     Batch,
+    DecisionStage,
     Recipient,
     RecipientStatus,
 )
-from voice.outbound import forecast
-from voice.outbound.contactability import Refuse, decide
+from voice.outbound import facts, forecast
+from voice.outbound.contactability import Allow, Facts, Refuse, decide
 from voice.outbound.forecast import Forecast
+from voice.services import decisions
+from voice.services.decisions import About, Decided
 
 PORTION = 2000
 SHOWN = 50
@@ -82,10 +87,15 @@ class Preview:
 
 
 def preview(batch: Batch, at: datetime) -> Preview:
-    """What becomes of everybody in `batch` who still waits, or who is refused already, from `at` on."""
+    """What becomes of everybody in `batch` who still waits, or who is refused already, from `at` on.
+
+    The decisions are kept as rows, in the place of those of the batch's former preview.
+    """
     found = Preview(at)
-    for one in prospects(batch, at):
-        found.count(one)
+    with transaction.atomic():
+        decisions.forget_previews(batch.pk)
+        for one in prospects(batch, at, keep=True):
+            found.count(one)
     return _with_forecast(found, batch)
 
 
@@ -114,8 +124,11 @@ def begins(batch: Batch, now: datetime) -> datetime:
     return max(now, batch.starts_at) if batch.starts_at else now
 
 
-def prospects(batch: Batch, at: datetime, *, after: int = -1) -> Iterator[Prospect]:
-    """Recipients who wait or are refused, in order, from the one above position `after` on."""
+def prospects(batch: Batch, at: datetime, *, after: int = -1, keep: bool = False) -> Iterator[Prospect]:
+    """Recipients who wait or are refused, in order, from the one above position `after` on.
+
+    `keep`: what is decided of each is written down.
+    """
     wanted = (RecipientStatus.PENDING, RecipientStatus.REFUSED)
     rows = (
         Recipient.objects.filter(batch=batch, status__in=wanted)
@@ -125,10 +138,13 @@ def prospects(batch: Batch, at: datetime, *, after: int = -1) -> Iterator[Prospe
     )
     while True:
         portion = list(rows.filter(position__gt=after)[:PORTION])
-        waiting = [row.lead for row in portion if row.status == RecipientStatus.PENDING]
-        decisions = _decisions(batch, waiting, at)
+        waiting = {row.lead_id: row for row in portion if row.status == RecipientStatus.PENDING}
+        judged = _judge(batch, [row.lead for row in waiting.values()], at)
+        if keep:
+            _keep(batch, waiting, judged, at)
         for row in portion:
-            yield _prospect(row, decisions.get(row.lead_id), at)
+            answer = judged[row.lead_id][1] if row.status == RecipientStatus.PENDING else None
+            yield _prospect(row, answer, at)
         if len(portion) < PORTION:
             return
         after = portion[-1].position
@@ -138,22 +154,21 @@ def of_leads(batch: Batch, leads: Sequence[Lead], at: datetime) -> Iterator[Pros
     """The same for leads that are in no batch yet."""
     for first in range(0, len(leads), PORTION):
         portion = leads[first : first + PORTION]
-        decisions = _decisions(batch, portion, at)
+        judged = _judge(batch, portion, at)
         for position, lead in enumerate(portion, first + 1):
-            refusal = decisions.get(lead.pk)
             row = Recipient(position=position, lead=lead, status=RecipientStatus.PENDING)
-            yield _prospect(row, refusal, at)
+            yield _prospect(row, judged[lead.pk][1], at)
 
 
-def _prospect(row: Recipient, refusal: Refuse | None, at: datetime) -> Prospect:
+def _prospect(row: Recipient, answer: Allow | Refuse | None, at: datetime) -> Prospect:
     when: datetime | None = max(at, row.next_at) if row.next_at else at
     code = "retry" if row.next_at and row.next_at > at else ""
     detail = "Its next try is set for later." if code else ""
     if row.status == RecipientStatus.REFUSED:
         when, code, detail = None, row.refusal_code, row.refusal_detail
-    elif refusal is not None:
-        code, detail = refusal.code, refusal.detail
-        when = None if refusal.until is None or when is None else max(when, refusal.until)
+    elif isinstance(answer, Refuse):
+        code, detail = answer.code, answer.detail
+        when = None if answer.until is None or when is None else max(when, answer.until)
     return Prospect(row.position, row.lead.pk, row.lead.name, when, code, detail)
 
 
@@ -162,11 +177,23 @@ def _with_forecast(found: Preview, batch: Batch) -> Preview:
     return found
 
 
-def _decisions(batch: Batch, leads: Sequence[Lead], at: datetime) -> dict[UUID, Refuse]:
-    """What the dialer would say of each lead it would not dial at `at`, by the lead's id."""
+def _judge(batch: Batch, leads: Sequence[Lead], at: datetime) -> dict[UUID, tuple[Facts, Allow | Refuse]]:
+    """What the dialer would say of each lead at `at`, and what of; by the lead's id."""
     found = facts.of_many(batch.workspace, leads, batch.number, _version(batch), batch)
-    decided = {lead_id: decide(one, at) for lead_id, one in found.items()}
-    return {lead_id: one for lead_id, one in decided.items() if isinstance(one, Refuse)}
+    return {lead_id: (one, decide(one, at)) for lead_id, one in found.items()}
+
+
+def _keep(
+    batch: Batch,
+    rows: Mapping[UUID, Recipient],
+    judged: Mapping[UUID, tuple[Facts, Allow | Refuse]],
+    at: datetime,
+) -> None:
+    decided = (
+        Decided(About(batch.workspace_id, lead_id, batch.pk, rows[lead_id].pk), known, answer, at)
+        for lead_id, (known, answer) in judged.items()
+    )
+    decisions.record_many(DecisionStage.PREVIEW, decided)
 
 
 def _version(batch: Batch) -> AgentVersion | None:
