@@ -3,21 +3,26 @@
 What the state machine owns is shown and not edited: calls, attempts, verdicts and evidence are read-only.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from tenex.adminsite import Evidence, EvidenceInline, FormBase, Page, in_words
+from tenex.errors import TenexError
 from voice.models import (
     Agent,
     AgentVersion,
     Batch,
+    BatchUpload,
+    BatchVersion,
     Call,
     CallEvent,
     Decision,
@@ -33,7 +38,7 @@ from voice.models import (
     VoiceProfile,
     VoiceSession,
 )
-from voice.services import agents
+from voice.services import agents, batches, costs
 
 
 @admin.register(VoiceProfile)
@@ -253,32 +258,111 @@ class VerdictAdmin(Evidence):
         )
 
 
-class RecipientInline(EvidenceInline):
-    model = Recipient
-    fields = (
+@admin.register(Recipient)
+class RecipientAdmin(Evidence):
+    """Of a batch of any size: a page of its own, reached from the batch."""
+
+    list_display = (
         "position",
+        "batch",
         "lead",
         "status",
         "calls_made",
         "next_at",
         "outcome",
         "refusal_code",
-        "refusal_detail",
+        "is_callback",
     )
+    list_filter = ("status", "outcome", "refusal_code", "workspace")
+    search_fields = ("batch__id", "lead__first_name", "lead__last_name", "lead__phone")
+    list_select_related = ("batch", "lead")
+    ordering = ("batch", "position")
+
+    @admin.display(description="callback", boolean=True)
+    def is_callback(self, row: Recipient) -> bool:
+        return row.callback_of_id is not None
+
+
+class VersionInline(EvidenceInline):
+    model = BatchVersion
+    fields = ("agent_version", "weight")
     readonly_fields = fields
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Recipient]:
-        return super().get_queryset(request).select_related("lead")
+
+class UploadInline(EvidenceInline):
+    model = BatchUpload
+    fields = ("created_at", "lead_import", "taken_count", "refused_count", "duplicate_count", "done_at")
+    readonly_fields = fields
 
 
 @admin.register(Batch)
 class BatchAdmin(Evidence):
-    list_display = ("created_at", "name", "status", "agent", "number", "concurrency", "completed_at")
-    list_filter = ("status", "workspace", "agent")
+    """Rows are evidence; what may be done with a batch are actions, which go through the services."""
+
+    list_display = (
+        "created_at",
+        "name",
+        "status",
+        "pause_code",
+        "agent",
+        "number",
+        "spent",
+        "priority",
+        "starts_at",
+        "completed_at",
+    )
+    list_filter = ("status", "pause_code", "is_standing", "workspace", "agent")
     search_fields = ("name", "objective", "client_reference")
     date_hierarchy = "created_at"
     list_select_related = ("agent", "number")
-    inlines = (RecipientInline,)
+    inlines = (VersionInline, UploadInline)
+    readonly_fields = ("progress", "recipients_page")
+    actions = ("start", "pause", "resume", "cancel")
+
+    @admin.display(description="spent, cents", ordering="spent_microusd")
+    def spent(self, batch: Batch) -> str:
+        return str(costs.minor(batch.spent_microusd))
+
+    @admin.display(description="progress")
+    def progress(self, batch: Batch) -> SafeString:
+        found = batches.facts(batch)
+        return in_words({name: found[name] for name in ("total", "recipients", "outcomes")})
+
+    @admin.display(description="recipients")
+    def recipients_page(self, batch: Batch) -> SafeString:
+        page = reverse("admin:voice_recipient_changelist")
+        return format_html('<a href="{}?q={}">All of them</a>', page, batch.pk)
+
+    def has_control_permission(self, request: HttpRequest) -> bool:
+        """The page only shows, so the right to change batches is asked for by itself."""
+        return request.user.has_perm("voice.change_batch")
+
+    @admin.action(description="Start", permissions=["control"])
+    def start(self, request: HttpRequest, queryset: QuerySet[Batch]) -> None:
+        self._each(request, queryset, batches.start, "started")
+
+    @admin.action(description="Pause: nobody else is dialed", permissions=["control"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Batch]) -> None:
+        self._each(request, queryset, batches.pause, "paused")
+
+    @admin.action(description="Resume", permissions=["control"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Batch]) -> None:
+        self._each(request, queryset, batches.resume, "resumed")
+
+    @admin.action(description="Cancel for good", permissions=["control"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Batch]) -> None:
+        self._each(request, queryset, batches.cancel, "canceled")
+
+    def _each(
+        self, request: HttpRequest, queryset: QuerySet[Batch], act: Callable[..., Batch], done: str
+    ) -> None:
+        for batch in queryset:
+            try:
+                act(batch, actor=f"user:{request.user.get_username()}")
+            except TenexError as exc:
+                messages.error(request, f"{batch}: {exc.detail}")
+            else:
+                messages.success(request, f"{batch}: {done}.")
 
 
 @admin.register(Decision)

@@ -35,7 +35,8 @@ OPTIONS = ("on_duplicate", "dry_run", "encoding", "delimiter", "mapping", "file_
 _MAPPING = (
     "JSON object: header of a column -> field (`"
     + "`, `".join((*columns.FIELDS, *columns.CONSENT))
-    + "` or `custom.<key>`), or null to leave the column out. Columns that are not named here go by their headers."
+    + "` or `custom.<key>`), or null to leave the column out. Columns that are not named here "
+    "go by their headers."
 )
 TARGETS: dict[str, Any] = {
     "on_duplicate": {"type": "string", "enum": OnDuplicate.values, "default": "skip"},

@@ -44,6 +44,9 @@ def happen() -> dict[str, dict[str, Any]]:
     batch = Batch.objects.create(
         workspace=space, name="May", objective="Qualify", agent=agent.agent, number=number
     )
+    assert batches.run_due() == 1
+    batches.pause(batch, reason="Lunch", actor="user:ana@acme.example")
+    batches.resume(batch, actor="user:ana@acme.example")
     Recipient.objects.create(
         workspace=space, batch=batch, lead=lead, position=1, status="done", outcome="qualified"
     )
