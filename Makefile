@@ -1,4 +1,4 @@
-# What can be done here: make demo | run | test | test-multi | bench | bench-api | prove | lint | clean
+# What can be done here: make demo | run | test | test-multi | bench | bench-api | bench-batches | prove | lint | clean
 # PORT= and TENEX_DATA_DIR= move a system, so that two run beside each other; PYTHON= names the Python to build on.
 
 PORT ?= 8000
@@ -10,7 +10,7 @@ PY := .venv/bin/python
 TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u TENEX_ENGINES -u DJANGO_SETTINGS_MODULE DEBUG=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-multi test-ears bench bench-api prove lint format lock setup setup-dev offline-voice clean
+.PHONY: help demo run test test-multi test-ears bench bench-api bench-batches prove lint format lock setup setup-dev offline-voice clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ bench: setup-dev ## measure the media path against a bare relay
 
 bench-api: setup-dev ## measure lists and figures with a million calls
 	@$(PY) -m bench.api $(ARGS)
+
+bench-batches: setup-dev ## measure a batch of 50,000 leads: out of a CSV file, its preview, ticks while it waits
+	@$(TEST_ENV) $(PY) -m bench.batches $(ARGS)
 
 prove: setup-dev ## every promise as a command that prints one JSON line (FULL=1: the full counts)
 	@$(TEST_ENV) $(PY) -m tests.prove $(ARGS)
