@@ -2,8 +2,8 @@
 
 Three workspaces of one legal name (written in three ways) have the same people on their lists, each in two
 batches with retries; four workers dial for all of them at once, and the carrier counts. A fourth workspace,
-of somebody else, may call the same numbers three times on its own. Then the first attempts become a day old in
-the books, and a number may be dialed as often again, no more.
+of somebody else, may call the same numbers three times on its own. Then the first attempts become a day old
+in the books, and a number may be dialed as often again, no more.
 """
 
 import random
@@ -21,7 +21,7 @@ STRANGER = "Somebody Else, Ltd."
 
 
 def prove(full: bool) -> dict[str, Any]:
-    count = 150 if full else 15
+    count = 100 if full else 6
     carrier = FakeCarrier(outcome=lambda _: "no-answer", ring_s=0.02, seed=random.randrange(2**32))
     with rig(carrier) as world:
         world.processes.spawn("web")
@@ -40,7 +40,7 @@ def prove(full: bool) -> dict[str, Any]:
         first = _dialed(world, ours)
         _judge(broken, first, count, A_DAY, "first_day")
         _judge(broken, _dialed(world, {spaces[-1].numbers.get().e164}), count, A_DAY, "somebody_else")
-        _a_day_later(spaces)
+        _a_day_later(spaces[: len(NAMES)])
         settled = _until_quiet(world, spaces) and settled
         _judge(broken, _dialed(world, ours) - first, count, A_DAY, "next_day")
         broken["not_settled"] += not settled
@@ -93,7 +93,7 @@ def _until_quiet(world: Rig, spaces: list[Any]) -> bool:
 
     from voice.models import Call, Recipient
 
-    until_s = time.monotonic() + 180
+    until_s = time.monotonic() + 240
     while time.monotonic() < until_s:
         soon = timezone.now() + timedelta(hours=1)
         mine = Recipient.objects.filter(workspace__in=spaces)
