@@ -179,7 +179,7 @@ def after_a_revocation(doors: Doors, count: int) -> None:
     """Who had agreed and says no while they wait."""
     from django.utils import timezone
 
-    from voice.models import Call, CallStatus, Recipient
+    from voice.models import Call, CallStatus, EndReason, Recipient
     from voice.outbound import claims, settle
     from voice.services import attempts, batches, calls, dialing
     from voice.telephony.client import carrier
@@ -216,7 +216,7 @@ def after_a_revocation(doors: Doors, count: int) -> None:
         if not fault:
             _wait_for(lambda: doors.world.carrier.live() == 0)
             for call in Call.objects.filter(batch=waiting):
-                calls.end(call.pk, "no-answer")
+                calls.end(call.pk, EndReason.NO_ANSWER)
                 calls.move(call.pk, CallStatus.FINALIZING)
                 calls.move(call.pk, CallStatus.FINALIZED, outcome="no-answer", finalized_at=timezone.now())
         _revoke(few)
