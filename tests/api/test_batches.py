@@ -11,6 +11,7 @@ from crm.models import Segment, SegmentMember
 from crm.services import leads
 from tenex.rest.csv_stream import cell
 from tenex.workspaces.models import AuditEntry
+from tests import rows
 from tests.api.world import Tenant, finished_call
 from voice.models import Batch, Recipient
 from voice.services import batch_filling, batches
@@ -23,6 +24,7 @@ def members(tenant: Tenant, count: int) -> Segment:
         leads.create(tenant.workspace, actor="test", first_name=f"L{n}", phone=f"+1206555{n:04d}")
         for n in range(count)
     ]
+    rows.agree(*made)
     SegmentMember.objects.bulk_create(SegmentMember(segment=tenant.segment, lead=one) for one in made)
     return tenant.segment
 
