@@ -60,7 +60,7 @@ def finish(result: dict[str, Any], generator: object, request: object, public: b
 def _complete(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     """An example for every body, what each answer is, an example for each parameter."""
     if "requestBody" in operation:
-        operation["requestBody"]["required"] = True  # an object, if only an empty one
+        operation["requestBody"]["required"] = _needed(operation["requestBody"]["content"], schemas)
         for content in operation["requestBody"]["content"].values():
             _with_example(content, schemas)
     for status, answer in operation["responses"].items():
@@ -78,6 +78,13 @@ def _complete(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
             made = example(parameter["schema"], schemas, name=parameter["name"])
             parameter.setdefault("example", made)
             parameter.setdefault("description", f"Id of the {parameter['name'].removesuffix('_id')}.")
+
+
+def _needed(content: dict[str, Any], schemas: dict[str, Any]) -> bool:
+    """Whether a request must have a body. One of which no field is required may be left out."""
+    schema = content.get("application/json", {}).get("schema", {})
+    named = schemas.get(schema.get("$ref", "").rpartition("/")[2])
+    return named is None or bool(named.get("required") or {"if", "anyOf"} & set(named))
 
 
 def _with_example(content: dict[str, Any], schemas: dict[str, Any]) -> None:
