@@ -152,8 +152,8 @@ class ImportList(ApiView):
         "A CSV file of up to 25 MiB and 500,000 lines as the body (`text/csv`, options as query parameters) "
         "or as the field `file` of a form (options beside it; they win over the address). The first line "
         "names the columns; encoding, delimiter and meaning of the columns are found out, and wrong ones "
-        "refused at once. The rows are read in the background: follow `GET /leads/imports/{id}`. An empty cell "
-        "changes nothing.",
+        "refused at once. The rows are read in the background: follow `GET /leads/imports/{id}`. An empty "
+        "cell changes nothing.",
         tag=TAG,
         request=_BODY,
         response=ImportOut,

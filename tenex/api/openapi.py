@@ -103,8 +103,21 @@ def _named_as_written(document: dict[str, Any]) -> None:
     for name, schema in schemas.items():
         if name.endswith("InRequest"):
             schema["additionalProperties"] = False
+            _no_nul(schema)
     document["components"]["schemas"] = {names[name]: schemas[name] for name in sorted(schemas)}
     _rename(document, names)
+
+
+def _no_nul(node: Any) -> None:
+    """PostgreSQL cannot keep U+0000, so no text of a request may hold it."""
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _no_nul(inner)
+    if (
+        isinstance(node, dict)
+        and (node.get("type") == "string" or node.get("type") == ["string", "null"])
+        and not {"enum", "pattern", "format", "const"} & set(node)
+    ):
+        node["pattern"] = "^[^\\u0000]*$"
 
 
 def _rename(node: Any, names: dict[str, str]) -> None:

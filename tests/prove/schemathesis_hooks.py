@@ -17,7 +17,9 @@ from typing import Any
 import httpx2
 
 IDS_VARIABLE = "TENEX_D4_IDS"
-_OPAQUE = ("cursor", "token", "last_event_id", "provider_sid", "transcription_prompt")
+_OPAQUE = ("cursor", "token", "last_event_id")
+_OURS = ("provider_sid", "transcription_prompt")
+"""Fields that hang on an account of the carrier, or on the model."""
 _ENDS = ("/archive", "/release", "/cancel", "/revoke")
 """What ends things does not get the known ones: other requests need them."""
 _API = "/api/v1"
@@ -70,8 +72,10 @@ def known_ids(base_url: str, key: str) -> dict[str, list[str]]:
 def lend(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
     """Make a valid request one that could succeed."""
     ends = case.method == "DELETE" or case.operation.path.endswith(_ENDS)
-    for name in case.path_parameters or {}:
-        if ids.get(name) and not ends and rng.random() < 0.5:
+    for name, value in (case.path_parameters or {}).items():
+        if ends and value in ids.get(name, ()):
+            case.path_parameters[name] = str(uuid.uuid4())
+        elif ids.get(name) and not ends and rng.random() < 0.5:
             case.path_parameters[name] = rng.choice(ids[name])
     for name in _OPAQUE:
         (case.query or {}).pop(name, None)
@@ -88,15 +92,21 @@ def lend(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
         case.body = {
             name: _real(name, value, ids, rng)
             for name, value in case.body.items()
-            if name not in _OPAQUE
+            if name not in _OURS
             and (not re.search(r"_ids?$", name) or name in ids or re.sub(r"s$", "", name) in ids)
         }
-        _sense(case, ids, rng)
+    _sense(case, ids, rng)
 
 
 def _sense(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
     """Fields that hang on what is there, or on one another in a way that no schema says."""
     match case.method, case.operation.path.removeprefix(_API):
+        case "POST", "/crm/leads/imports" if isinstance(case.body, dict):
+            case.body["file"] = _CSV
+        case "POST", "/crm/leads/imports":
+            case.body = _CSV
+        case _ if not isinstance(case.body, dict):
+            pass
         case "POST", "/voice/numbers":
             case.body |= {"e164": _TEXTS["phone"](rng), "buy": False, "configure": False}
         case "POST", "/voice/batches" | "/voice/sessions":
@@ -108,6 +118,7 @@ def _sense(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
             case.body.pop("until", None)
 
 
+_CSV = b"first_name,email\nAda,ada@brightwell.example\n"
 _TEXTS: dict[str, Callable[[random.Random], str]] = {
     "phone": lambda rng: f"+1415555{rng.randrange(100, 10_000):04}",
     "time_zone": lambda rng: rng.choice(("Europe/Berlin", "America/New_York", "Asia/Kolkata")),
