@@ -59,7 +59,7 @@ class LeadFilters(df.FilterSet):  # type: ignore[misc]
         method="ask", max_length=80, help_text="Where the lead came from; letter case does not matter."
     )
     phone = df.CharFilter(method="has_number", max_length=40, help_text="This number, in international form.")
-    email = df.CharFilter(method="ask", max_length=254, help_text="This address.")
+    email = df.CharFilter(method="ask", max_length=200, help_text="This address.")
     country = df.CharFilter(method="ask", max_length=2, help_text="Country of the address, ISO code.")
     region = df.CharFilter(method="ask", max_length=10, help_text="State or province of the address, code.")
     has_phone = Flag(method="ask", help_text="Whether a phone is known.")

@@ -431,6 +431,7 @@ def test_a_consent_is_recorded_shown_and_revoked(alice: Tenant) -> None:
     assert [(one["purpose"], one["state"]) for one in shown] == [
         ("informational", "expired"),
         ("informational", "revoked"),
+        ("marketing", "active"),  # of the world
         ("marketing", "active"),
     ]
     assert names(alice, "consent=informational") == set()

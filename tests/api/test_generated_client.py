@@ -6,6 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +95,19 @@ def test_it_signs_in_mints_a_key_and_works_with_it(server: str, alice: Tenant) -
     )
     assert (status, again.id) == (201, lead.id)
 
-    status, batch = api.call(
-        "batches.batches_create", body=model("BatchIn", lead_ids=[lead.id], objective="Book a demo")
+    wanted = model("BatchIn", lead_ids=[lead.id], objective="Book a demo")
+    status, batch = api.call("batches.batches_create", body=wanted)
+    assert (status, [one.code for one in batch.rejected]) == (201, ["no_consent"])
+    models = importlib.import_module("generated_tenex.models")
+    agreed = models.ConsentIn.from_dict(
+        {"purpose": "marketing", "source": "form", "given_at": datetime.now(UTC).isoformat()}
     )
-    assert status == 201
-    assert batch.accepted == 1
+    status, consent = api.call("consents.consents_create", lead_id=lead.id, body=agreed)
+    assert (status, consent.state) == (201, "active")
+    status, batch = api.call("batches.batches_create", body=wanted)
+    assert (status, batch.accepted) == (201, 1)
+    status, decided = api.call("decisions.decisions_list", lead_id=lead.id)
+    assert [one.code for one in decided.items][-1] == "no_consent"
     status, results = api.call("batches.batches_results", batch_id=batch.id)
     assert [one.lead_id for one in results.items] == [lead.id]
 

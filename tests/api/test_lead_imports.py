@@ -343,6 +343,8 @@ async def test_what_is_exported_can_be_imported(fresh: Tenant) -> None:
             "stage": "contacted",
             "owner_id": str(fresh.owner.id),
             "time_zone": "Europe/Berlin",
+            "country": "Canada",
+            "region": "Quebec",
             "custom": {"plan": "free"},
         }
         assert fresh.api.post(f"{C}/leads", body).status_code == 201

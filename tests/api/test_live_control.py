@@ -83,7 +83,25 @@ def test_settings_are_kept_and_noted_with_what_they_were(alice: Tenant) -> None:
     noted = AuditEntry.objects.filter(action="workspace.updated").latest("created_at").data
     assert noted["before"]["max_calls_per_lead_a_day"] == 3
     assert noted["after"]["calling_days"] == [1, 5]
+    loosened = {"calling_rules": "legal"}
+    refused = alice.api.patch(path, loosened)
+    assert refused.json()["detail"][0]["loc"] == ["body", "calling_rules_reason"]
+    who = {"legal_name": " Acme  Robots, Inc. ", "calling_countries": ["germany", "US", "us"]}
+    how = {
+        "default_purpose": "informational",
+        "max_calls_per_lead_a_week": 5,
+        "min_gap_between_calls_s": 3600,
+    }
+    shown = alice.api.patch(path, {**loosened, **who, **how, "calling_rules_reason": "counsel agrees"}).json()
+    assert (shown["legal_name"], shown["calling_countries"]) == ("Acme Robots, Inc.", ["DE", "US"])
+    assert (shown["calling_rules"], shown["default_purpose"]) == ("legal", "informational")
+    noted = AuditEntry.objects.filter(action="workspace.updated").latest("created_at").data
+    assert (noted["reason"], noted["before"]["calling_rules"]) == ("counsel agrees", "strict")
     wrongs: tuple[dict[str, object], ...] = (
+        {"calling_countries": ["Narnia"]},
+        {"default_purpose": "fun"},
+        {"min_gap_between_calls_s": 59},
+        {"default_region": "XX"},
         {"calling_days": []},
         {"calling_days": [0]},
         {"calling_days": [1] * 8},

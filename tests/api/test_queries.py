@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from crm.services import import_run
 from tests.api.routes import Route, all_routes
 from tests.api.test_tenants import fill, ids
-from tests.api.world import Tenant, finished_call
+from tests.api.world import Tenant, decided, finished_call
 from voice.models import Batch, Recipient
 
 PINNED = Path(__file__).with_name("query_counts.json")
@@ -44,6 +44,7 @@ def grow(tenant: Tenant) -> None:
             workspace=tenant.workspace, batch=tenant.batch, lead_id=made["id"], position=n + 2
         )
         type(call).objects.filter(pk=call.pk).update(batch=tenant.batch, recipient=row)
+        decided(row, call)
         for path, body in (
             ("voice/agents", {"name": f"A{n}", "system_prompt": "x"}),
             ("voice/profiles", {"name": f"P{n}"}),

@@ -6,9 +6,11 @@ from unittest.mock import patch
 
 import pytest
 
+from crm.models import Lead
 from tenex.events.models import Event
 from tenex.webhooks.models import WebhookSubscription
 from tenex.workspaces.models import AuditEntry
+from tests import rows
 from tests.api.world import Tenant, live_call
 from voice.models import AgentVersion, Call, EndReason, VoiceProfile
 from voice.services import control
@@ -203,6 +205,7 @@ def test_a_queued_call_is_canceled_at_once(alice: Tenant) -> None:
 
 def test_a_batch_is_created_appended_paused_resumed_canceled(alice: Tenant) -> None:
     more = alice.api.post("/api/v1/crm/leads", {"phone": "+14155550155"}).json()["id"]
+    rows.agree(Lead.objects.get(pk=more))
     silent = alice.api.post("/api/v1/crm/leads", {"first_name": "No phone"}).json()["id"]
     body = {"lead_ids": [str(alice.lead.id), silent], "objective": "Book", "client_reference": "may"}
     made = alice.api.post(f"{V}/batches", body).json()

@@ -19,12 +19,14 @@ from crm.services import leads, suppressions
 from tenex.webhooks.services import replays, subscriptions
 from tenex.workspaces.models import Invitation, Membership, Role, User, Workspace
 from tenex.workspaces.services import keys
+from tests import rows
 from tests.api import crm_world
 from voice.models import (
     Agent,
     Batch,
     Call,
     CallStatus,
+    Decision,
     EndReason,
     PhoneNumber,
     Recipient,
@@ -132,6 +134,7 @@ def make(slug: str, seat: int) -> Tenant:
         phone=f"+1415555{seat}101",
         company_name=f"Firm of {slug}",
     )
+    rows.agree(lead)
     invitation = Invitation.objects.create(
         workspace=workspace,
         email=f"late@{slug}.example",
@@ -146,6 +149,7 @@ def make(slug: str, seat: int) -> Tenant:
         workspace=workspace, objective="Book a demo", agent=agent, number=number, name="May"
     )
     recipient = Recipient.objects.create(workspace=workspace, batch=batch, lead=lead, position=1)
+    decided(recipient, call)
     segment = Segment.objects.create(workspace=workspace, name="Everybody", kind="static")
     webhook = subscriptions.create(workspace, url="http://127.0.0.1:9/hook", actor="system:tests")
     delivery = subscriptions.send_test(webhook, "system:tests")
@@ -186,6 +190,21 @@ def _hash() -> str:
 
 def person(email: str) -> User:
     return User.objects.create(email=email, password=_hash())
+
+
+def decided(recipient: Recipient, call: Call) -> Decision:
+    """Why somebody was called."""
+    return Decision.objects.create(
+        workspace_id=recipient.workspace_id,
+        lead_id=recipient.lead_id,
+        batch_id=recipient.batch_id,
+        recipient=recipient,
+        call=call,
+        stage="dial",
+        allowed=True,
+        inputs={"purpose": "marketing"},
+        at=timezone.now(),
+    )
 
 
 def live_call(workspace: Workspace, agent: Agent, number: PhoneNumber, lead: Lead | None = None) -> Call:

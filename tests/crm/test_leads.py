@@ -58,6 +58,26 @@ def test_update_is_of_this_workspace_only() -> None:
         leads.update(rows.workspace("other"), lead.id, actor="test", first_name="Eve")
 
 
+def test_a_region_is_one_of_the_country() -> None:
+    space = rows.workspace()
+    lead = rows.lead(space, region="new york")
+    assert (lead.country, lead.region) == ("US", "NY")
+    for given, place in (
+        ({"country": "Canada", "region": "ON"}, ("CA", "ON")),
+        ({"region": "quebec"}, ("CA", "QC")),
+        ({"country": "ca"}, ("CA", "QC")),
+        ({"country": "US"}, ("US", "")),
+        ({"region": "TX"}, ("US", "TX")),
+        ({"region": ""}, ("US", "")),
+        ({"country": ""}, ("", "")),
+    ):
+        lead = leads.update(space, lead.id, actor="test", **given)  # type: ignore[arg-type]
+        assert (lead.country, lead.region) == place, given
+    with pytest.raises(InvalidInput) as caught:
+        leads.update(space, lead.id, actor="test", country="CA", region="TX")
+    assert caught.value.loc == ("body", "region")
+
+
 @pytest.mark.parametrize(
     ("field", "value", "type_"),
     [
@@ -65,6 +85,8 @@ def test_update_is_of_this_workspace_only() -> None:
         ("email", "no", "email"),
         ("time_zone", "Mars/Base", "time_zone"),
         ("time_zone", "../../etc/passwd", "time_zone"),
+        ("country", "Narnia", "country"),
+        ("region", "Bavaria", "region"),
         ("stage", "hot", "enum"),
         ("company_id", uuid.uuid4(), "missing"),
         ("owner_id", uuid.uuid4(), "missing"),

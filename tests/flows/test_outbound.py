@@ -4,7 +4,7 @@ from tests.flows.world import V, World
 
 
 def test_a_batch_of_three_ends_as_the_three_people_made_it(world: World) -> None:
-    phones = ["+14155550102", "+14155550103", "+14155550104"]
+    phones = [world.phones[last] for last in ("0102", "0103", "0104")]
     leads = [world.lead(phone)["id"] for phone in phones]
     batch = world.batch(leads)
     done = world.completed(batch["id"])
@@ -14,20 +14,21 @@ def test_a_batch_of_three_ends_as_the_three_people_made_it(world: World) -> None
     assert [world.dials_to(phone) for phone in phones] == [1, 1, 1]
     results = world.api.get(f"{V}/batches/{batch['id']}/results")["items"]
     assert {entry["lead_id"] for entry in results} == set(leads)
-    refused = world.lead("+14155550104")
+    refused = world.lead(phones[2])
     assert refused["opted_out_at"]
 
 
 def test_somebody_who_said_stop_is_not_dialed_again(world: World) -> None:
-    lead = world.lead("+14155550104")["id"]
-    before = world.dials_to("+14155550104")
+    phone = world.phones["0104"]
+    lead = world.lead(phone)["id"]
+    before = world.dials_to(phone)
     batch = world.batch([lead])
     assert [entry["code"] for entry in batch["rejected"]] == ["opted_out"]
-    assert world.dials_to("+14155550104") == before
+    assert world.dials_to(phone) == before
 
 
 def test_an_answering_machine_is_recognized(world: World) -> None:
-    number = "+14155550107"
+    number = world.number("0107")
     world.answers(number, _machine(number))
     batch = world.batch([world.new_lead(number)])
     world.completed(batch["id"])
@@ -36,7 +37,7 @@ def test_an_answering_machine_is_recognized(world: World) -> None:
 
 
 def test_an_answer_that_is_lost_does_not_dial_twice(world: World) -> None:
-    number = "+14155550108"
+    number = world.number("0108")
     world.answers(number, _busy(number))
     world.carrier("PUT", "faults", {"next_creates": ["accept_then_500"]})
     try:

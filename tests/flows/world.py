@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 
 from tenex.demo.client import Api
 from tenex.demo.receiver import Received, Receiver
+from tenex.lib import daytime
 from tests.rig import System
 
 V = "/api/v1/voice"
@@ -29,6 +31,8 @@ class World:
             workspace_secret=seeded["webhook"]["workspace_secret"],
         )
         self.key: str = seeded["api_key"]
+        self.phones: dict[str, str] = seeded["phones"]
+        """Last four digits -> number of a lead: where it is day."""
         self.api = Api(system.base_url, self.key)
 
     def close(self) -> None:
@@ -74,8 +78,16 @@ class World:
         return dict(self.api.get(f"{CRM}/leads", phone=phone)["items"][0])
 
     def new_lead(self, phone: str, **fields: Any) -> str:
+        """Somebody who has agreed to be called."""
         made = self.api.post(f"{CRM}/leads", {"first_name": "Test", "phone": phone, **fields})
+        agreed = {"purpose": "marketing", "source": "form", "given_at": "2026-01-01T00:00:00Z"}
+        self.api.post(f"{CRM}/leads/{made['id']}/consents", agreed)
         return str(made["id"])
+
+    @staticmethod
+    def number(last: str) -> str:
+        """A number of nobody's, where it is day."""
+        return daytime.place(datetime.now(UTC)).number(last)
 
     def finished(self, call_id: str, timeout_s: float = 90) -> dict[str, Any]:
         """The call once it is finalized."""

@@ -22,9 +22,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from tenex.engines.postgres import SEED_VARIABLE
+from tenex.lib import daytime
 from tests.prove.fake_carrier import FakeCarrier
 
 if TYPE_CHECKING:
+    from crm.models import Lead
+    from tenex.workspaces.models import Workspace
     from voice.models import Batch
 
 SCALE = 10.0
@@ -110,11 +114,23 @@ class Rig:
 
     def batch(self, leads: int, *, calls_per_second: float, lines: int) -> "Batch":
         """A running batch of so many leads in a workspace of its own."""
+        from voice.services import batches
+
+        space = self.space(calls_per_second=calls_per_second, lines=lines)
+        ids = self._leads(space, leads)
+        made = batches.create(
+            space, objective="x", lead_ids=ids[:500], concurrency=500, machine_detection=False
+        )
+        for first in range(500, leads, 500):
+            batches.append(made.batch, ids[first : first + 500])
+        return made.batch
+
+    def space(self, *, calls_per_second: float, lines: int, **fields: Any) -> "Workspace":
+        """A workspace with an agent and a number, whose people live where it is day."""
         from datetime import time as day
 
         from tenex.workspaces.models import Workspace
         from voice.models import Agent, AgentVersion, PhoneNumber, VoiceProfile
-        from voice.services import batches
 
         tag = uuid.uuid4().hex[:8]
         space = Workspace.objects.create(
@@ -122,30 +138,23 @@ class Rig:
             slug=tag,
             webhook_secret="s",
             recording_consent="off",
+            # Around the clock, as far as the law goes where these people live: where it is day.
             calling_window_start=day(0),
             calling_window_end=day(0),
+            calling_rules="legal",
+            calling_countries=daytime.COUNTRIES,
+            min_gap_between_calls_s=0,
             max_concurrent_calls=lines,
             # The rig's own pace: real seconds.
             calls_per_second=calls_per_second / SCALE,
+            **fields,
         )
         profile = VoiceProfile.objects.create(workspace=space, name="Voice")
         agent = Agent.objects.create(workspace=space, name="Ava", slug="ava", profile=profile)
         agent.current_version = AgentVersion.objects.create(agent=agent, number=1, system_prompt="Ava.")
         agent.save()
-        number = PhoneNumber.objects.create(workspace=space, e164=f"+1415{random.randrange(10**7):07}")
-        ids = self._leads(space, leads)
-        made = batches.create(
-            space,
-            objective="x",
-            lead_ids=ids[:500],
-            agent=agent,
-            number=number,
-            concurrency=500,
-            machine_detection=False,
-        )
-        for first in range(500, leads, 500):
-            batches.append(made.batch, ids[first : first + 500])
-        return made.batch
+        PhoneNumber.objects.create(workspace=space, e164=f"+1415{random.randrange(10**7):07}")
+        return space
 
     def top_up(self, batch: "Batch", leads: int) -> bool:
         """More leads for a batch that still runs; False if it is over."""
@@ -159,14 +168,40 @@ class Rig:
         return True
 
     def _leads(self, space: Any, count: int) -> list[uuid.UUID]:
-        """People with numbers that nobody else in this world has."""
+        """People with numbers that nobody else in this world has, who have agreed to be called."""
+        people = self.people(space, count)
+        self.agree(people)
+        return [lead.pk for lead in people]
+
+    def people(self, space: Any, count: int) -> "list[Lead]":
+        """The same, who have agreed to nothing yet."""
+        from django.utils import timezone
+
         from crm.models import Lead
 
         first, self._next_lead = self._next_lead, self._next_lead + count
-        made = Lead.objects.bulk_create(
-            Lead(workspace=space, phone=f"+4470{index:08}") for index in range(first, first + count)
+        home = daytime.place(timezone.now())
+        return Lead.objects.bulk_create(
+            Lead(
+                workspace=space,
+                phone=f"{home.prefix[:-1]}{index % 10**5:05}",
+                time_zone=home.zone,
+                country=home.country,
+            )
+            for index in range(first, first + count)
         )
-        return [lead.pk for lead in made]
+
+    def agree(self, people: "list[Lead]", **fields: Any) -> None:
+        """A consent of each, to marketing calls from now on if nothing else is said."""
+        from django.utils import timezone
+
+        from crm.models import Consent
+
+        agreed = {"purpose": "marketing", "source": "form", "given_at": timezone.now(), **fields}
+        Consent.objects.bulk_create(
+            Consent(workspace_id=lead.workspace_id, lead=lead, recorded_by="system:prove", **agreed)
+            for lead in people
+        )
 
     def wait_completed(self, batch: "Batch") -> bool:
         """Until the batch is completed and the carrier has nothing left; False if nothing moves any more."""
@@ -288,8 +323,11 @@ def database() -> Iterator[None]:
 
     parts = urlsplit(os.environ["DATABASE_URL"])
     name = f"prove_{os.getpid()}"
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
+    server = urlunsplit(parts._replace(path="/postgres"))
+    with psycopg.connect(server, autocommit=True) as admin:
+        # A seed's database is migrated already.
+        template = f" TEMPLATE {parts.path.removeprefix('/')}" if os.environ.get(SEED_VARIABLE) else ""
+        admin.execute(f"CREATE DATABASE {name}{template}")
     os.environ["DATABASE_URL"] = urlunsplit(parts._replace(path=f"/{name}"))
     try:
         import django

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as f
@@ -81,13 +81,6 @@ class WeightedVersionIn(Input):
 
     agent_version_id = f.UUIDField()
     weight = f.IntegerField(min_value=1, max_value=100)
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Both are needed, in a PATCH as well."""
-        found = super().to_internal_value(data)
-        if missing := [name for name in self.fields if name not in found]:
-            raise f.ValidationError({name: [f.ErrorDetail("required", code="required")] for name in missing})
-        return found
 
 
 class LeadWithVariablesIn(Input):
@@ -184,8 +177,15 @@ class BatchPatchIn(Input):
         help_text="US cents. Spent: the batch is paused at once.",
     )
 
+    together: ClassVar[dict[str, Any]] = {
+        "dependentRequired": {"window_start": ["window_end"], "window_end": ["window_start"]}
+    }
+
     def validate_window_days(self, value: list[int] | None) -> list[int] | None:
         return sorted(set(value)) if value is not None else None
+
+
+_SOME = [{"required": ["lead_ids"]}, {"required": ["leads"]}]
 
 
 class BatchIn(BatchPatchIn):
@@ -212,6 +212,12 @@ class BatchIn(BatchPatchIn):
     dry_run = f.BooleanField(
         required=False, help_text="true: nothing is made; the answer (200) says what would happen."
     )
+
+    together: ClassVar[dict[str, Any]] = BatchPatchIn.together | {
+        "if": {"required": ["segment_id"]},
+        "then": {"not": {"anyOf": _SOME}},
+        "else": {"anyOf": [*_SOME, {"required": ["draft"], "properties": {"draft": {"const": True}}}]},
+    }
 
     def get_fields(self) -> dict[str, f.Field[Any, Any, Any, Any]]:
         """Who is called first, then what for."""
@@ -245,6 +251,8 @@ class AppendLeadsIn(Input):
     leads = f.ListField(
         child=LeadWithVariablesIn(), min_length=1, max_length=limits.BULK_ITEMS, required=False
     )
+
+    together: ClassVar[dict[str, Any]] = {"anyOf": _SOME}
 
     def to_internal_value(self, data: Any) -> Any:
         self.fields["lead_ids"].required = not (isinstance(data, Mapping) and "leads" in data)

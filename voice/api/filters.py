@@ -45,7 +45,7 @@ class CallFilters(df.FilterSet):  # type: ignore[misc]
 
 
 class AgentFilters(df.FilterSet):  # type: ignore[misc]
-    archived = df.BooleanFilter(
+    archived = Flag(
         "archived_at", lookup_expr="isnull", exclude=True, help_text="Only archived ones, or only the others."
     )
     profile_id = df.UUIDFilter(help_text="Agents with this voice profile.")

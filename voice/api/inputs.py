@@ -1,8 +1,10 @@
 """What integrators may send about calls and sessions."""
 
+from typing import Any, ClassVar
+
 from rest_framework import serializers as f
 
-from tenex.rest.serializers import FreeObject, Input
+from tenex.rest.serializers import FreeObject, Input, either
 
 
 class SessionIn(Input):
@@ -16,6 +18,11 @@ class SessionIn(Input):
     objective = f.CharField(max_length=4000, required=False)
     calendar_connector_id = f.UUIDField(required=False)
     variables = FreeObject(required=False, help_text="For the prompt: `{{variables.name}}`.")
+
+    together: ClassVar[dict[str, Any]] = {
+        "if": {"properties": {"direction": {"const": "outbound"}}},
+        "then": either("lead_id", "phone"),
+    }
 
     def validate(self, attrs: dict[str, object]) -> dict[str, object]:
         who = [name for name in ("lead_id", "phone") if name in attrs]

@@ -88,7 +88,7 @@ def _row(stage: DecisionStage, one: Decided, now: datetime) -> tuple[Any, ...]:
     refusal = answer if isinstance(answer, Refuse) else None
     return (
         uuid7(), now, about.workspace_id, about.lead_id, about.batch_id, about.recipient_id, about.call_id,
-        stage.value, refusal is None, refusal.code if refusal else "",
+        str(stage), refusal is None, refusal.code if refusal else "",
         refusal.detail[:200] if refusal else "",
         refusal.until if refusal else None, json.dumps(explain.inputs(one.facts, one.at)), one.at,
     )  # fmt: skip

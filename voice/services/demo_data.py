@@ -156,7 +156,7 @@ def _lead(workspace: Workspace, entry: dict[str, Any]) -> Lead:
     lead = Lead.objects.filter(workspace=workspace, phone__in=known, archived_at=None).first()
     home = _at_home(entry["phone"])
     if lead is None:
-        lead = leads.create(workspace, actor="system:demo", **{**entry, **home})  # type: ignore[typeddict-item]
+        lead = leads.create(workspace, actor="system:demo", **{**entry, **home})
         consents.add(
             workspace,
             lead.pk,
@@ -167,11 +167,11 @@ def _lead(workspace: Workspace, entry: dict[str, Any]) -> Lead:
             actor="system:demo",
         )
     elif len(entry["phone"]) == 4:
-        lead = leads.update(workspace, lead.pk, actor="system:demo", **home)  # type: ignore[typeddict-item]
+        lead = leads.update(workspace, lead.pk, actor="system:demo", **home)
     return lead
 
 
-def _at_home(phone: str) -> dict[str, str]:
+def _at_home(phone: str) -> dict[str, Any]:
     """Number, zone and country. The demo runs at any hour, and the calling hours hold in it as they do elsewhere:
     so those whom it calls live where it is day now. Those who call us stay in California."""
     place = daytime.place(timezone.now()) if len(phone) == 4 else daytime.CALIFORNIA
