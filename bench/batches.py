@@ -14,10 +14,11 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
 os.environ.setdefault("SECRET_KEY", secrets.token_hex(32))  # so that DEBUG is off, as in production
 os.environ.setdefault("LOG_LEVEL", "ERROR")
 os.environ["RATE_LIMIT_PER_MINUTE"] = "1000000000"
+os.environ["DATABASE_POOL_SIZE"] = "0"  # workers are forked: a pool would be of all of them
 
 from tenex.engines.bootstrap import ensure_environment
+from tenex.lib import daytime
 
 LIMITS = {"creation_s": 60.0, "preview_s": 10.0, "tick_p95_ms": 50.0, "growth_mib": 48.0}
 """Of issue 4; constant memory: what the process may grow by, whatever the size of the file."""
@@ -36,13 +39,17 @@ TICKS = 200
 BATCHES = "/api/v1/voice/batches"
 
 
+NUMBERS = {"US": "+1415{}", "GU": "+1671{}", "GB": "+44207{}"}
+"""With seven digits more; where it is day, so that somebody is dialed."""
+
+
 def csv_of(rows: int) -> bytes:
-    """Names, numbers of several zones, a firm, and two columns that no lead has."""
-    areas = (415, 212, 312, 512, 303, 206, 617, 404)
-    rest = "America/New_York,2026-09-01,web form"
-    lines = ["name,phone,company,time_zone,consent_given_at,consent_source,plan,renewal"]
+    """Names, numbers, a firm, a consent, and two columns that no lead has."""
+    place = daytime.place(datetime.now(UTC))
+    rest = f"{place.zone},{place.country},2026-09-01,web form"
+    lines = ["name,phone,company,time_zone,country,consent_given_at,consent_source,plan,renewal"]
     lines += [
-        f"Lead {n},+1{areas[n % 8]}{2000000 + n},Firm {n % 2000},{rest},tier {n % 5},2027-0{1 + n % 9}-1"
+        f"Lead {n},{NUMBERS[place.country].format(2000000 + n)},Firm {n % 2000},{rest},tier {n % 5},2027-1-1"
         for n in range(rows)
     ]
     return ("\n".join(lines) + "\n").encode()
@@ -88,6 +95,8 @@ class Worker:
                 while True:
                     work()
                     time.sleep(0.02)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(1)
         self.memory = Memory(self.pid)
@@ -231,6 +240,7 @@ def workspace() -> Any:
     space = Workspace.objects.create(
         name="Bench", slug="bench-batches", webhook_secret="bench", calls_per_second=50.0,  # noqa: S106
         calling_window_start=time_of_day(0), calling_window_end=time_of_day(0), max_concurrent_calls=1000,
+        calling_countries=daytime.COUNTRIES,
     )  # fmt: skip
     profile = VoiceProfile.objects.create(workspace=space, name="bench")
     agent = Agent.objects.create(workspace=space, name="Ava", slug="ava", profile=profile)
