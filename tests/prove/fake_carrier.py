@@ -189,7 +189,8 @@ class FakeCarrier:
             return _error(401, 20003, "Authenticate")
         if not all(form.get(name) for name in ("To", "From", "Url")):
             return _error(400, 21201, "missing parameter")
-        self.starts_s.append(self._loop.time())
+        began_s = self._loop.time()
+        self.starts_s.append(began_s)
         await asyncio.sleep(self._random.uniform(0, 2 * self._latency_s))
         fault = self._draw()
         if self._invalid(str(form["To"])):
@@ -211,7 +212,8 @@ class FakeCarrier:
             return self._cut(request)
         if fault == "slow_after":
             await asyncio.sleep(6)
-        return web.json_response(_resource(call), status=201)
+        worked = {"Twilio-Request-Duration": f"{int((self._loop.time() - began_s) * 1000) / 1000:.3f}"}
+        return web.json_response(_resource(call), status=201, headers=worked)
 
     def _draw(self) -> str:
         draw = self._random.random()

@@ -6,7 +6,6 @@ from voice.models.batches import (
     CallingSwitch,
     DialAttempt,
     DialState,
-    Pacer,
     PauseCode,
     Recipient,
     RecipientStatus,
@@ -37,23 +36,28 @@ from voice.models.evidence import (
 )
 from voice.models.metrics import MetricsDue, MetricsHour
 from voice.models.numbers import NumberSource, NumberStatus, PhoneNumber
+from voice.models.pacing import BatchPacer, CarrierAccount, CarrierSlot, MediaProcess, Pacer
 
 __all__ = [
     "Agent",
     "AgentVersion",
     "Batch",
+    "BatchPacer",
     "BatchStatus",
     "BatchVersion",
     "Call",
     "CallEvent",
     "CallStatus",
     "CallingSwitch",
+    "CarrierAccount",
+    "CarrierSlot",
     "DialAttempt",
     "DialState",
     "Direction",
     "EndReason",
     "Finalization",
     "FinalizationStep",
+    "MediaProcess",
     "MetricsDue",
     "MetricsHour",
     "NumberSource",

@@ -187,9 +187,21 @@ class Recipient(Row):
             models.UniqueConstraint(fields=("batch", "position"), name="recipient_position_once"),
         ]
         indexes = [
-            # Queue of outbound.dialer, claimed with SKIP LOCKED.
+            # Whether anybody is left, and how many: outbound.settle and the selectors.
             models.Index(
                 fields=("batch", "position"), condition=Q(status="pending"), name="recipient_pending"
+            ),
+            # The two queues of outbound.claims, claimed with SKIP LOCKED: who has an instant, by it, and who
+            # was never called, by position. Each is one short index scan while 50,000 wait.
+            models.Index(
+                fields=("batch", "next_at", "position"),
+                condition=Q(status="pending", next_at__isnull=False),
+                name="recipient_due",
+            ),
+            models.Index(
+                fields=("batch", "position"),
+                condition=Q(status="pending", next_at__isnull=True),
+                name="recipient_fresh",
             ),
             # Read by outbound.settle.
             models.Index(fields=("batch",), condition=Q(status="calling"), name="recipient_calling"),
@@ -216,6 +228,7 @@ class DialAttempt(Row):
     number = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=10, choices=DialState.choices, default=DialState.PREPARED)
     fence_until = models.DateTimeField(help_text="The worker may ask the carrier only before this instant.")
+    dial_at = models.DateTimeField(null=True, help_text="When the pace lets the carrier be asked.")
     posted_at = models.DateTimeField(null=True)
     resolved_at = models.DateTimeField(null=True)
     lookups = models.PositiveSmallIntegerField(
@@ -267,14 +280,3 @@ class CallingSwitch(models.Model):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="calling_switch_single")]
-
-
-class Pacer(models.Model):
-    """Token bucket of a dialing workspace (tenex.lib.token_bucket): a row, so it holds over processes.
-
-    Taken and given back in the transaction that claims a call.
-    """
-
-    workspace = models.OneToOneField(Workspace, on_delete=models.CASCADE, primary_key=True)
-    tokens = models.FloatField(default=1.0)
-    at_s = models.FloatField(default=0.0, help_text="Unix seconds of the database's clock.")

@@ -33,6 +33,8 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
     """`base_url` replaces scheme and host of every request (the SDK knows no such option); "" leaves them."""
 
     timeout: float
+    worked_s: float = 0.0
+    """Seconds that the carrier says it worked on the last request, at most as long as we waited."""
 
     def __init__(self, *, base_url: str, timeout_s: float) -> None:
         super().__init__(pool_connections=False, timeout=timeout_s)
@@ -56,6 +58,7 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
             CarrierGone, CarrierRejected: an answer of 4xx.
         """
         timeout_s = timeout or self.timeout
+        self.worked_s = 0.0
         try:
             with open_session(overridden=self._base is not None) as session:
                 answer = session.request(
@@ -69,6 +72,7 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
                     allow_redirects=False,
                 )
                 body = answer.text
+                self.worked_s = _worked_s(answer)
         except requests.RequestException as exc:
             raise lost(exc) from exc
         if answer.status_code >= 300:
@@ -93,6 +97,15 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
         parts = urlsplit(url)
         path = self._base.path.rstrip("/") + parts.path
         return urlunsplit((self._base.scheme, self._base.netloc, path, parts.query, ""))
+
+
+def _worked_s(answer: requests.Response) -> float:
+    """`Twilio-Request-Duration` (seconds), as far as it can be true."""
+    try:
+        said_s = float(answer.headers.get("Twilio-Request-Duration", "0"))
+    except ValueError:
+        return 0.0
+    return said_s if 0.0 <= said_s <= answer.elapsed.total_seconds() else 0.0
 
 
 def open_session(*, overridden: bool) -> requests.Session:
