@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, Exists, F, FloatField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
@@ -107,15 +107,16 @@ def claim(workspace_id: uuid.UUID) -> Claim:
 
 
 def _claim(workspace_id: uuid.UUID) -> Claim:
-    if not _lock(workspace_id):
+    locked = pacing.lock_workspace(workspace_id)
+    if locked is None:
         return Busy()
+    pacer, now_s = locked
     workspace = Workspace.objects.get(pk=workspace_id)
     if workspace.calling_paused_at is not None or switches.is_stopped():
         return Nothing()
     if readiness.lines_in_use(workspace_id) >= workspace.max_concurrent_calls:
         return Nothing()
-    now, now_s = timezone.now(), pacing.now_s()
-    pacer = pacing.pacer(workspace_id)
+    now = timezone.now()
     wait_s = pacing.own_wait_s(pacer.next_at_s, now_s)
     if wait_s > 0:
         return Wait(wait_s) if _anything_due(workspace, now) else Nothing()
@@ -143,7 +144,6 @@ def _take_turn(attempt: DialAttempt, workspace: Workspace, batch: Batch | None) 
     )
     if isinstance(turn, Later):
         raise _TakenBack(Wait(turn.seconds, for_all=True))
-    DialAttempt.objects.filter(pk=attempt.pk).update(dial_at=turn.at)
     return turn
 
 
@@ -358,13 +358,3 @@ def _refuse_call(call: Call, refusal: Refuse) -> None:
             refusal_code=refusal.code, refusal_detail=refusal.detail
         )
     calls.end(call.pk, EndReason.CANCELED)
-
-
-# --- locks ---------------------------------------------------------------------------------------
-
-
-def _lock(workspace_id: uuid.UUID) -> bool:
-    """Whether nobody else claims for this workspace now: a worker that would wait takes another one."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"dial:{workspace_id}"])
-        return bool(cursor.fetchone()[0])

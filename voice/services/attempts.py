@@ -113,6 +113,7 @@ def fence(attempt_id: uuid.UUID) -> Fenced | None:
         ).update(state=DialState.POSTING, posted_at=Now(), next_at=Now() + times.grace)
         if not won:
             return None
+        pacing.about_to_ask(attempt_id)
         attempt = DialAttempt.objects.select_related(
             "call__workspace", "call__batch", "call__agent_version__agent__profile"
         ).get(pk=attempt_id)

@@ -5,8 +5,8 @@ arrive late and the next one early, so spacing what is *sent* proves nothing. Wh
 takes one, and the slot is free again one second after its request has certainly *arrived*, which is at the
 latest when the answer came (less the time that the carrier says it worked on it). A slot is thus seen at
 most once in any second, and `c` slots at most `c` times, whatever delays there are. The price is one round
-trip a second and slot: the rate is c / (1 s + round trip). What a dead worker took is free when its request
-can no longer be under way.
+trip a second and slot: the rate is c / (1 s + round trip). A slot is a lease: what a dead worker took is free
+when its attempt can no longer pass the fence, or its request can no longer be under way.
 
 Workspaces and batches have paces of their own: their dials are that far apart when they are sent.
 
@@ -19,13 +19,12 @@ import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 from django.conf import settings
 from django.db import connection
 
-from voice.models import CarrierAccount, Pacer
+from voice.models import Pacer
 from voice.services.timing import scaled, timing
 
 log = structlog.get_logger(__name__)
@@ -50,10 +49,9 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The carrier may be asked from `at_s` on (this process's monotonic clock; `at` is the database's)."""
+    """The carrier may be asked from `at_s` on, of this process's monotonic clock."""
 
     at_s: float
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +99,17 @@ def open_account() -> None:
 def in_turn(workspaces: Iterable[uuid.UUID]) -> list[uuid.UUID]:
     """The same, whoever was given least first."""
     ids = list(workspaces)
-    finish = dict(Pacer.objects.filter(pk__in=ids).values_list("pk", "finish"))
-    virtual = CarrierAccount.objects.filter(pk=account_sid()).values_list("virtual", flat=True).first() or 0.0
-    return sorted(ids, key=lambda one: (max(finish.get(one, 0.0), virtual), one))
+    if len(ids) < 2:
+        return ids
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT asked.id FROM unnest(%s::uuid[]) AS asked (id)"
+            " LEFT JOIN voice_pacer pacer ON pacer.workspace_id = asked.id"
+            " ORDER BY greatest(coalesce(pacer.finish, 0), coalesce("
+            "   (SELECT virtual FROM voice_carrieraccount WHERE sid = %s), 0)), random()",
+            [ids, account_sid()],
+        )
+        return [row[0] for row in cursor.fetchall()]
 
 
 def carrier_wait_s() -> float:
@@ -128,16 +134,30 @@ def own_wait_s(next_at_s: float, now_s: float) -> float:
     return max(0.0, next_at_s - now_s - _horizon_s())
 
 
-def now_s() -> float:
-    """Unix seconds of the database's clock."""
+def lock_workspace(workspace_id: uuid.UUID) -> tuple[Pacer, float] | None:
+    """To the end of the transaction nobody else claims for this workspace; None if somebody does.
+
+    Its row (made if it is missing), and the database's clock.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
-        return float(cursor.fetchone()[0])
-
-
-def pacer(workspace_id: uuid.UUID) -> Pacer:
-    """The workspace's row, made if it is missing. Its advisory lock is held by the caller."""
-    return Pacer.objects.get_or_create(workspace_id=workspace_id)[0]
+        cursor.execute(
+            "SELECT clock.locked, clock.now_s, pacer.next_at_s, pacer.finish, pacer.batch_virtual"
+            " FROM (SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS locked,"
+            "              extract(epoch FROM clock_timestamp()) AS now_s OFFSET 0) AS clock"
+            " LEFT JOIN voice_pacer pacer ON pacer.workspace_id = %s",
+            [f"dial:{workspace_id}", workspace_id],
+        )
+        locked, now_s, next_at_s, finish, batch_virtual = cursor.fetchone()
+        if not locked:
+            return None
+        if next_at_s is None:
+            cursor.execute(
+                "INSERT INTO voice_pacer (workspace_id, next_at_s, finish, batch_virtual)"
+                " VALUES (%s, 0, 0, 0) ON CONFLICT DO NOTHING",
+                [workspace_id],
+            )
+    known = {"next_at_s": next_at_s or 0.0, "finish": finish or 0.0, "batch_virtual": batch_virtual or 0.0}
+    return Pacer(workspace_id=workspace_id, **known), float(now_s)
 
 
 def lock_account() -> None:
@@ -160,6 +180,7 @@ def take(
 ) -> Turn | Later:
     """Give the next start to this attempt, or say when to ask again (then roll back).
 
+    The carrier may be asked from that instant on and not much later: the attempt's fence falls soon after.
     In a transaction that has the account's lock, near its end: everybody else waits for it. Rates are dials
     a second of the rehearsal's clock.
     """
@@ -168,7 +189,7 @@ def take(
         "sid": account_sid(),
         "starts": rate.starts,
         "spacing": rate.period_s / rate.starts * _SMOOTH,
-        "lease": _lease_s(rate),
+        "late": timing().late_s,
         "horizon": _horizon_s(),
         "attempt": attempt_id,
         "workspace": workspace_id,
@@ -185,10 +206,20 @@ def take(
     here_s = time.monotonic()
     if row is None:
         return Later(_horizon_s())  # the account's rows are missing: the next tick makes them
-    at_s, wait_s, taken = float(row[0]), float(row[1]), bool(row[2])
-    if not taken:
-        return Later(max(0.002, wait_s - _horizon_s()))
-    return Turn(here_s + max(0.0, wait_s), datetime.fromtimestamp(at_s, tz=UTC))
+    wait_s, taken = float(row[0]), bool(row[1])
+    return Turn(here_s + max(0.0, wait_s)) if taken else Later(max(0.002, wait_s - _horizon_s()))
+
+
+def about_to_ask(attempt_id: uuid.UUID) -> None:
+    """The attempt has passed its fence: if its worker dies now, its request may be on its way for a while."""
+    times = timing()
+    lease_s = times.post_within_s + times.post_timeout_s + carrier_rate().period_s
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE voice_carrierslot SET free_at_s = extract(epoch FROM clock_timestamp()) + %s"
+            " WHERE attempt_id = %s",
+            [lease_s, attempt_id],
+        )
 
 
 def unused(attempt_id: uuid.UUID) -> None:
@@ -240,12 +271,6 @@ def _horizon_s() -> float:
     return min(_HORIZON_S, timing().fence_s / 3)
 
 
-def _lease_s(rate: Rate) -> float:
-    """From the instant of a start to that at which a dead worker's request can no longer be on its way."""
-    times = timing()
-    return times.fence_s + times.post_within_s + times.post_timeout_s + rate.period_s
-
-
 _TAKE = """
 WITH turn AS (
   SELECT slot.id AS slot_id, clock.now_s, account.strikes,
@@ -263,7 +288,7 @@ WITH turn AS (
 ), given AS (
   SELECT * FROM turn WHERE at_s <= now_s + %(horizon)s
 ), slots AS (
-  UPDATE voice_carrierslot SET attempt_id = %(attempt)s, free_at_s = given.at_s + %(lease)s
+  UPDATE voice_carrierslot SET attempt_id = %(attempt)s, free_at_s = given.at_s + %(late)s
   FROM given WHERE voice_carrierslot.id = given.slot_id
 ), account AS (
   UPDATE voice_carrieraccount SET virtual = given.virtual, next_at_s = given.at_s + %(spacing)s,
@@ -280,6 +305,10 @@ WITH turn AS (
   SELECT %(batch)s::uuid, given.at_s + %(batch_spacing)s, given.batch_virtual + 1
   FROM given WHERE %(batch)s::uuid IS NOT NULL
   ON CONFLICT (batch_id) DO UPDATE SET next_at_s = EXCLUDED.next_at_s, finish = EXCLUDED.finish
+), attempt AS (
+  UPDATE voice_dialattempt SET dial_at = to_timestamp(given.at_s),
+    fence_until = to_timestamp(given.at_s + %(late)s)
+  FROM given WHERE voice_dialattempt.id = %(attempt)s
 )
-SELECT turn.at_s, turn.at_s - turn.now_s, EXISTS (SELECT 1 FROM given) FROM turn
+SELECT turn.at_s - turn.now_s, EXISTS (SELECT 1 FROM given) FROM turn
 """
