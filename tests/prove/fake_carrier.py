@@ -85,6 +85,7 @@ class FakeCarrier:
         faults: Faults | None = None,
         outcome: Outcome | None = None,
         invalid: Callable[[str], bool] | None = None,
+        queue_s: Callable[[str], float] = lambda _: 0.0,
         ring_s: float = 0.05,
         talk_s: float = 0.15,
         latency_s: float = 0.02,
@@ -102,6 +103,7 @@ class FakeCarrier:
         self.forms: list[dict[str, list[str]]] = []
         self._outcome: Outcome = outcome or (lambda _: "completed")
         self._invalid = invalid or (lambda _: False)
+        self._queue_s = queue_s
         self._ring_s, self._talk_s, self._latency_s = ring_s, talk_s, latency_s
         self._random = random.Random(seed)
         self._loop = asyncio.new_event_loop()
@@ -253,6 +255,10 @@ class FakeCarrier:
 
     async def _live(self, call: Call) -> None:
         self._callback(call, "initiated")
+        queue_s = self._queue_s(call.to)
+        if queue_s and await self._sleeps(call, queue_s):
+            self._finish(call, call.wanted)
+            return
         call.status = "ringing"
         self._callback(call, "ringing")
         end = self._outcome(call.to)

@@ -4,6 +4,7 @@ Ticks may run at the same time on several workers, and may die anywhere: everyth
 row, and what a dead one left is found by the next, or by the reconciler.
 """
 
+import random
 import time
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,8 +24,8 @@ BUDGET_S = 1.0
 """A tick places calls for so long; the next one is due by then. Waiting for the pace counts in."""
 
 _PARALLEL = 16
-_BUSY_S = 0.02
-"""How long a worker waits that finds others at every workspace."""
+_BUSY_S = 0.06
+"""About so long a worker waits that finds others at every workspace."""
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ def tick(*, budget_s: float = BUDGET_S) -> TickReport:
     report = TickReport()
     can_dial = configured()
     if can_dial:
-        report.withdrawn = withdraw.withdraw(carrier())  # first: somebody said stop
+        report.withdrawn = withdraw.withdraw()  # first: somebody said stop
     settle.start_due()
     report.settled = settle.settle()
     report.completed = settle.complete()
@@ -105,7 +106,7 @@ def _claim_first(candidates: set[uuid.UUID], not_before_s: dict[uuid.UUID, float
             case Busy():
                 pass
     earliest_s = min((not_before_s.get(one, 0.0) for one in candidates), default=0.0)
-    return Wait(max(_BUSY_S, earliest_s - time.monotonic()))
+    return Wait(max(_BUSY_S * random.uniform(0.5, 1.5), earliest_s - time.monotonic()))
 
 
 def _dial(claimed: Claimed) -> None:

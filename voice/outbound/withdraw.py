@@ -9,7 +9,8 @@ it. Leads whose call was taken back by a pause are called again when dialing goe
 """
 
 import uuid
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
@@ -26,17 +27,18 @@ from voice.models import (
     Recipient,
 )
 from voice.services import calls, switches
-from voice.telephony.client import Carrier
+from voice.telephony.client import carrier
 from voice.telephony.errors import CarrierError, CarrierGone
 
 log = structlog.get_logger(__name__)
 
 _PER_TICK = 200
+_PARALLEL = 8
 _ASK_AGAIN = timedelta(seconds=5)
 _AT_CARRIER = (CallStatus.DIALING, CallStatus.RINGING)
 
 
-def withdraw(carrier: Carrier) -> int:
+def withdraw() -> int:
     """One round; how many calls were taken back or asked to be."""
     now = timezone.now()
     unanswered = (
@@ -44,16 +46,18 @@ def withdraw(carrier: Carrier) -> int:
         .exclude(end_hint=EndReason.CANCELED, sweep_at__gt=now)
         .values_list("pk", "status", "provider_sid")[:_PER_TICK]
     )
-    count = 0
+    count, at_carrier = 0, []
     for call_id, status, sid in list(unanswered):
-        count += 1
         if status == CallStatus.QUEUED:
-            _end_queued(call_id)
-            continue
-        calls.hint_end(call_id, EndReason.CANCELED)
-        Call.objects.filter(pk=call_id, status__in=_AT_CARRIER).update(sweep_at=now + _ASK_AGAIN)
-        if sid:
-            _cancel(carrier, call_id, sid)
+            count += _end_queued(call_id)
+        elif _take(call_id, now):
+            count += 1
+            if sid:
+                at_carrier.append((call_id, sid))
+    if at_carrier:
+        # Side by side: a phone that rings does not wait for two hundred requests.
+        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="withdraw") as pool:
+            list(pool.map(_cancel, at_carrier))
     return count
 
 
@@ -76,15 +80,25 @@ def _stopped() -> Q:
     return canceled | paused | Q(workspace__calling_paused_at__isnull=False, status__in=_AT_CARRIER)
 
 
-def _end_queued(call_id: uuid.UUID) -> None:
+def _take(call_id: uuid.UUID, now: datetime) -> bool:
+    """One worker asks the carrier; another one again if the call is still there a while later."""
+    calls.hint_end(call_id, EndReason.CANCELED)
+    mine = Call.objects.filter(pk=call_id, status__in=_AT_CARRIER)
+    seen = mine.values_list("sweep_at", flat=True).first()
+    return bool(mine.filter(sweep_at=seen).update(sweep_at=now + _ASK_AGAIN))
+
+
+def _end_queued(call_id: uuid.UUID) -> bool:
     with transaction.atomic():
         if Call.objects.select_for_update().filter(pk=call_id, status=CallStatus.QUEUED).exists():
-            calls.end(call_id, EndReason.CANCELED)
+            return calls.end(call_id, EndReason.CANCELED)
+    return False
 
 
-def _cancel(carrier: Carrier, call_id: uuid.UUID, sid: str) -> None:
+def _cancel(call: tuple[uuid.UUID, str]) -> None:
+    call_id, sid = call
     try:
-        carrier.cancel(sid)
+        carrier().cancel(sid)
     except CarrierGone:
         log.info("canceled call was over already", call_id=str(call_id))
     except CarrierError as exc:
