@@ -50,6 +50,7 @@ class Processes:
             start_new_session=True,
         )
         self._lock = threading.Condition()
+        self._one_at_a_time = threading.Lock()
         self._born: list[int] = []
         self.dead: dict[int, int] = {}
         self._ready = False
@@ -74,7 +75,7 @@ class Processes:
     def spawn(self, role: str = "worker", failpoint: str = "") -> int:
         """Fork one; its process id."""
         assert self._parent.stdin is not None
-        with self._lock:
+        with self._one_at_a_time, self._lock:
             before = len(self._born)
             self._parent.stdin.write(f"spawn {role} {failpoint or '-'}\n")
             self._parent.stdin.flush()
