@@ -19,9 +19,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
 class EagerConnection(Connection):
     """Comes back soon after the broker does: kombu's waits grow to half a minute while a broker is away."""
 
-    def _ensure_connection(self, *args: Any, **options: Any) -> Any:
-        wanted = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
-        return super()._ensure_connection(*args, **{**wanted, **options})
+    def _ensure_connection(
+        self,
+        errback: Any = None,
+        max_retries: int | None = None,
+        interval_start: float = 2,
+        interval_step: float = 2,
+        interval_max: float = 30,
+        *rest: Any,
+        **options: Any,
+    ) -> Any:
+        waits = (min(interval_start, 0.5), min(interval_step, 0.5), min(interval_max, 2.0))
+        return super()._ensure_connection(errback, max_retries, *waits, *rest, **options)
 
 
 class EagerAMQP(AMQP):
