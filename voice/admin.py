@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from tenex.adminsite import Evidence, EvidenceInline, FormBase, Page, in_words
+from voice.dialing_admin import CallingSwitchAdmin, CarrierAccountAdmin, MediaProcessAdmin
 from voice.models import (
     Agent,
     AgentVersion,
@@ -33,6 +34,8 @@ from voice.models import (
     VoiceSession,
 )
 from voice.services import agents
+
+__all__ = ["CallingSwitchAdmin", "CarrierAccountAdmin", "MediaProcessAdmin"]
 
 
 @admin.register(VoiceProfile)

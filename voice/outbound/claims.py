@@ -132,7 +132,7 @@ def _claim(workspace_id: uuid.UUID) -> Claim:
 def _take_turn(attempt: DialAttempt, workspace: Workspace, batch: Batch | None) -> Turn:
     """Under the account's lock: is there room, and when. What does not fit is rolled back."""
     pacing.lock_account()
-    lack = capacity.room().lack()
+    lack = capacity.room(without=attempt.call_id).lack()
     if lack is not None:
         raise _TakenBack(Full(lack))
     turn = pacing.take(

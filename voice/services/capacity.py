@@ -6,6 +6,7 @@ ended by the sweeper. How many slots there are is what the media processes say t
 settings.
 """
 
+import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -50,8 +51,11 @@ class Room:
         return None
 
 
-def room() -> Room:
-    """What there is now. Under the account's lock nobody else dials meanwhile (voice.services.pacing)."""
+def room(*, without: uuid.UUID | None = None) -> Room:
+    """What there is now, the call `without` left out.
+
+    Under the account's lock nobody else dials meanwhile (voice.services.pacing).
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT (SELECT coalesce(sum(CASE WHEN draining THEN least(live_calls, capacity)"
@@ -59,6 +63,8 @@ def room() -> Room:
             "        FROM voice_mediaprocess WHERE alive_until > clock_timestamp()),"
             "       count(*), count(*) FILTER (WHERE direction = 'outbound' OR provider_sid IS NOT NULL)"
             " FROM voice_call WHERE status IN ('dialing', 'ringing', 'in_progress')"
+            " AND id IS DISTINCT FROM %s",
+            [without],
         )
         announced, in_use, at_carrier = cursor.fetchone()
     media = min(announced, settings.MEDIA_SLOTS) if settings.MEDIA_SLOTS else announced
