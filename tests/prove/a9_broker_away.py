@@ -1,4 +1,4 @@
-"""A9: the broker is no database: emptied and stopped in the middle of a batch, it costs time and nothing else.
+"""A9: the broker is no database: emptied and stopped in the middle of a batch, it costs time, nothing else.
 
 A real Celery worker and a real beat with a Valkey of their own as the broker. While a batch is dialed it is
 emptied under them, then its process ends, and after a while another one comes back at the same address.

@@ -77,7 +77,10 @@ Outcome = Callable[[str], str]
 
 
 class FakeCarrier:
-    """`outcome(to)` says how a dial ends: completed, busy, no-answer, failed."""
+    """`outcome(to)` says how a dial ends: completed, busy, no-answer, failed (with a SIP code behind it).
+
+    `invalid` numbers are refused, requests for `lost` ones never get an answer nor a call.
+    """
 
     def __init__(
         self,
@@ -85,6 +88,7 @@ class FakeCarrier:
         faults: Faults | None = None,
         outcome: Outcome | None = None,
         invalid: Callable[[str], bool] | None = None,
+        lost: Callable[[str], bool] | None = None,
         queue_s: Callable[[str], float] = lambda _: 0.0,
         ring_s: float = 0.05,
         talk_s: float = 0.15,
@@ -103,6 +107,7 @@ class FakeCarrier:
         self.forms: list[dict[str, list[str]]] = []
         self._outcome: Outcome = outcome or (lambda _: "completed")
         self._invalid = invalid or (lambda _: False)
+        self._lost = lost or (lambda _: False)
         self._queue_s = queue_s
         self._ring_s, self._talk_s, self._latency_s = ring_s, talk_s, latency_s
         self._random = random.Random(seed)
@@ -201,6 +206,8 @@ class FakeCarrier:
         fault = self._draw()
         if self._invalid(str(form["To"])):
             fault = "rejected"
+        elif self._lost(str(form["To"])):
+            fault = "lost_before"
         self.answers[fault or "taken"] += 1
         self.log.append((time.monotonic(), str(form["To"]), fault or "taken"))
         if fault == "rejected":
@@ -284,7 +291,7 @@ class FakeCarrier:
         return True
 
     def _finish(self, call: Call, status: str) -> None:
-        call.status, call.ended_at = status, datetime.now(UTC)
+        call.status, call.ended_at = status.partition(" ")[0], datetime.now(UTC)
         if call.started_at:
             call.duration_s = max(1, round((call.ended_at - call.started_at).total_seconds()))
         else:
@@ -306,6 +313,9 @@ class FakeCarrier:
             "CallbackSource": "call-progress-events",
             "Timestamp": format_datetime(datetime.now(UTC)),
         }
+        status, _, sip_code = status.partition(" ")
+        if sip_code:
+            fields |= {"CallStatus": status, "SipResponseCode": sip_code}
         if status in TERMINAL:
             fields["CallDuration"] = str(call.duration_s or 0)
         call.seq += 1

@@ -152,8 +152,8 @@ def workspaces_with_work() -> list[uuid.UUID]:
     now = timezone.now()
     queued = Call.objects.filter(status=CallStatus.QUEUED).filter(Q(sweep_at=None) | Q(sweep_at__lte=now))
     running = Batch.objects.filter(_has_due(now), status=BatchStatus.RUNNING)
-    found = set(queued.values_list("workspace_id", flat=True).distinct())
-    found |= set(running.values_list("workspace_id", flat=True).distinct())
+    found = set(queued.order_by().values_list("workspace_id", flat=True).distinct())
+    found |= set(running.order_by().values_list("workspace_id", flat=True).distinct())
     return sorted(found)
 
 
