@@ -84,7 +84,7 @@ def test_no_more_starts_than_slots_until_their_requests_have_arrived(
     assert attempt_id is not None
     CarrierSlot.objects.update(free_at_s=time.time() + 60)  # all of them are being asked for
     assert isinstance(_take(space), Later)
-    pacing.arrived(attempt_id, ago_s=0.4, in_trouble=False)
+    pacing.arrived(attempt_id, reached_s=time.monotonic() - 0.4, in_trouble=False)
     slot = CarrierSlot.objects.get(attempt_id=None)
     with connection.cursor() as cursor:
         cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
@@ -258,5 +258,5 @@ def test_trouble_slows_dialing_to_one_request_at_a_time_until_an_answer_is_good(
 def test_a_few_bad_answers_among_good_ones_slow_nothing(carrier: FakeCarrier) -> None:
     _take(workspace())
     for in_trouble in [True, False, True, True, False, True, False, False] * 3:
-        pacing.arrived(uuid.uuid4(), ago_s=0, in_trouble=in_trouble)
+        pacing.arrived(uuid.uuid4(), in_trouble=in_trouble)
     assert CarrierAccount.objects.get().strikes < pacing.TROUBLE

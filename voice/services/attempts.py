@@ -143,7 +143,7 @@ def post(fenced: Fenced, carrier: Carrier) -> DialState:
         _arrived(fenced, exc)
         return _unknown(fenced, exc)
     failpoint.hit("dial.posted")
-    pacing.arrived(fenced.attempt_id, ago_s=placed.worked_s, in_trouble=False)
+    pacing.arrived(fenced.attempt_id, reached_s=placed.reached_s, in_trouble=False)
     if adopt(fenced.attempt_id, placed.sid) == Adoption.SUPERSEDED:
         _drop(carrier, placed, fenced)
     failpoint.hit("dial.resolved")
@@ -152,7 +152,7 @@ def post(fenced: Fenced, carrier: Carrier) -> DialState:
 
 def _arrived(fenced: Fenced, exc: CarrierError) -> None:
     """No call came of it, but the request is no longer on its way. A refusal for good is a good answer."""
-    pacing.arrived(fenced.attempt_id, ago_s=0.0, in_trouble=not isinstance(exc, CarrierRejected))
+    pacing.arrived(fenced.attempt_id, in_trouble=not isinstance(exc, CarrierRejected))
 
 
 def adopt(attempt_id: uuid.UUID, sid: str) -> Adoption:

@@ -232,8 +232,8 @@ def unused(attempt_id: uuid.UUID) -> None:
         )
 
 
-def arrived(attempt_id: uuid.UUID, *, ago_s: float, in_trouble: bool) -> None:
-    """The request had reached the carrier at the latest `ago_s` seconds before this call.
+def arrived(attempt_id: uuid.UUID, *, reached_s: float = 0.0, in_trouble: bool) -> None:
+    """The request had reached the carrier at `reached_s` (time.monotonic) at the latest; 0: now.
 
     `in_trouble`: the answer was 429, 5xx or none. Some of them in a row, less the good ones between, and
     dialing slows down: one request at a time, at growing distances, until an answer is good.
@@ -243,7 +243,11 @@ def arrived(attempt_id: uuid.UUID, *, ago_s: float, in_trouble: bool) -> None:
         cursor.execute(
             "UPDATE voice_carrierslot SET attempt_id = NULL,"
             " free_at_s = extract(epoch FROM clock_timestamp()) - %s + %s WHERE attempt_id = %s",
-            [ago_s, carrier_rate().period_s, attempt_id],
+            [
+                time.monotonic() - reached_s if reached_s else 0.0,
+                carrier_rate().period_s,
+                attempt_id,
+            ],
         )
         if not in_trouble:
             cursor.execute(

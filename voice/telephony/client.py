@@ -61,8 +61,8 @@ class CarrierCall:
     answered_by: str = ""
     price: str = ""
     price_unit: str = ""
-    worked_s: float = 0.0
-    """Of an order: how long the carrier says that it worked on it; 0 if it does not say."""
+    reached_s: float = 0.0
+    """Of an order: instant (time.monotonic) at which it certainly had reached the carrier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class Carrier:
                 }
         with self._transport.within(timeout_s):
             placed = _call(_understood(lambda: self._client.calls.create(**options)))
-        return replace(placed, worked_s=self._transport.worked_s)
+        return replace(placed, reached_s=self._transport.reached_s)
 
     def get_call(self, sid: str) -> CarrierCall:
         return _call(_understood(lambda: self._client.calls(sid).fetch()))

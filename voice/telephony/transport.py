@@ -5,6 +5,7 @@ the request was on its way, which cannot be told from a call that was placed.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,8 +34,9 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
     """`base_url` replaces scheme and host of every request (the SDK knows no such option); "" leaves them."""
 
     timeout: float
-    worked_s: float = 0.0
-    """Seconds that the carrier says it worked on the last request, at most as long as we waited."""
+    reached_s: float = 0.0
+    """Instant (time.monotonic) at which the last request certainly had reached the carrier: when it answered,
+    less the time that it says it worked on it. 0 without an answer."""
 
     def __init__(self, *, base_url: str, timeout_s: float) -> None:
         super().__init__(pool_connections=False, timeout=timeout_s)
@@ -58,7 +60,7 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
             CarrierGone, CarrierRejected: an answer of 4xx.
         """
         timeout_s = timeout or self.timeout
-        self.worked_s = 0.0
+        self.reached_s = 0.0
         try:
             with open_session(overridden=self._base is not None) as session:
                 answer = session.request(
@@ -70,14 +72,17 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
                     auth=auth,
                     timeout=(timeout_s, timeout_s),
                     allow_redirects=False,
+                    hooks={"response": self._answered},  # before the body is read
                 )
                 body = answer.text
-                self.worked_s = _worked_s(answer)
         except requests.RequestException as exc:
             raise lost(exc) from exc
         if answer.status_code >= 300:
             raise refused(answer.status_code, body)
         return Response(answer.status_code, body, answer.headers)
+
+    def _answered(self, answer: requests.Response, *_: object, **__: object) -> None:
+        self.reached_s = time.monotonic() - _worked_s(answer)
 
     @contextmanager
     def within(self, timeout_s: float | None) -> Iterator[None]:
