@@ -2,8 +2,8 @@
 
 import asyncio
 import os
+import platform
 import secrets
-import socket
 import time
 from collections.abc import Callable
 from typing import Final
@@ -27,7 +27,7 @@ class Presence:
     """Announces on entry, then by a task of its own, and takes it back on exit."""
 
     def __init__(self) -> None:
-        self._name = f"{socket.gethostname()[:50]}:{os.getpid()}:{secrets.token_hex(3)}"
+        self._name = f"{platform.node()[:50]}:{os.getpid()}:{secrets.token_hex(3)}"
         self._task: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:

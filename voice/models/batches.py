@@ -279,4 +279,5 @@ class CallingSwitch(models.Model):
     reason = models.CharField(max_length=300, blank=True)
 
     class Meta:
+        verbose_name_plural = "calling switch"
         constraints = [models.CheckConstraint(condition=Q(id=1), name="calling_switch_single")]

@@ -8,17 +8,23 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
+import structlog
 from django.conf import settings
 from django.db.models import Count, F, FloatField, Q
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from tenex.errors import Conflict
 from voice.models import Batch, BatchPacer, BatchStatus, Call, EndReason, PauseCode
 from voice.models.calls import OVER
-from voice.services import batch_stops
+from voice.services import batches
 from voice.services.timing import scaled
 from voice.telephony.statuses import MACHINE_ANSWERS
+
+log = structlog.get_logger(__name__)
+
+_ACTOR = "system:dialer"
 
 FAILURES = frozenset(
     {
@@ -127,7 +133,13 @@ def _judged_from(batch_id: uuid.UUID, earliest: object) -> object:
 
 
 def _stop(batch_id: uuid.UUID, code: PauseCode, reason: str) -> bool:
-    if not batch_stops.pause(batch_id, code, reason):
+    batch = Batch.objects.filter(pk=batch_id, status=BatchStatus.RUNNING).first()
+    if batch is None:
         return False
+    try:
+        batches.pause(batch, reason=reason, code=code, actor=_ACTOR)
+    except Conflict:
+        return False  # it was closed this instant
+    log.warning("batch paused", batch_id=str(batch_id), code=str(code), reason=reason)
     BatchPacer.objects.update_or_create(batch_id=batch_id, defaults={"judged_from": timezone.now()})
     return True

@@ -24,6 +24,7 @@ from voice.models import (
     Batch,
     BatchStatus,
     NumberStatus,
+    PauseCode,
     PhoneNumber,
     Recipient,
     RecipientStatus,
@@ -214,14 +215,18 @@ def update(batch: Batch, data: dict[str, Any], actor: str) -> Batch:
     return locked
 
 
-def pause(batch: Batch, *, reason: str = "", actor: str = "") -> Batch:
+def pause(batch: Batch, *, reason: str = "", code: PauseCode = PauseCode.OPERATOR, actor: str = "") -> Batch:
     """Nobody is dialed any more; calls under way go on. The dialer's fence holds this to the instant.
 
     Raises:
         Conflict: `batch_over`.
     """
     sources = (BatchStatus.QUEUED, BatchStatus.RUNNING)
-    return _switch(batch, sources, BatchStatus.PAUSED, reason, actor, "batch.paused")
+    with transaction.atomic():
+        paused = _switch(batch, sources, BatchStatus.PAUSED, reason, actor, "batch.paused")
+        Batch.objects.filter(pk=batch.pk, status=BatchStatus.PAUSED).update(pause_code=code)
+        wake("voice.outbound.tick")  # takes back what the carrier has not begun to ring
+    return paused
 
 
 def resume(batch: Batch, *, actor: str = "") -> Batch:

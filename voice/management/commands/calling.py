@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from voice.selectors import dialing
+from voice.outbound import standing
 from voice.services import switches
 
 
@@ -28,5 +28,5 @@ class Command(BaseCommand):
                 switches.stop(actor=actor, reason=options["reason"])
             case "start":
                 switches.start(actor=actor)
-        for line in dialing.standing():
+        for line in standing.lines():
             self.stdout.write(line)
