@@ -30,7 +30,7 @@ class EagerConnection(Connection):
         **options: Any,
     ) -> Any:
         waits = (min(interval_start, 0.5), min(interval_step, 0.5), min(interval_max, 2.0))
-        return super()._ensure_connection(errback, max_retries, *waits, *rest, **options)
+        return super()._ensure_connection(errback, max_retries, *waits, *rest, **options)  # type: ignore[arg-type]
 
 
 class EagerAMQP(AMQP):

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
+from crm.models import Lead
 from tenex.workspaces.models import Workspace
 from tests.dialing_rows import agent, leads, number, outbound_call, over, together, workspace
 from tests.prove.fake_carrier import FakeCarrier
@@ -50,12 +51,12 @@ def _batch(space: Workspace, count: int, **fields: object) -> Batch:
     return made
 
 
-def leads_of(space: Workspace, count: int) -> list[object]:
+def leads_of(space: Workspace, count: int) -> list[Lead]:
     made = leads(space, count)
     for person in made:
         person.phone = f"+1415{uuid.uuid4().int % 10_000_000:07}"
         person.save(update_fields=["phone"])
-    return list(made)
+    return made
 
 
 def _take(space: Workspace, per_s: float = 1000.0) -> Turn | Later:
@@ -152,7 +153,7 @@ def test_batches_of_one_workspace_take_turns_after_their_priority(carrier: FakeC
     space = workspace(max_concurrent_calls=500)
     urgent, one, other = _batch(space, 2, priority=5), _batch(space, 6), _batch(space, 3)
     settle.start_due()
-    order = []
+    order: list[uuid.UUID | None] = []
     while len(order) < 8:
         answer = claims.claim(space.pk)
         if isinstance(answer, Claimed):

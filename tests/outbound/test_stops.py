@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from crm.models import Lead
 from tenex.workspaces.models import AuditEntry, User, Workspace
 from tests.dialing_rows import agent, leads, number, over, workspace
 from tests.prove.fake_carrier import FakeCarrier
@@ -82,9 +83,7 @@ def test_the_instances_switch_stops_everybody_and_takes_back_what_nobody_answere
     assert late.status == BatchStatus.RUNNING
 
 
-def leads_more(batch: Batch) -> object:
-    from crm.models import Lead
-
+def leads_more(batch: Batch) -> Lead:
     return Lead.objects.create(workspace=batch.workspace, phone="+14155569999")
 
 

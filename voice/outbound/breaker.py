@@ -6,7 +6,7 @@ Pure below `judge` and `judge_abandoned`: counts go in, words for people or noth
 import uuid
 from collections import Counter
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
@@ -126,10 +126,10 @@ def _abandoned(batch_id: uuid.UUID) -> tuple[int, int]:
     return found["answered"], found["abandoned"]
 
 
-def _judged_from(batch_id: uuid.UUID, earliest: object) -> object:
+def _judged_from(batch_id: uuid.UUID, earliest: datetime) -> datetime:
     """Calls before the last pause of this kind were judged: somebody looked at them and went on."""
     known = BatchPacer.objects.filter(batch=batch_id).values_list("judged_from", flat=True).first()
-    return max(known, earliest) if known else earliest  # type: ignore[type-var]
+    return max(known, earliest) if known else earliest
 
 
 def _stop(batch_id: uuid.UUID, code: PauseCode, reason: str) -> bool:

@@ -185,7 +185,7 @@ def take(
     a second of the rehearsal's clock.
     """
     rate, second_s = carrier_rate(), scaled(1.0).total_seconds()
-    values = {
+    values: dict[str, str | float | uuid.UUID | None] = {
         "sid": account_sid(),
         "starts": rate.starts,
         "spacing": rate.period_s / rate.starts * _SMOOTH,
