@@ -23,6 +23,7 @@ from tenex.rest.body_limit import limit_bodies  # noqa: E402
 from tenex.server.roles import ServerRole  # noqa: E402
 from voice.bridge import assembly, threads  # noqa: E402
 from voice.bridge.consumer import MediaConsumer, SessionConsumer  # noqa: E402
+from voice.bridge.presence import Presence  # noqa: E402
 
 
 def _warm_up() -> None:
@@ -36,11 +37,14 @@ def _warm_up() -> None:
 
 async def _lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """Start-up and end of the server. Django has no answer to it."""
+    presence = Presence() if settings.ROLE != ServerRole.WEB else None
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             try:
                 await asyncio.to_thread(_warm_up)
+                if presence is not None:
+                    await presence.begin()
                 if settings.ROLE != ServerRole.MEDIA:
                     await session_manager.manager_here()
             except OSError as exc:
@@ -49,6 +53,8 @@ async def _lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCa
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await session_manager.shut_down()
+            if presence is not None:
+                await presence.end()
             await asyncio.to_thread(threads.shut_down)
             await send({"type": "lifespan.shutdown.complete"})
             return

@@ -5,14 +5,39 @@ from importlib import import_module
 from typing import Any
 
 from celery import Celery
+from celery.app.amqp import AMQP
 from celery.signals import beat_init, task_postrun
+from kombu import Connection
 
 from tenex.engines.bootstrap import ensure_environment
 
 # Celery has its own command line: it finds, and holds, the embedded engines as manage.py does.
 ensure_environment()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
-app = Celery("tenex")
+
+
+class EagerConnection(Connection):
+    """Comes back soon after the broker does: kombu's waits grow to half a minute while a broker is away."""
+
+    def _ensure_connection(
+        self,
+        errback: Any = None,
+        max_retries: int | None = None,
+        interval_start: float = 2,
+        interval_step: float = 2,
+        interval_max: float = 30,
+        *rest: Any,
+        **options: Any,
+    ) -> Any:
+        waits = (min(interval_start, 0.5), min(interval_step, 0.5), min(interval_max, 2.0))
+        return super()._ensure_connection(errback, max_retries, *waits, *rest, **options)  # type: ignore[arg-type]
+
+
+class EagerAMQP(AMQP):
+    Connection = EagerConnection
+
+
+app = Celery("tenex", amqp=EagerAMQP)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
 TASK_APPS = ["tenex.workspaces", "tenex.webhooks", "crm", "voice", "voice.outbound", "voice.postcall"]

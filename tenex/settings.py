@@ -254,6 +254,12 @@ TWILIO_API_KEY_SID = env.text("TWILIO_API_KEY_SID")
 TWILIO_API_KEY_SECRET = env.text("TWILIO_API_KEY_SECRET")
 TWILIO_API_BASE_URL = env.base_url("TWILIO_API_BASE_URL")
 TWILIO_TIMEOUT_S = env.number("TWILIO_TIMEOUT_S", 10.0)
+CARRIER_CALLS_PER_SECOND = env.number("CARRIER_CALLS_PER_SECOND", 1.0)
+"""Starts that the account's carrier may see in any second, over all workspaces."""
+CARRIER_MAX_CALLS = env.integer("CARRIER_MAX_CALLS", 0, low=0)
+"""Live calls of the account, both directions; 0: no limit of ours."""
+if CARRIER_CALLS_PER_SECOND <= 0:
+    raise ImproperlyConfigured("CARRIER_CALLS_PER_SECOND must be above 0; the kill switch stops dialing")
 if TWILIO_API_BASE_URL and not (DEBUG or REHEARSAL or env.flag("TWILIO_ALLOW_CUSTOM_API")):
     raise ImproperlyConfigured(
         "TWILIO_API_BASE_URL points Twilio's account token at another server. "
@@ -285,6 +291,15 @@ STREAM_SLOW_READER_S = env.number("STREAM_SLOW_READER_S", 30.0)
 
 # --- limits of this process ----------------------------------------------------------------------
 MAX_CALLS_PER_PROCESS = env.integer("MAX_CALLS_PER_PROCESS", 200, low=1)
+MEDIA_SLOTS = env.integer("MEDIA_SLOTS", 0, low=0)
+"""Live calls of all media processes together; 0: as many as those that are alive take."""
+MODEL_SLOTS = env.integer("MODEL_SLOTS", 0, low=0)
+"""Realtime sessions that the model's account may have at a time; 0: no limit of ours."""
+INBOUND_RESERVE = env.integer("INBOUND_RESERVE", 2, low=0)
+"""Slots that the dialer leaves free for people who call us (at most half of what there is)."""
+BREAKER_MIN_CALLS = env.integer("BREAKER_MIN_CALLS", 20, low=1)
+BREAKER_SHARE = env.number("BREAKER_SHARE", 0.5)
+"""A batch is paused when this share of its latest calls failed, of so many at least."""
 DRAIN_TIMEOUT_S = env.number("DRAIN_TIMEOUT_S", 3600.0 if not DEBUG else 10.0)
 WS_PING_INTERVAL_S = env.number("WS_PING_INTERVAL_S", 20.0)
 WS_PING_TIMEOUT_S = env.number("WS_PING_TIMEOUT_S", 60.0)

@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from tenex.adminsite import Evidence, EvidenceInline, FormBase, Page, in_words
 from tenex.errors import TenexError
+from voice.dialing_admin import CallingSwitchAdmin, CarrierAccountAdmin, MediaProcessAdmin
 from voice.models import (
     Agent,
     AgentVersion,
@@ -39,6 +40,8 @@ from voice.models import (
     VoiceSession,
 )
 from voice.services import agents, batches, costs
+
+__all__ = ["CallingSwitchAdmin", "CarrierAccountAdmin", "MediaProcessAdmin"]
 
 
 @admin.register(VoiceProfile)

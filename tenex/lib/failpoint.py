@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Action = Literal["kill", "hang", "raise"]
+Action = Literal["kill", "hang", "raise", "stop"]
 
 
 class FailpointReached(Exception):
@@ -30,7 +30,9 @@ _lock = threading.Lock()
 
 
 def arm(spec: str) -> None:
-    """Set the one failpoint of this process: `name:kill|hang|raise[@n]`, at its n-th passing (first is 1).
+    """Set the one failpoint of this process: `name:action[@n]`, at its n-th passing (first is 1).
+
+    `kill` ends the process at once, `hang` its thread, `stop` freezes it until somebody sends SIGCONT.
 
     An empty `spec` disarms.
 
@@ -44,7 +46,7 @@ def arm(spec: str) -> None:
     name, _, rest = spec.partition(":")
     action, _, nth = rest.partition("@")
     if not name or action not in get_args(Action) or not (nth or "1").isdigit() or int(nth or "1") < 1:
-        raise ValueError(f"FAILPOINT must be name:kill|hang|raise@n, not {spec!r}")
+        raise ValueError(f"FAILPOINT must be name:kill|hang|raise|stop@n, not {spec!r}")
     _armed = _Armed(name, action, int(nth or "1"))  # type: ignore[arg-type]
 
 
@@ -60,6 +62,8 @@ def hit(name: str) -> None:
     match armed.action:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
         case "hang":
             while True:
                 time.sleep(3600)

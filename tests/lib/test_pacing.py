@@ -1,4 +1,4 @@
-"""Buckets, back-off, failpoints."""
+"""Back-off, failpoints."""
 
 import subprocess
 import sys
@@ -7,28 +7,6 @@ import pytest
 
 from tenex.lib import failpoint
 from tenex.lib.backoff import delay_s
-from tenex.lib.token_bucket import Bucket, take
-
-
-def test_a_bucket_gives_what_its_rate_allows() -> None:
-    bucket, given, now_s = Bucket(1.0, 0.0), 0, 0.0
-    while now_s < 10.0:
-        bucket, wait_s = take(bucket, rate=2.0, burst=1.0, now_s=now_s)
-        if wait_s:
-            now_s += wait_s
-        else:
-            given += 1
-    assert given == 20
-
-
-def test_a_bucket_saves_no_more_than_its_burst_and_ignores_a_clock_that_steps_back() -> None:
-    bucket, wait_s = take(Bucket(0.0, 0.0), rate=1.0, burst=3.0, now_s=1000.0)
-    assert (bucket.tokens, wait_s) == (2.0, 0.0)
-    bucket, wait_s = take(Bucket(0.5, 100.0), rate=1.0, burst=1.0, now_s=50.0)
-    assert wait_s == pytest.approx(0.5)
-    assert bucket.tokens == 0.5
-    with pytest.raises(ValueError, match="rate"):
-        take(bucket, rate=0.0, burst=1.0, now_s=0.0)
 
 
 def test_back_off_doubles_between_half_and_whole_and_is_capped() -> None:

@@ -85,7 +85,7 @@ def _dial(
             world.processes.kill(workers[victim])
             workers[victim] = world.processes.spawn()
         finished = world.wait_completed(batch)
-    most_starts = _most_in_a_second(world.carrier.starts_s[first:])
+    most_starts = most_in_a_second(world.carrier.starts_s[first:])
     broken["over_the_lines"] += max(0, watch.most - lines)
     broken["too_fast"] += max(0, most_starts - per_s - 1)  # a bucket that was full, and what drips in
     broken["batch_not_completed"] += not finished
@@ -170,7 +170,7 @@ def _bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-def _most_in_a_second(starts_s: list[float]) -> int:
+def most_in_a_second(starts_s: list[float]) -> int:
     """The most requests to dial in any second."""
     ordered = sorted(starts_s)
     most = first = 0

@@ -54,6 +54,7 @@ class Processes:
             start_new_session=True,
         )
         self._lock = threading.Condition()
+        self._one_at_a_time = threading.Lock()
         self._born: list[int] = []
         self.dead: dict[int, int] = {}
         self._ready = False
@@ -78,7 +79,7 @@ class Processes:
     def spawn(self, role: str = "worker", failpoint: str = "") -> int:
         """Fork one; its process id."""
         assert self._parent.stdin is not None
-        with self._lock:
+        with self._one_at_a_time, self._lock:
             before = len(self._born)
             self._parent.stdin.write(f"spawn {role} {failpoint or '-'}\n")
             self._parent.stdin.flush()
@@ -108,9 +109,20 @@ class Processes:
 class Rig:
     """One promise's world; made by :func:`rig`."""
 
-    def __init__(self, carrier: FakeCarrier, processes: Processes, log: Path) -> None:
-        self.carrier, self.processes, self.log = carrier, processes, log
+    def __init__(self, carrier: FakeCarrier, port: int, log: Path) -> None:
+        self.carrier, self.log, self._port = carrier, log, port
+        self.processes = self._start()
         self._next_lead = random.randrange(10**7)
+
+    def restart(self, settings: dict[str, str]) -> None:
+        """End all processes and start their parent anew, with these settings on top."""
+        self.processes.close()
+        os.environ.update(settings)
+        self.processes = self._start()
+
+    def _start(self) -> Processes:
+        with self.log.open("a") as log:
+            return Processes(self._port, log)
 
     def batch(self, leads: int, *, calls_per_second: float, lines: int) -> "Batch":
         """A running batch of so many leads in a workspace of its own."""
@@ -282,6 +294,7 @@ def rig(carrier: FakeCarrier, settings: dict[str, str] | None = None) -> Iterato
                 "TENEX_TIME_SCALE": str(SCALE),
                 "DIAL_GRACE_S": str(GRACE_S),
                 "FINALIZE_LEASE_S": "2",
+                "CARRIER_CALLS_PER_SECOND": "100",
                 "CALL_LEASE_S": "5",  # nobody has the media here: what counts is the carrier's word
                 "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
                 "OPENAI_API_KEY": "sk-none",
@@ -296,12 +309,13 @@ def rig(carrier: FakeCarrier, settings: dict[str, str] | None = None) -> Iterato
         from tenex.engines.bootstrap import ensure_environment
 
         ensure_environment(throwaway=True)
-        with database(), (folder / "workers.log").open("w") as log:
-            processes = Processes(port, log)
+        with database():
+            _media()
+            world = Rig(carrier, port, folder / "workers.log")
             try:
-                yield Rig(carrier, processes, folder / "workers.log")
+                yield world
             finally:
-                processes.close()
+                world.processes.close()
 
 
 def main(promise: str, prove: Callable[[bool], dict[str, Any]]) -> None:
@@ -314,6 +328,20 @@ def main(promise: str, prove: Callable[[bool], dict[str, Any]]) -> None:
         json.dumps({"promise": promise, **line, "took_s": round(time.monotonic() - began_s, 1)}), flush=True
     )
     sys.exit(1 if line["violations"] else 0)
+
+
+def _media() -> None:
+    """Somebody who could carry the calls: nobody is dialed for nobody. The carrier here has no media."""
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from voice.models import MediaProcess
+
+    now = timezone.now()
+    MediaProcess.objects.create(
+        name="rig", capacity=10_000, started_at=now, alive_until=now + timedelta(days=1)
+    )
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 Django is loaded once, here; a child is forked for each `spawn`, so that a kill -9 costs milliseconds and not
 the seconds of a start. Children are ordinary processes: they share no connection and no lock with anybody.
 
-    stdin:   spawn worker|web <failpoint or ->        quit
+    stdin:   spawn worker|dialer|web <failpoint or ->        quit
     stdout:  ready | <pid> | dead <pid> <status>
 """
 
@@ -76,8 +76,12 @@ def _fork(role: str, failpoint: str, listener: socket.socket) -> int:
         os.dup2(null, 0)
         os.dup2(2, 1)
         failpoints.arm(failpoint)
-        run: Callable[[], None] = work if role == "worker" else lambda: serve(listener)
-        run()
+        roles: dict[str, Callable[[], None]] = {
+            "worker": work,
+            "dialer": lambda: work(finalizes=False),
+            "web": lambda: serve(listener),
+        }
+        roles[role]()
     finally:
         os._exit(1)
 
@@ -90,14 +94,15 @@ def serve(listener: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def work() -> None:
+def work(*, finalizes: bool = True) -> None:
     """A worker: what Celery's tasks do, in a loop, as fast as the tests want it."""
     from django.db import connections
 
     from voice.outbound import dialer, reconcile, sweep
     from voice.postcall import pipeline
 
-    threading.Thread(target=_finalize_for_ever, args=(pipeline,), daemon=True).start()
+    if finalizes:
+        threading.Thread(target=_finalize_for_ever, args=(pipeline,), daemon=True).start()
     while True:
         for step in (lambda: dialer.tick(budget_s=0.5), reconcile.reconcile, sweep.sweep):
             try:

@@ -77,7 +77,10 @@ Outcome = Callable[[str], str]
 
 
 class FakeCarrier:
-    """`outcome(to)` says how a dial ends: completed, busy, no-answer, failed."""
+    """`outcome(to)` says how a dial ends: completed, busy, no-answer, failed (with a SIP code behind it).
+
+    `invalid` numbers are refused, requests for `lost` ones never get an answer nor a call.
+    """
 
     def __init__(
         self,
@@ -85,6 +88,8 @@ class FakeCarrier:
         faults: Faults | None = None,
         outcome: Outcome | None = None,
         invalid: Callable[[str], bool] | None = None,
+        lost: Callable[[str], bool] | None = None,
+        queue_s: Callable[[str], float] = lambda _: 0.0,
         ring_s: float = 0.05,
         talk_s: float = 0.15,
         latency_s: float = 0.02,
@@ -102,6 +107,8 @@ class FakeCarrier:
         self.forms: list[dict[str, list[str]]] = []
         self._outcome: Outcome = outcome or (lambda _: "completed")
         self._invalid = invalid or (lambda _: False)
+        self._lost = lost or (lambda _: False)
+        self._queue_s = queue_s
         self._ring_s, self._talk_s, self._latency_s = ring_s, talk_s, latency_s
         self._random = random.Random(seed)
         self._loop = asyncio.new_event_loop()
@@ -129,6 +136,10 @@ class FakeCarrier:
     def conversations(self) -> Counter[str]:
         """How often somebody of ours talked to each number."""
         return Counter(call.to for call in list(self.calls.values()) if call.talked)
+
+    def everybody_talks(self, seconds: float) -> None:
+        """From now on all pick up, for so long."""
+        self._outcome, self._talk_s = lambda _: "completed", seconds
 
     def live(self) -> int:
         return sum(call.status not in TERMINAL for call in list(self.calls.values()))
@@ -189,11 +200,14 @@ class FakeCarrier:
             return _error(401, 20003, "Authenticate")
         if not all(form.get(name) for name in ("To", "From", "Url")):
             return _error(400, 21201, "missing parameter")
-        self.starts_s.append(self._loop.time())
+        began_s = self._loop.time()
+        self.starts_s.append(began_s)
         await asyncio.sleep(self._random.uniform(0, 2 * self._latency_s))
         fault = self._draw()
         if self._invalid(str(form["To"])):
             fault = "rejected"
+        elif self._lost(str(form["To"])):
+            fault = "lost_before"
         self.answers[fault or "taken"] += 1
         self.log.append((time.monotonic(), str(form["To"]), fault or "taken"))
         if fault == "rejected":
@@ -211,7 +225,8 @@ class FakeCarrier:
             return self._cut(request)
         if fault == "slow_after":
             await asyncio.sleep(6)
-        return web.json_response(_resource(call), status=201)
+        worked = {"Twilio-Request-Duration": f"{int((self._loop.time() - began_s) * 1000) / 1000:.3f}"}
+        return web.json_response(_resource(call), status=201, headers=worked)
 
     def _draw(self) -> str:
         draw = self._random.random()
@@ -247,6 +262,10 @@ class FakeCarrier:
 
     async def _live(self, call: Call) -> None:
         self._callback(call, "initiated")
+        queue_s = self._queue_s(call.to)
+        if queue_s and await self._sleeps(call, queue_s):
+            self._finish(call, call.wanted)
+            return
         call.status = "ringing"
         self._callback(call, "ringing")
         end = self._outcome(call.to)
@@ -272,7 +291,7 @@ class FakeCarrier:
         return True
 
     def _finish(self, call: Call, status: str) -> None:
-        call.status, call.ended_at = status, datetime.now(UTC)
+        call.status, call.ended_at = status.partition(" ")[0], datetime.now(UTC)
         if call.started_at:
             call.duration_s = max(1, round((call.ended_at - call.started_at).total_seconds()))
         else:
@@ -294,6 +313,9 @@ class FakeCarrier:
             "CallbackSource": "call-progress-events",
             "Timestamp": format_datetime(datetime.now(UTC)),
         }
+        status, _, sip_code = status.partition(" ")
+        if sip_code:
+            fields |= {"CallStatus": status, "SipResponseCode": sip_code}
         if status in TERMINAL:
             fields["CallDuration"] = str(call.duration_s or 0)
         call.seq += 1

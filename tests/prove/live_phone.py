@@ -82,6 +82,8 @@ class Phone:
         self.connected_at = 0.0
         self.hang_up_refusals = 0
         """So many of our requests to hang up are answered with 500."""
+        self.person = ""
+        """How a `<Dial>` ends ("completed", "no-answer"); empty: nobody is told."""
         self.over = asyncio.Event()
         self.spoken_until = 0.0
         self._base, self._http, self._scale = base_url, http, scale
@@ -160,7 +162,10 @@ class Phone:
                 case "Dial":
                     self._hear("person", _SAY_S)
                     await asyncio.sleep(_SAY_S / self._scale)
-                    return ""
+                    if not self.person:
+                        return ""
+                    path = verb.attrib["action"].removeprefix(self._base)
+                    return await self._post(path, self._fields() | {"DialCallStatus": self.person})
                 case "Hangup" | "Reject":
                     await self.end("twiml")
                     return ""

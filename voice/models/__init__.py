@@ -7,7 +7,6 @@ from voice.models.batches import (
     CallingSwitch,
     DialAttempt,
     DialState,
-    Pacer,
     PauseCode,
     Recipient,
     RecipientStatus,
@@ -39,11 +38,13 @@ from voice.models.evidence import (
 )
 from voice.models.metrics import MetricsDue, MetricsHour
 from voice.models.numbers import NumberSource, NumberStatus, PhoneNumber
+from voice.models.pacing import BatchPacer, CarrierAccount, CarrierSlot, MediaProcess, Pacer
 
 __all__ = [
     "Agent",
     "AgentVersion",
     "Batch",
+    "BatchPacer",
     "BatchStatus",
     "BatchUpload",
     "BatchVersion",
@@ -51,6 +52,8 @@ __all__ = [
     "CallEvent",
     "CallStatus",
     "CallingSwitch",
+    "CarrierAccount",
+    "CarrierSlot",
     "Decision",
     "DecisionStage",
     "DialAttempt",
@@ -59,6 +62,7 @@ __all__ = [
     "EndReason",
     "Finalization",
     "FinalizationStep",
+    "MediaProcess",
     "MetricsDue",
     "MetricsHour",
     "NumberSource",

@@ -207,21 +207,27 @@ class Recipient(Row):
             models.UniqueConstraint(fields=("batch", "position"), name="recipient_position_once"),
         ]
         indexes = [
-            # Queue of outbound.dialer, claimed with SKIP LOCKED.
+            # Whether anybody is left, and how many: outbound.settle and the selectors.
             models.Index(
                 fields=("batch", "position"), condition=Q(status="pending"), name="recipient_pending"
-            ),
-            # Callbacks come before the others of their batch.
-            models.Index(
-                fields=("batch", "next_at"),
-                condition=Q(status="pending", callback_of__isnull=False),
-                name="recipient_callback",
             ),
             # Callbacks of a lead that wait: a new promise takes the place of the old one.
             models.Index(
                 fields=("lead",),
                 condition=Q(status="pending", callback_of__isnull=False),
                 name="recipient_lead_callback",
+            ),
+            # The two queues of outbound.claims, claimed with SKIP LOCKED: who has an instant, by it, and who
+            # was never called, by position. Each is one short index scan while 50,000 wait.
+            models.Index(
+                fields=("batch", "next_at", "position"),
+                condition=Q(status="pending", next_at__isnull=False),
+                name="recipient_due",
+            ),
+            models.Index(
+                fields=("batch", "position"),
+                condition=Q(status="pending", next_at__isnull=True),
+                name="recipient_fresh",
             ),
             # Read by outbound.settle.
             models.Index(fields=("batch",), condition=Q(status="calling"), name="recipient_calling"),
@@ -248,6 +254,7 @@ class DialAttempt(Row):
     number = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=10, choices=DialState.choices, default=DialState.PREPARED)
     fence_until = models.DateTimeField(help_text="The worker may ask the carrier only before this instant.")
+    dial_at = models.DateTimeField(null=True, help_text="When the pace lets the carrier be asked.")
     posted_at = models.DateTimeField(null=True)
     resolved_at = models.DateTimeField(null=True)
     lookups = models.PositiveSmallIntegerField(
@@ -321,15 +328,5 @@ class CallingSwitch(models.Model):
     reason = models.CharField(max_length=300, blank=True)
 
     class Meta:
+        verbose_name_plural = "calling switch"
         constraints = [models.CheckConstraint(condition=Q(id=1), name="calling_switch_single")]
-
-
-class Pacer(models.Model):
-    """Token bucket of a dialing workspace (tenex.lib.token_bucket): a row, so it holds over processes.
-
-    Taken and given back in the transaction that claims a call.
-    """
-
-    workspace = models.OneToOneField(Workspace, on_delete=models.CASCADE, primary_key=True)
-    tokens = models.FloatField(default=1.0)
-    at_s = models.FloatField(default=0.0, help_text="Unix seconds of the database's clock.")

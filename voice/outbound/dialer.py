@@ -4,18 +4,18 @@ Ticks may run at the same time on several workers, and may die anywhere: everyth
 row, and what a dead one left is found by the next, or by the reconciler.
 """
 
+import random
 import time
 import uuid
-from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
 from django.db import connections
 
-from voice.outbound import claims, settle
-from voice.outbound.claims import Again, Claimed, Nothing, Wait
-from voice.services import attempts, budgets
+from voice.outbound import claims, settle, withdraw
+from voice.outbound.claims import Again, Busy, Claimed, Full, Nothing, Wait
+from voice.services import attempts, budgets, pacing, switches
 from voice.telephony.client import carrier, configured
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,9 @@ log = structlog.get_logger(__name__)
 BUDGET_S = 1.0
 """A tick places calls for so long; the next one is due by then. Waiting for the pace counts in."""
 
-_PARALLEL = 8
+_PARALLEL = 16
+_BUSY_S = 0.06
+"""About so long a worker waits that finds others at every workspace."""
 
 
 @dataclass(slots=True)
@@ -37,63 +39,82 @@ class TickReport:
 def tick(*, budget_s: float = BUDGET_S) -> TickReport:
     """One round. Returns what it did; a refusing carrier is no error."""
     report = TickReport()
+    can_dial = configured()
+    if can_dial:
+        report.withdrawn = withdraw.withdraw()  # first: somebody said stop
     settle.start_due()
     report.settled = settle.settle()
     budgets.watch()
     report.completed = settle.complete()
-    if not configured():
+    if not can_dial:
         return report
-    report.withdrawn = settle.withdraw(carrier())
     report.dialed = _place(time.monotonic() + budget_s)
     return report
 
 
 def _place(until_s: float) -> int:
-    """Claim and dial round-robin over the workspaces until nobody is due or the time is up."""
-    workspaces = deque(claims.workspaces_with_work())
-    if not workspaces:
+    """Claim and dial, first for whoever was given least, until nobody is due or the time is up."""
+    candidates = set(claims.workspaces_with_work())
+    if not candidates or switches.is_stopped():
         return 0
+    pacing.open_account()
     dialed = 0
-    ready_s: dict[uuid.UUID, float] = {}
+    not_before_s: dict[uuid.UUID, float] = {}
     under_way: set[Future[None]] = set()
     with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="dial") as pool:
-        while workspaces and time.monotonic() < until_s:
+        while candidates and time.monotonic() < until_s:
             under_way = {future for future in under_way if not future.done()}
             if len(under_way) >= _PARALLEL:
                 # A claim must not wait for a free hand: its fence would fall.
                 time.sleep(0.01)
                 continue
-            workspace_id = workspaces.popleft()
-            if not _sleep_until(ready_s.get(workspace_id, 0.0), until_s):
+            wait_s = pacing.carrier_wait_s()
+            if wait_s > 0:
+                if time.monotonic() + wait_s > until_s:
+                    break
+                time.sleep(min(wait_s, 0.05))
                 continue
-            match claims.claim(workspace_id):
-                case Claimed(attempt_id):
-                    dialed += 1
-                    under_way.add(pool.submit(_dial, attempt_id))
-                    workspaces.append(workspace_id)
-                case Wait(seconds):
-                    ready_s[workspace_id] = time.monotonic() + seconds
-                    workspaces.append(workspace_id)
-                case Again():
-                    workspaces.append(workspace_id)
-                case Nothing():
-                    pass
+            answer = _claim_first(candidates, not_before_s)
+            if isinstance(answer, Claimed):
+                dialed += 1
+                under_way.add(pool.submit(_dial, answer))
+            elif isinstance(answer, Full):
+                log.info("no room for a call", lack=str(answer.lack))
+                break
+            elif isinstance(answer, Wait):
+                if time.monotonic() + answer.seconds > until_s:
+                    break
+                time.sleep(min(answer.seconds, 0.05))
     return dialed
 
 
-def _sleep_until(ready_s: float, until_s: float) -> bool:
-    """Wait for a workspace's pace; False if that is after this tick."""
-    if ready_s > until_s:
-        return False
-    time.sleep(max(0.0, min(ready_s - time.monotonic(), 0.05)) if ready_s else 0.0)
-    return True
+def _claim_first(candidates: set[uuid.UUID], not_before_s: dict[uuid.UUID, float]) -> Claimed | Full | Wait:
+    """The first workspace in turn that has a call; who has none at all is no candidate any more."""
+    for workspace_id in pacing.in_turn(candidates):
+        if not_before_s.get(workspace_id, 0.0) > time.monotonic():
+            continue
+        match claims.claim(workspace_id):
+            case Claimed() | Full() as answer:
+                return answer
+            case Wait(seconds, for_all=True):
+                return Wait(seconds)
+            case Wait(seconds):
+                not_before_s[workspace_id] = time.monotonic() + seconds
+            case Again():
+                return Wait(0.0)
+            case Nothing():
+                candidates.discard(workspace_id)
+            case Busy():
+                pass
+    earliest_s = min((not_before_s.get(one, 0.0) for one in candidates), default=0.0)
+    return Wait(max(_BUSY_S * random.uniform(0.5, 1.5), earliest_s - time.monotonic()))
 
 
-def _dial(attempt_id: uuid.UUID) -> None:
+def _dial(claimed: Claimed) -> None:
     try:
-        attempts.dial(attempt_id, carrier())
+        attempts.dial(claimed.attempt_id, carrier(), at_s=claimed.at_s)
     except Exception:
         # Left as it is: the reconciler decides by the state that was reached.
-        log.exception("dial failed", attempt_id=str(attempt_id))
+        log.exception("dial failed", attempt_id=str(claimed.attempt_id))
     finally:
         connections.close_all()

@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
-from voice.outbound import dialer
+from voice.outbound import breaker, dialer
 from voice.outbound import reconcile as reconciler
 from voice.outbound import sweep as sweeper
 from voice.telephony.client import carrier, configured
@@ -16,6 +16,16 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "voice.outbound.reconcile",
         "schedule": 5.0,
         "options": {"expires": 15.0},
+    },
+    "voice.outbound.judge": {
+        "task": "voice.outbound.judge",
+        "schedule": 5.0,
+        "options": {"expires": 15.0},
+    },
+    "voice.outbound.judge_month": {
+        "task": "voice.outbound.judge_month",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
     },
     "voice.sweep": {"task": "voice.sweep", "schedule": 5.0, "options": {"expires": 15.0}},
 }
@@ -30,6 +40,16 @@ def tick() -> None:
 @shared_task(name="voice.outbound.reconcile")
 def reconcile() -> None:
     reconciler.reconcile()
+
+
+@shared_task(name="voice.outbound.judge")
+def judge() -> None:
+    breaker.look()
+
+
+@shared_task(name="voice.outbound.judge_month")
+def judge_month() -> None:
+    breaker.look_for_abandoned()
 
 
 @shared_task(name="voice.sweep")

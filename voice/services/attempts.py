@@ -27,10 +27,10 @@ from tenex.lib import failpoint
 from tenex.lib.backoff import delay_s
 from tenex.lib.phone import mask
 from tenex.workspaces.models import RecordingConsent
-from voice.models import Call, CallStatus, DialAttempt, DialState, EndReason
+from voice.models import Call, CallingSwitch, CallStatus, DialAttempt, DialState, EndReason
 from voice.models.batches import BatchStatus
 from voice.models.calls import LIVE
-from voice.services import calls, journal, progress
+from voice.services import calls, journal, pacing, progress
 from voice.services.timing import MAX_ASKERS_LOST, MAX_NOT_PLACED, RING_TIMEOUT_S, timing
 from voice.telephony import addresses
 from voice.telephony.client import CallOrder, Carrier, CarrierCall
@@ -42,6 +42,8 @@ NOT_FOUND = "not-found"
 """The carrier answered unclearly, and its list never had the call."""
 ASKER_LOST = "asker-lost"
 """Our process ended in the middle of asking, and the carrier's list never had the call."""
+_FENCE_BEFORE_S = 0.05
+"""So long before its instant comes the last look at the rows, which takes a moment."""
 _OPEN = (DialState.PREPARED, DialState.POSTING, DialState.UNKNOWN)
 
 
@@ -78,13 +80,16 @@ def prepare(call_id: uuid.UUID) -> DialAttempt | None:
     return attempt
 
 
-def dial(attempt_id: uuid.UUID, carrier: Carrier) -> DialState:
-    """Fence, ask, write down. Never raises a CarrierError."""
+def dial(attempt_id: uuid.UUID, carrier: Carrier, *, at_s: float = 0.0) -> DialState:
+    """Fence, ask, write down: at `at_s` of this process's monotonic clock. Never raises a CarrierError."""
+    time.sleep(max(0.0, at_s - _FENCE_BEFORE_S - time.monotonic()))
     fenced = fence(attempt_id)
     failpoint.hit("dial.fenced")
     if fenced is None:
+        pacing.unused(attempt_id)
         give_back(attempt_id, why="fence", state=DialState.PREPARED)
         return DialState.NOT_PLACED
+    time.sleep(max(0.0, at_s - time.monotonic()))
     return post(fenced, carrier)
 
 
@@ -99,7 +104,7 @@ def fence(attempt_id: uuid.UUID) -> Fenced | None:
         status=CallStatus.DIALING,
         end_hint="",
         workspace__calling_paused_at=None,
-    )
+    ).exclude(Exists(CallingSwitch.objects.filter(stopped_at__isnull=False)))
     with transaction.atomic():
         # The call's row is locked first, here as everywhere.
         Call.objects.select_for_update().filter(attempts=attempt_id).first()
@@ -108,6 +113,7 @@ def fence(attempt_id: uuid.UUID) -> Fenced | None:
         ).update(state=DialState.POSTING, posted_at=Now(), next_at=Now() + times.grace)
         if not won:
             return None
+        pacing.about_to_ask(attempt_id)
         attempt = DialAttempt.objects.select_related(
             "call__workspace", "call__batch", "call__agent_version__agent__profile"
         ).get(pk=attempt_id)
@@ -115,28 +121,38 @@ def fence(attempt_id: uuid.UUID) -> Fenced | None:
             placed_at=attempt.posted_at,
             sweep_at=Now() + timedelta(seconds=times.ring_s + times.grace_s * 2),
         )
-    return Fenced(attempt_id, attempt.call_id, _order(attempt), started_s + times.fence_s)
+    return Fenced(attempt_id, attempt.call_id, _order(attempt), started_s + times.post_within_s)
 
 
 def post(fenced: Fenced, carrier: Carrier) -> DialState:
     """The one request. A process that was asleep since the fence does not send it."""
     if time.monotonic() > fenced.deadline_s:
+        pacing.unused(fenced.attempt_id)
         give_back(fenced.attempt_id, why="deadline", state=DialState.POSTING)
         return DialState.NOT_PLACED
     failpoint.hit("dial.before_post")
     try:
         placed = carrier.place_call(fenced.order, timeout_s=timing().post_timeout_s)
     except CarrierThrottled as exc:
+        _arrived(fenced, exc)
         return _throttled(fenced, exc)
     except CarrierRejected as exc:
+        _arrived(fenced, exc)
         return _rejected(fenced, exc)
     except CarrierError as exc:
+        _arrived(fenced, exc)
         return _unknown(fenced, exc)
     failpoint.hit("dial.posted")
+    pacing.arrived(fenced.attempt_id, reached_s=placed.reached_s, in_trouble=False)
     if adopt(fenced.attempt_id, placed.sid) == Adoption.SUPERSEDED:
         _drop(carrier, placed, fenced)
     failpoint.hit("dial.resolved")
     return DialState.PLACED
+
+
+def _arrived(fenced: Fenced, exc: CarrierError) -> None:
+    """No call came of it, but the request is no longer on its way. A refusal for good is a good answer."""
+    pacing.arrived(fenced.attempt_id, in_trouble=not isinstance(exc, CarrierRejected))
 
 
 def adopt(attempt_id: uuid.UUID, sid: str) -> Adoption:

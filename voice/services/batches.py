@@ -310,6 +310,7 @@ def pause(batch: Batch, *, reason: str = "", code: PauseCode = PauseCode.OPERATO
                 type="batch.paused",
                 data={**facts(locked), "pause_code": locked.pause_code, "reason": locked.status_reason},
             )
+            wake("voice.outbound.tick")  # takes back what the carrier has not begun to ring
     return locked
 
 

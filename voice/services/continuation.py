@@ -7,7 +7,7 @@ from enum import StrEnum
 from django.db import transaction
 from django.db.models import F
 
-from voice.models import Call, CallStatus, EndReason
+from voice.models import Call, CallStatus, EndReason, SessionStatus
 from voice.models.calls import LIVE
 from voice.services import calls, journal
 
@@ -63,8 +63,9 @@ def after_stream(call_id: uuid.UUID) -> Step:
         if call.end_hint:
             return _over(call)
         if call.agent_version_id is None or call.resumes >= MAX_RESUMES:
-            calls.hint_end(call.pk, EndReason.MEDIA_LOST)
-            return _over(call, EndReason.MEDIA_LOST)
+            reason = _lost(call)
+            calls.hint_end(call.pk, reason)
+            return _over(call, reason)
         Call.objects.filter(pk=call.pk).update(resumes=F("resumes") + 1)
         call.resumes += 1
         journal.append(call.pk, [journal.Line("stream.resuming", {"resumes": call.resumes})])
@@ -89,7 +90,7 @@ def after_dial(call_id: uuid.UUID, dial_status: str) -> Step:
         call.transfer_state = "failed"
         talk_again = not call.end_hint and call.agent_version_id and call.resumes < MAX_RESUMES
         if not talk_again:
-            calls.hint_end(call.pk, EndReason.MEDIA_LOST)
+            calls.hint_end(call.pk, _lost(call))
             return Step(Next.APOLOGIZE, call)
         Call.objects.filter(pk=call.pk).update(resumes=F("resumes") + 1)
         call.resumes += 1
@@ -108,6 +109,12 @@ def _over(call: Call, hint: EndReason | None = None) -> Step:
     fallback = call.number.fallback_number if call.number else ""
     tried = call.transfer_state in {"bridged", "failed"}
     return Step(Next.APOLOGIZE, call, "" if tried else fallback)
+
+
+def _lost(call: Call) -> EndReason:
+    """What a call that cannot go on has lost: the model, if its last session failed, else the media."""
+    last = call.sessions.order_by("-number").values_list("status", flat=True).first()
+    return EndReason.MODEL_UNAVAILABLE if last == SessionStatus.FAILED else EndReason.MEDIA_LOST
 
 
 def _set_transfer(call: Call, state: str) -> None:

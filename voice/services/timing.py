@@ -12,6 +12,8 @@ MAX_NOT_PLACED = 5
 MAX_ASKERS_LOST = 20
 """How often our own process may die while it asks for one call before that call is given up."""
 MAX_QUEUED_S = 24 * 3600
+_POST_WITHIN_S = 0.8
+_LATE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,10 @@ class Timing:
     grace_s: float
     fence_s: float
     post_timeout_s: float
+    late_s: float
+    """How long after its instant an attempt may still pass the fence."""
+    post_within_s: float
+    """From the fence to the request: a kill switch that falls between is late by no more than this."""
     ring_s: float
     sweep_again_s: float
     throttle_first_s: float
@@ -45,6 +51,8 @@ def timing() -> Timing:
         grace_s=grace_s,
         fence_s=fence_s,
         post_timeout_s=min(settings.TWILIO_TIMEOUT_S, fence_s),
+        late_s=min(_LATE_S, fence_s),
+        post_within_s=min(_POST_WITHIN_S, fence_s),
         ring_s=(RING_TIMEOUT_S + 10) / scale,
         sweep_again_s=max(1.0, 15.0 / scale),
         throttle_first_s=1.0 / scale,

@@ -6,7 +6,7 @@ for the caller to know (promises.md R3).
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Literal
 from urllib.parse import urlsplit
@@ -61,6 +61,8 @@ class CarrierCall:
     answered_by: str = ""
     price: str = ""
     price_unit: str = ""
+    reached_s: float = 0.0
+    """Of an order: instant (time.monotonic) at which it certainly had reached the carrier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,8 @@ class Carrier:
                     "async_amd_status_callback_method": "POST",
                 }
         with self._transport.within(timeout_s):
-            return _call(_understood(lambda: self._client.calls.create(**options)))
+            placed = _call(_understood(lambda: self._client.calls.create(**options)))
+        return replace(placed, reached_s=self._transport.reached_s)
 
     def get_call(self, sid: str) -> CarrierCall:
         return _call(_understood(lambda: self._client.calls(sid).fetch()))

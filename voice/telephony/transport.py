@@ -5,6 +5,7 @@ the request was on its way, which cannot be told from a call that was placed.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +34,9 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
     """`base_url` replaces scheme and host of every request (the SDK knows no such option); "" leaves them."""
 
     timeout: float
+    reached_s: float = 0.0
+    """Instant (time.monotonic) at which the last request certainly had reached the carrier: when it answered,
+    less the time that it says it worked on it. 0 without an answer."""
 
     def __init__(self, *, base_url: str, timeout_s: float) -> None:
         super().__init__(pool_connections=False, timeout=timeout_s)
@@ -56,6 +60,7 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
             CarrierGone, CarrierRejected: an answer of 4xx.
         """
         timeout_s = timeout or self.timeout
+        self.reached_s = 0.0
         try:
             with open_session(overridden=self._base is not None) as session:
                 answer = session.request(
@@ -67,6 +72,7 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
                     auth=auth,
                     timeout=(timeout_s, timeout_s),
                     allow_redirects=False,
+                    hooks={"response": self._answered},  # before the body is read
                 )
                 body = answer.text
         except requests.RequestException as exc:
@@ -74,6 +80,9 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
         if answer.status_code >= 300:
             raise refused(answer.status_code, body)
         return Response(answer.status_code, body, answer.headers)
+
+    def _answered(self, answer: requests.Response, *_: object, **__: object) -> None:
+        self.reached_s = time.monotonic() - _worked_s(answer)
 
     @contextmanager
     def within(self, timeout_s: float | None) -> Iterator[None]:
@@ -93,6 +102,15 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
         parts = urlsplit(url)
         path = self._base.path.rstrip("/") + parts.path
         return urlunsplit((self._base.scheme, self._base.netloc, path, parts.query, ""))
+
+
+def _worked_s(answer: requests.Response) -> float:
+    """`Twilio-Request-Duration` (seconds), as far as it can be true."""
+    try:
+        said_s = float(answer.headers.get("Twilio-Request-Duration", "0"))
+    except ValueError:
+        return 0.0
+    return said_s if 0.0 <= said_s <= answer.elapsed.total_seconds() else 0.0
 
 
 def open_session(*, overridden: bool) -> requests.Session:
