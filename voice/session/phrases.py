@@ -274,3 +274,15 @@ OFFERS_HELP: Final[dict[str, str]] = {
     "nl": r"(?:waarmee|wat|hoe) kan ik|wie (?:is|spreek)|met wie",
 }
 """A person who answers like a machine."""
+
+HOLD_ON: Final[dict[str, str]] = {
+    "en": r"(?:please )?(?:stay|hold) (?:on )?the line|please (?:hold|wait)|hold on|one moment|connecting|thanks"
+    r"|thank you|let me (?:see|check)",
+    "es": r"espere|no cuelgue|un momento|gracias",
+    "de": r"bitte warten|bleiben sie|einen moment|danke",
+    "fr": r"ne quittez pas|patientez|un instant|merci",
+    "pt": r"aguarde|um momento|obrigado",
+    "it": r"attenda|resti in linea|un attimo|grazie",
+    "nl": r"blijf aan|een moment|even geduld|dank",
+}
+"""What a screening service says between our answer and the person."""

@@ -21,6 +21,8 @@ class Run:
     """The model connection that asked; another one does not know this call id."""
     group: str
     """Id of the response that made the call; empty for calls that no model made."""
+    arguments: str = "{}"
+    """Of a run that no model asked for, and that may be tried again."""
     filler: bool = False
     """Its filler line was said, or is not needed any more."""
 

@@ -102,3 +102,8 @@ def _all(pattern: str, said: str) -> set[str]:
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{pattern})(?!\w)")
+
+
+def is_holding(text: str) -> bool:
+    """A screening service that asks for patience: still nobody."""
+    return _matches(phrases.HOLD_ON, plain(text))
