@@ -11,3 +11,8 @@ class VoiceConfig(AppConfig):
         from tenex.lib import failpoint
 
         failpoint.arm(settings.FAILPOINT)
+
+        from crm.services import suppressions
+        from voice.services import stopping
+
+        suppressions.on_stop(stopping.stop_calls)

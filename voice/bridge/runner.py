@@ -180,6 +180,9 @@ class Runner:
         | cmd.InsertText
         | cmd.ClearPlayback
         | cmd.PlayClip
+        | cmd.PlayLine
+        | cmd.StartRecording
+        | cmd.StopRecording
         | cmd.CloseStream
         | cmd.HangUp
         | cmd.TransferCall
@@ -200,8 +203,16 @@ class Runner:
             case cmd.ClearPlayback():
                 self._phone.clear()
             case cmd.PlayClip():
-                self._phone.play(clips.load()[command.clip].payload)
+                own = self._context.sounds.get(command.clip)  # in the call's language
+                self._phone.play(clips.load()[command.clip].payload if own is None else own)
                 self._phone.mark(command.mark)
+            case cmd.PlayLine():
+                self._phone.play(clips.from_ms(self._context.sounds[command.line], command.from_ms))
+                self._phone.mark(command.mark)
+            case cmd.StartRecording():
+                self._effects.start_recording()
+            case cmd.StopRecording():
+                self._effects.stop_recording()
             case cmd.OpenModel():
                 self._open_model(command)
             case cmd.UseModel():
