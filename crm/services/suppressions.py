@@ -16,7 +16,6 @@ from tenex.events import services as events
 from tenex.lib import phone as phones
 from tenex.lib import storable
 
-
 OnStop = Callable[[uuid.UUID, str | None, uuid.UUID | None], None]
 _told: list[OnStop] = []
 """Called with workspace, number and lead in the transaction of each `add` (apps above this one)."""

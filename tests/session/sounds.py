@@ -10,9 +10,7 @@ SILENCE = base64.b64encode(b"\xff" * 160).decode()
 
 def tone(hz: float, at: int = 0, level: float = 0.4) -> str:
     """One frame of a pure tone, its phase going on from frame `at - 1`."""
-    samples = [
-        round(level * 32_000 * math.sin(2 * math.pi * hz * (n + at * 160) / 8000)) for n in range(160)
-    ]
+    samples = [round(level * 32_000 * math.sin(2 * math.pi * hz * (n + at * 160) / 8000)) for n in range(160)]
     pcm = b"".join(sample.to_bytes(2, "little", signed=True) for sample in samples)
     return base64.b64encode(g711.pcm16_to_mulaw(pcm)).decode()
 
@@ -23,9 +21,7 @@ def voice(at: int = 0) -> str:
     for n in range(160):
         t = (n + at * 160) / 8000
         pitch = 120 + 20 * math.sin(2 * math.pi * 3 * t)
-        partials = (
-            math.sin(2 * math.pi * pitch * k * t) / (1 + abs(k - 5)) for k in (1, 3, 5, 6, 9, 14)
-        )
+        partials = (math.sin(2 * math.pi * pitch * k * t) / (1 + abs(k - 5)) for k in (1, 3, 5, 6, 9, 14))
         samples.append(round(9000 * sum(partials)))
     pcm = b"".join(max(-32768, min(32767, sample)).to_bytes(2, "little", signed=True) for sample in samples)
     return base64.b64encode(g711.pcm16_to_mulaw(pcm)).decode()

@@ -49,7 +49,9 @@ hostile_event = st.one_of(
     st.builds(ev.MarkReturned, st.sampled_from(["g1:1", "g1:2", "g2:1", "g2:9", "g1:", "", "x"])),
     st.builds(ev.DtmfPressed, st.sampled_from("19#")),
     st.builds(ev.StreamStopped, st.booleans()),
-    st.builds(ev.AnsweredBy, st.sampled_from(["human", "machine_start", "machine_end_beep", "fax", "unknown", ""])),
+    st.builds(
+        ev.AnsweredBy, st.sampled_from(["human", "machine_start", "machine_end_beep", "fax", "unknown", ""])
+    ),
     st.builds(
         ev.ModelReady,
         st.just("s"),

@@ -489,5 +489,5 @@ def test_a_call_can_be_brought_to_its_end() -> None:
     assert any("seconds of this call are left" in c.text for c in call.sent(cmd.InsertText))
     call.says("I will send you the details.", 1000)
     call.played()
-    call.wait(12.0)
+    hears(call, 12_000)
     assert hung_up(call) == ["max-duration"]

@@ -120,7 +120,8 @@ def test_an_objection_to_the_recording_is_found(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Is this call recorded?", "We had a record year.", "Record sales.", "Put it on the record.", "Hello?"]
+    "text",
+    ["Is this call recorded?", "We had a record year.", "Record sales.", "Put it on the record.", "Hello?"],
 )
 def test_a_question_about_it_is_no_objection(text: str) -> None:
     assert not wordings.objects_to_recording(text)

@@ -23,7 +23,6 @@ from voice.session.machine import CallSession
 from voice.wire import g711, realtime_models
 from voice.wire.openai_commands import Effort, SessionConfig
 
-
 _SCRIPTED_EARLY_MS: Final = 6000
 """What they say to the opening while the model is still coming up is heard, too."""
 

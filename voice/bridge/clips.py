@@ -43,7 +43,7 @@ def load() -> dict[ClipName, Clip]:
 
 
 def from_ms(payload: str, ms: int) -> str:
-    """The rest of a base64 line, from `ms` on. Three bytes are four characters: cut at the next whole group."""
+    """The rest of a base64 line, from `ms` on, cut at a whole group of three bytes."""
     return payload[ms * g711.BYTES_PER_MS // 3 * 4 :] if ms > 0 else payload
 
 

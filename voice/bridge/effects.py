@@ -260,7 +260,7 @@ class Effects:
         self._try_recording("start", 1)
 
     def stop_recording(self) -> None:
-        """For good. Of a start that is still under way the end is awaited first, so that it is not the last."""
+        """For good. A start that is still under way is awaited, so that it is not what happens last."""
         under_way, self._records = self._records == "starting", "stopped"
         if not under_way:
             self._try_recording("stop", 1)

@@ -95,7 +95,9 @@ def _make(text: str, speaker: Speaker) -> str:
         try:
             raw = _by_openai(text, speaker) if engine == "openai" else _by_package(text)
         except Exception as exc:  # an SDK, a network or a synthesizer: another voice may do
-            log.warning("line not rendered", engine=engine, language=speaker.language, error=type(exc).__name__)
+            log.warning(
+                "line not rendered", engine=engine, language=speaker.language, error=type(exc).__name__
+            )
             continue
         _store(key, raw)
         return _keep(key, raw)

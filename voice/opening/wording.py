@@ -1,4 +1,4 @@
-"""The words of an outbound call's own lines, in its language. Pure, but for the data files beside this module."""
+"""The words of an outbound call's own lines, in its language. Pure, but for the data files beside it."""
 
 import re
 from dataclasses import dataclass

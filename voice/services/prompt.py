@@ -154,12 +154,12 @@ def _opening_rules(facts: Facts) -> list[str]:
     if not facts.opened:
         return ["- In your first sentences say who you are and that you are an AI assistant."]
     lines = [
-        "- The call was opened in your name before you came on: who calls, that you are an AI assistant, how to "
-        "stop these calls, and what the call is about have been said. Do not greet, do not introduce yourself and "
-        "do not say any of it again: go straight on to the matter.",
+        "- The call was opened in your name before you came on: who calls, that you are an AI assistant, how "
+        "to stop these calls, and what the call is about have been said. Do not greet, do not introduce "
+        "yourself and do not say any of it again: go straight on to the matter.",
     ]
     if facts.asked_to_record:
         lines.append(
-            "- They were asked whether the call may be recorded. Whatever they answer is fine: thank them, go on."
+            "- They were asked whether the call may be recorded. Whatever they answer is fine: say thanks, go on."
         )
     return lines

@@ -17,7 +17,7 @@ from voice.session.state import Live
 from voice.session.timers import Timer
 
 FIRST_WAIT_S: Final = 0.6
-"""Nobody has said anything: people wait for the caller to speak. First audio within 1 s of the answer (B7)."""
+"""Nobody has said anything: people wait for the caller to speak (B7: within 1 s of the answer)."""
 _PAUSE_MS: Final = 440
 """The end of a "hello"."""
 _LONG_MS: Final = 2500

@@ -27,9 +27,7 @@ _OVER = frozenset({Phase.STOPPED, Phase.CLOSED})
 
 MOVES: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.IDLE: frozenset({Phase.OPENING, Phase.CLOSED}),
-    Phase.OPENING: frozenset(
-        {Phase.TALKING, Phase.CLOSING, Phase.VOICEMAIL, Phase.FAILING, Phase.HANGING_UP}
-    )
+    Phase.OPENING: frozenset({Phase.TALKING, Phase.CLOSING, Phase.VOICEMAIL, Phase.FAILING, Phase.HANGING_UP})
     | _OVER,
     Phase.TALKING: frozenset({Phase.CLOSING, Phase.VOICEMAIL, Phase.FAILING, Phase.HANGING_UP}) | _OVER,
     Phase.VOICEMAIL: frozenset({Phase.HANGING_UP}) | _OVER,

@@ -1,7 +1,7 @@
 """What comes from the carrier: audio, marks, digits, the answering-machine verdict, the end of the stream."""
 
-from voice.session import commands as cmd
 from voice.session import answering, connection, ending, speech, texts, tooling
+from voice.session import commands as cmd
 from voice.session.events import (
     AnsweredBy,
     CallerAudio,

@@ -19,10 +19,77 @@ STOP_WORDS: Final[dict[str, tuple[str, ...]]] = {
 """Alone, between words of politeness, these end everything."""
 
 FILLERS: Final = frozenset(
-    "please just now i said ok okay hey hello hi no yes well oh uh um um sorry sir madam thanks thank you "
-    "por favor ya hola si senor senora gracias bitte jetzt nein ja hallo danke sofort einfach "
-    "merci s'il s il vous plait te non oui bonjour maintenant obrigado obrigada nao sim ola agora "
-    "per favore adesso grazie ciao pronto alstublieft graag nu nee dank je u".split()
+    [
+        "please",
+        "just",
+        "now",
+        "i",
+        "said",
+        "ok",
+        "okay",
+        "hey",
+        "hello",
+        "hi",
+        "no",
+        "yes",
+        "well",
+        "oh",
+        "uh",
+        "um",
+        "um",
+        "sorry",
+        "sir",
+        "madam",
+        "thanks",
+        "thank",
+        "you",
+        "por",
+        "favor",
+        "ya",
+        "hola",
+        "si",
+        "senor",
+        "senora",
+        "gracias",
+        "bitte",
+        "jetzt",
+        "nein",
+        "ja",
+        "hallo",
+        "danke",
+        "sofort",
+        "einfach",
+        "merci",
+        "s'il",
+        "s",
+        "il",
+        "vous",
+        "plait",
+        "te",
+        "non",
+        "oui",
+        "bonjour",
+        "maintenant",
+        "obrigado",
+        "obrigada",
+        "nao",
+        "sim",
+        "ola",
+        "agora",
+        "per",
+        "favore",
+        "adesso",
+        "grazie",
+        "ciao",
+        "pronto",
+        "alstublieft",
+        "graag",
+        "nu",
+        "nee",
+        "dank",
+        "je",
+        "u",
+    ]
 )
 
 _AGAIN_EN = (
@@ -189,23 +256,25 @@ NO_RECORDING: Final[dict[str, str]] = {
 }
 
 YES_WORDS: Final[dict[str, frozenset[str]]] = {
-    "en": frozenset("yes yeah yep yup sure ok okay fine agreed absolutely certainly".split()),
-    "es": frozenset("si claro vale bueno acuerdo perfecto".split()),
-    "de": frozenset("ja jawohl klar okay gerne einverstanden naturlich".split()),
-    "fr": frozenset("oui ouais ok d'accord accord bien volontiers".split()),
-    "pt": frozenset("sim claro pode certo ok".split()),
-    "it": frozenset("si certo va bene ok d'accordo".split()),
-    "nl": frozenset("ja jawel prima goed oke akkoord hoor".split()),
+    "en": frozenset(
+        ["yes", "yeah", "yep", "yup", "sure", "ok", "okay", "fine", "agreed", "absolutely", "certainly"]
+    ),
+    "es": frozenset(["si", "claro", "vale", "bueno", "acuerdo", "perfecto"]),
+    "de": frozenset(["ja", "jawohl", "klar", "okay", "gerne", "einverstanden", "naturlich"]),
+    "fr": frozenset(["oui", "ouais", "ok", "d'accord", "accord", "bien", "volontiers"]),
+    "pt": frozenset(["sim", "claro", "pode", "certo", "ok"]),
+    "it": frozenset(["si", "certo", "va", "bene", "ok", "d'accordo"]),
+    "nl": frozenset(["ja", "jawel", "prima", "goed", "oke", "akkoord", "hoor"]),
 }
 YES_PHRASES: Final[dict[str, str]] = {"en": r"go ahead|of course|that is ok|that's ok|no problem|i agree"}
 NO_WORDS: Final[dict[str, frozenset[str]]] = {
-    "en": frozenset("no nope not don't dont never stop won't".split()),
-    "es": frozenset("no nunca tampoco".split()),
-    "de": frozenset("nein nicht nee kein keine nie".split()),
-    "fr": frozenset("non pas jamais refuse".split()),
-    "pt": frozenset("nao nunca nem".split()),
-    "it": frozenset("no non mai".split()),
-    "nl": frozenset("nee niet geen nooit".split()),
+    "en": frozenset(["no", "nope", "not", "don't", "dont", "never", "stop", "won't"]),
+    "es": frozenset(["no", "nunca", "tampoco"]),
+    "de": frozenset(["nein", "nicht", "nee", "kein", "keine", "nie"]),
+    "fr": frozenset(["non", "pas", "jamais", "refuse"]),
+    "pt": frozenset(["nao", "nunca", "nem"]),
+    "it": frozenset(["no", "non", "mai"]),
+    "nl": frozenset(["nee", "niet", "geen", "nooit"]),
 }
 
 SCREENING: Final[dict[str, str]] = {

@@ -1,4 +1,4 @@
-"""The recording of a call: begun when the notice was heard or the yes was said, ended for good by an objection."""
+"""The recording of a call: begun when the notice was heard or a yes was said, ended by an objection."""
 
 from voice.session import commands as cmd
 from voice.session.state import Live

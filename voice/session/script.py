@@ -23,7 +23,7 @@ class Script:
     """The lines of one outbound call, in the order in which they may come."""
 
     opening: tuple[Line, ...]
-    """First who calls, that it is an AI and how to make it stop; then what for; then the recording, if any."""
+    """Who calls, that it is an AI and how to make it stop; then what for; then the recording, if any."""
     language: str = "en"
     """ISO 639-1: of the agent, and so of the wordings that are listened for first."""
     recording: Recording = "off"

@@ -93,9 +93,9 @@ class Live:
         "counters",
         "digits",
         "direction",
+        "ear",
         "early",
         "early_ms",
-        "ear",
         "end_reason",
         "failures",
         "fallback_transfer",
@@ -173,19 +173,11 @@ class Live:
         self.tools = Tools(max_calls=limits.tool_calls_per_call)
         self.closing: Closing | None = None
         self.end_reason: EndReason | None = None
+        self._start_script()
         self._start_talk(now)
 
-    def _start_talk(self, now: float) -> None:
-        """Who spoke when, and what is awaited."""
-        self.started_at = now
-        self.last_media_at = now
-        self.media_ms = 0
-        """Caller audio received, in milliseconds: the call's own audio clock."""
-        self.input_base_ms = 0
-        """`media_ms` at which the model session in use began to listen."""
-        self.forwarding = False
-        self.early: deque[tuple[str, int]] = deque()
-        self.early_ms = 0
+    def _start_script(self) -> None:
+        """Our own lines, and who is on the line."""
         script = self.script
         self.opening: Opening | None = None
         self.ear: Ear | None = None
@@ -207,6 +199,18 @@ class Live:
             script.opened if script is not None else not self.amd_expected
         )
         self.answered_by = ""
+
+    def _start_talk(self, now: float) -> None:
+        """Who spoke when, and what is awaited."""
+        self.started_at = now
+        self.last_media_at = now
+        self.media_ms = 0
+        """Caller audio received, in milliseconds: the call's own audio clock."""
+        self.input_base_ms = 0
+        """`media_ms` at which the model session in use began to listen."""
+        self.forwarding = False
+        self.early: deque[tuple[str, int]] = deque()
+        self.early_ms = 0
         self.greeted = self.resumed
         self.caller_speaking = False
         self.uncommitted = False

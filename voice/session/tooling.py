@@ -204,7 +204,9 @@ def _opt_out(live: Live, prefix: str, arguments: str, now: float) -> None:
 
 
 def _run_opt_out(live: Live, call_id: str, arguments: str, now: float) -> None:
-    run = Run(call_id, KEY_OPT_OUT, now, _deadline(live, now), live.link.current, group="", arguments=arguments)
+    run = Run(
+        call_id, KEY_OPT_OUT, now, _deadline(live, now), live.link.current, group="", arguments=arguments
+    )
     _start(live, run, arguments, now, response_over=True)
 
 

@@ -144,7 +144,10 @@ class ScriptPlayer:
                 self._rendering = asyncio.get_running_loop().create_task(self._render_now(step.say))
             return
         self._call.begin_step(self._index)
-        if step.silence_s is not None:
+        if step.tone_hz is not None:
+            self._utterance, self._spoken = self._line.say(mulaw.tone(step.tone_hz, step.tone_ms)), None
+            self._doing = _Doing.SPEAKING
+        elif step.silence_s is not None:
             self._silence(step.silence_s * 1000)
         elif step.dtmf is not None:
             self._keys = step.dtmf
