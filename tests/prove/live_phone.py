@@ -82,6 +82,8 @@ class Phone:
         self.connected_at = 0.0
         self.hang_up_refusals = 0
         """So many of our requests to hang up are answered with 500."""
+        self.recording: dict[str, float] = {}
+        """When the application had the recording started and stopped."""
         self.over = asyncio.Event()
         self.spoken_until = 0.0
         self._base, self._http, self._scale = base_url, http, scale
@@ -285,7 +287,7 @@ class Phone:
         match message["event"]:
             case "media":
                 payload = message["media"]["payload"]
-                what = self._clips.get(payload, "agent")
+                what = self._clips.get(payload) or self._rest_of(payload)
                 self._hear(what, len(payload) * 3 / 4 / 8000)
             case "mark":
                 self._marks.append((self._until, message["mark"]["name"]))
@@ -295,6 +297,10 @@ class Phone:
                     sound.ends = min(sound.ends, max(now, sound.starts))
                 self._until = min(self._until, now)
                 self._marks = deque((0.0, name) for _, name in self._marks)
+
+    def _rest_of(self, payload: str) -> str:
+        """A line of ours that goes on after it was silenced; anything else is the agent."""
+        return next((name for known, name in self._clips.items() if known.endswith(payload)), "agent")
 
     def _hear(self, what: str, seconds: float) -> None:
         now = self._loop.time()

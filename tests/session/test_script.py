@@ -188,6 +188,32 @@ def test_it_is_a_turn_of_the_transcript() -> None:
     assert call.journal("call.opening") == [{"lines": ["identity", "purpose", "recording"], "turns": 1}]
 
 
+def test_it_stands_where_it_was_said_whenever_the_model_tells_of_the_turns_around_it() -> None:
+    call = dialed()
+    call.on(READY)
+    hears(call, 400, "voice")
+    call.on(ev.SpeechStarted("hello", 100))
+    hears(call, 460)
+    assert lines(call)
+    call.on(ev.SpeechStopped("hello", 800))
+    call.on(ev.InputCommitted("hello", None))  # told of after the opening began
+    call.said("Hello?", "hello")
+    hears(call, 5000)
+    call.on(ev.SpeechStarted("who", 6400))
+    call.user_item, call.previous = "who", "hello"  # the model knows nothing of our lines
+    hears(call, 600)
+    call.stops()
+    call.said("Who is this?")
+    call.played()
+    call.says("It is Ava.", 1000)
+    call.played()
+    turns = call.turns()
+    chain = [""]
+    while len(chain) <= len(turns):
+        chain.append(next(item for item, turn in turns.items() if (turn.previous_item_id or "") == chain[-1]))
+    assert chain[1:5] == ["hello", "opening", "who", "opening_2"]
+
+
 # --- barge-in -------------------------------------------------------------------------------------
 
 

@@ -52,7 +52,7 @@ def compose(wish: Wish) -> Wording:
     """The lines: `identity`, `purpose` and (if it is recorded) `recording` open; the others wait."""
     language = language_of(wish.language)
     texts = _texts(language)
-    caller = re.sub(r"\s+", " ", wish.caller).strip()[:_MAX_NAME] or "a company"
+    caller = re.sub(r"\s+", " ", wish.caller).strip()[:_MAX_NAME].rstrip(" .") or "a company"
     purpose = texts[f"purpose_{wish.purpose}"]
     opening = {"identity": texts["identity"].replace("{caller}", caller), "purpose": purpose}
     if wish.recording != "off":

@@ -16,7 +16,7 @@ from voice.session.reasons import EndReason
 from voice.session.state import Live
 from voice.session.timers import Timer
 
-FIRST_WAIT_S: Final = 0.6
+FIRST_WAIT_S: Final = 0.5
 """Nobody has said anything: people wait for the caller to speak (B7: within 1 s of the answer)."""
 _PAUSE_MS: Final = 440
 """The end of a "hello"."""
