@@ -8,6 +8,7 @@ import asyncio
 import base64
 import contextlib
 import secrets
+import time
 import xml.etree.ElementTree as ET
 from collections import deque
 from dataclasses import dataclass
@@ -103,6 +104,10 @@ class Phone:
         """Talk from now on for so long."""
         self._tone_frames = int(seconds / self.frame_s)
         self.spoken_until = self._loop.time() + seconds / self._scale
+
+    def wall(self, at: float) -> float:
+        """An instant of this ear as seconds of the wall's clock."""
+        return time.time() - self._loop.time() + at
 
     @property
     def sounding(self) -> bool:

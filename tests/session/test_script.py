@@ -146,14 +146,18 @@ def test_a_model_that_comes_late_is_told_before_it_hears_anything() -> None:
     assert not call.sent(cmd.CreateResponse)
 
 
-def test_a_model_that_speaks_unasked_is_heard_after_it() -> None:
+def test_a_model_that_speaks_unasked_is_not_heard_before_the_end_of_it() -> None:
     call = dialed()
     call.on(READY)
     hears(call, 700)
-    call.says("Hi, I am a real person!", 1000, server=True)
+    call.created(server=True)
+    assert call.now_sent(cmd.CancelResponse)
+    call.audio(1000, item="Hi, I am a real person!")
+    call.done("cancelled")
+    assert not call.sent(cmd.PlayAudio)
     assert not call.sent(cmd.ClearPlayback)
-    order = [type(c).__name__ for c in call.log if isinstance(c, cmd.PlayLine | cmd.PlayAudio)]
-    assert order[:3] == ["PlayLine"] * 3
+    call.played()
+    assert [c.purpose for c in call.sent(cmd.CreateResponse)] == ["greeting"]
 
 
 def test_a_model_that_is_dead_leaves_a_person_with_the_opening_and_a_word_of_regret() -> None:
@@ -293,6 +297,19 @@ def test_it_works_in_the_opening_and_with_the_model_dead() -> None:
     call.wait(1.1)
     assert call.sent(cmd.ClearPlayback)
     call.tool_done("key9-1", effect="opt_out")
+    call.played()
+    assert hung_up(call) == ["opted-out"]
+
+
+def test_a_nine_while_we_apologize_for_the_model_is_confirmed_too() -> None:
+    call = dialed()
+    call.on(ev.ModelLost("invalid_api_key", retryable=False))
+    call.on(ev.DtmfPressed("9"))
+    call.on(ev.DtmfPressed("#"))
+    assert call.sent(cmd.ClearPlayback)
+    call.marks.clear()
+    call.tool_done("key9-1", effect="opt_out")
+    assert [c.clip for c in call.sent(cmd.PlayClip)][-1] == "opted_out"
     call.played()
     assert hung_up(call) == ["opted-out"]
 

@@ -273,11 +273,25 @@ def forget_model(live: Live) -> None:
     live.timers.cancel(Timer.MODEL_READY)
 
 
+def stop_failing(live: Live, now: float, *, written: bool) -> None:
+    """They want no more calls while we apologize: that is what is confirmed instead."""
+    if not written:
+        speech.interrupt(live, now, "key", cancel=False)
+        live.apology_mark = ""
+        live.timers.set(Timer.APOLOGY, now + COMMIT_WAIT_S)
+    elif not live.apology_mark:
+        live.apology_mark = live.play_clip("opted_out", now)
+        live.timers.set(Timer.APOLOGY, live.playback.ends_at() + LOST_MARK_GRACE_S)
+
+
 def apology_over(live: Live, now: float) -> None:
     if live.phase is not Phase.FAILING:
         return
-    if live.fallback_transfer is None:
-        hang_up(live, EndReason.MODEL_UNAVAILABLE, now)
+    if live.opted_out and not live.apology_mark:  # it could not be written down in time
+        stop_failing(live, now, written=True)
+        return
+    if live.opted_out or live.fallback_transfer is None:
+        hang_up(live, EndReason.OPTED_OUT if live.opted_out else EndReason.MODEL_UNAVAILABLE, now)
         return
     live.end_reason = EndReason.TRANSFERRED
     if _leave(live, now):

@@ -222,7 +222,8 @@ def on_response_created(live: Live, event: ev.ResponseCreated, now: float) -> No
         live.out.append(cmd.CancelResponse(event.response_id, live.event_id("cancel")))
         live.responses.retry(ours)
         return
-    if live.closing is not None and live.closing.silent:
+    unasked = ours is None and opening.pending(live)
+    if unasked or (live.closing is not None and live.closing.silent):
         live.mute(event.response_id)
         live.out.append(cmd.CancelResponse(event.response_id, live.event_id("cancel")))
         return

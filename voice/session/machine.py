@@ -163,6 +163,7 @@ TABLE: Final[dict[Phase, Table]] = {
         **_ALWAYS,
         ev.CallerAudio: phone.on_audio_only,
         ev.MarkReturned: phone.on_mark,
+        ev.DtmfPressed: phone.on_dtmf,
         ev.StreamStopped: phone.on_stream_stopped,
         ev.ModelLost: _nothing,
         ev.ToolFinished: tooling.on_finished,

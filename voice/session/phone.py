@@ -150,7 +150,7 @@ def on_stream_stopped(live: Live, event: StreamStopped, now: float) -> None:
     if live.phase is Phase.VOICEMAIL:
         answering.voicemail_over(live)
     if live.end_reason is None:
-        if live.closing is not None and live.opted_out:
+        if live.opted_out and (live.closing is not None or live.phase is Phase.FAILING):
             live.end_reason = EndReason.OPTED_OUT
         else:
             live.end_reason = EndReason.CALLER_HANGUP if event.clean else EndReason.MEDIA_LOST

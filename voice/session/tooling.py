@@ -178,8 +178,10 @@ def _opt_out(live: Live, prefix: str, arguments: str, now: float) -> None:
     if live.opted_out:
         return
     note_opt_out(live)
-    _run_opt_out(live, f"{prefix}-1", arguments, now)
-    commit = f"{prefix}-1"
+    commit = _run_opt_out(live, prefix, arguments, now, tries=1)
+    if live.phase is Phase.FAILING:
+        ending.stop_failing(live, now, written=False)
+        return
     if live.phase not in {Phase.OPENING, Phase.TALKING, Phase.CLOSING}:
         return
     speech.interrupt(live, now, "key" if prefix == KEY_PREFIX else "stop", cancel=True)
@@ -203,22 +205,25 @@ def _opt_out(live: Live, prefix: str, arguments: str, now: float) -> None:
     ending.close_with_clip(live, now)
 
 
-def _run_opt_out(live: Live, call_id: str, arguments: str, now: float) -> None:
-    run = Run(
-        call_id, KEY_OPT_OUT, now, _deadline(live, now), live.link.current, group="", arguments=arguments
-    )
+def _run_opt_out(live: Live, prefix: str, arguments: str, now: float, *, tries: int) -> str:
+    """Its id: one that no call of the model has, or will have."""
+    call_id = live.tools.own_id(prefix)
+    until, attempt = _deadline(live, now), live.link.current
+    run = Run(call_id, KEY_OPT_OUT, now, until, attempt, group="", arguments=arguments, tries=tries)
     _start(live, run, arguments, now, response_over=True)
+    return call_id
 
 
 def _noted(live: Live, run: Run, now: float, *, ok: bool) -> None:
     """The wish is written down, or could not be: once more; the end of the call says it in any case."""
     closing = live.closing
-    prefix, _, number = run.call_id.rpartition("-")
     waits = closing is not None and closing.commit == run.call_id
-    if not ok and int(number) < _TRIES:
-        again = f"{prefix}-{int(number) + 1}"
-        _run_opt_out(live, again, run.arguments, now)
+    if not ok and run.tries < _TRIES:
+        prefix = run.call_id.partition("-")[0]
+        again = _run_opt_out(live, prefix, run.arguments, now, tries=run.tries + 1)
         if closing is not None and waits:
             closing.commit = again
     elif waits:
         ending.close_with_clip(live, now)
+    elif live.phase is Phase.FAILING:
+        ending.stop_failing(live, now, written=True)
