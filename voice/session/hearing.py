@@ -213,7 +213,7 @@ def on_agent_text(live: Live, event: ev.AgentTextDone, now: float) -> None:
 
 
 def on_response_created(live: Live, event: ev.ResponseCreated, now: float) -> None:
-    ours = live.responses.created(event, now)
+    ours = live.responses.created(event, now, unheard=opening.pending(live))
     if ours is not None:
         live.timers.cancel(Timer.RESPONSE)
     if live.caller_speaking and ours is not None:
