@@ -52,7 +52,9 @@ class CalledPhone(Phone):
 
     def heard_ms(self, what: str) -> float:
         """How much of one of our lines this ear has had, all its pieces together."""
-        return sum((sound.ends - sound.starts) * 1000 * self._scale for sound in self.sounds if sound.what == what)
+        return sum(
+            (sound.ends - sound.starts) * 1000 * self._scale for sound in self.sounds if sound.what == what
+        )
 
     def _fields(self, status: str = "in-progress") -> dict[str, str]:
         return super()._fields(status) | {
@@ -75,7 +77,9 @@ class CalledPhone(Phone):
         from voice.opening.wording import compose
         from voice.services import openings
 
-        number = PhoneNumber.objects.select_related("workspace", "agent__current_version").get(e164=OUR_NUMBER)
+        number = PhoneNumber.objects.select_related("workspace", "agent__current_version").get(
+            e164=OUR_NUMBER
+        )
         version = self._version(number)
         now = timezone.now()
         call = Call.objects.create(

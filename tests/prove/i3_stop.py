@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 _SCALE = 2.0
 KINDS = ("word", "key", "key, model dead", "tool", "api", "inbound")
-_WORDS = ("Stop.", "Take me off your list.", "Please do not call me again.", "Unsubscribe.", "Stop calling me.")
+_WORDS = (
+    "Stop.",
+    "Take me off your list.",
+    "Please do not call me again.",
+    "Unsubscribe.",
+    "Stop calling me.",
+)
 
 
 @dataclass

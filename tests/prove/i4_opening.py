@@ -156,24 +156,36 @@ def _heard(trial: Trial, opening: tuple[str, ...]) -> str:
     lengths = {name: len(payload) * 3 / 4 / 8 for payload, name in phone._clips.items()}
     over_at = 0.0
     for name in opening:
-        pieces = [sound for sound in phone.sounds if sound.what == name]
-        if name == "identity":
-            had = phone.heard_ms(name)
-        else:
-            had = max(((sound.ends - sound.starts) * 1000 * _SCALE for sound in pieces), default=0.0)
-        if had < lengths[name] - _SLACK_MS:
+        ended_at, had = _through(phone, name, lengths[name] - _SLACK_MS)
+        if ended_at is None:
             return f"{name} not heard to its end ({had:.0f} of {lengths[name]:.0f} ms)"
-        over_at = max(over_at, max(sound.ends for sound in pieces))
+        over_at = max(over_at, ended_at)
     agent = phone.first("agent")
     if agent is not None and agent < over_at - 0.02:
         return "the model was heard before the end of the opening"
-    notice_at = max(sound.ends for sound in phone.sounds if sound.what == "recording")
+    notice_at = over_at
     started_at = phone.recording.get("started")
     if started_at is None and trial.model != "ender":
         return "not recorded"
     if started_at is not None and started_at < notice_at - 0.05:
         return "recorded before the notice was through"
     return ""
+
+
+def _through(phone: "CalledPhone", name: str, needed_ms: float) -> tuple[float | None, float]:
+    """When a line was heard to its end for the first time, and how much of it was heard.
+
+    Who calls goes on where it was silenced; any other line is begun again.
+    """
+    had = 0.0
+    for sound in phone.sounds:
+        if sound.what != name:
+            continue
+        piece = (sound.ends - sound.starts) * 1000 * _SCALE
+        had = had + piece if name == "identity" else max(had, piece)
+        if had >= needed_ms:
+            return sound.ends, had
+    return None, had
 
 
 def _written(trial: Trial) -> str:
