@@ -15,6 +15,7 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from tenex.engines.bootstrap import DATA_DIR_VARIABLE, ENGINES_VARIABLE, ensure_environment
+from tenex.engines.postgres import SEED_VARIABLE
 
 if ensure_environment(throwaway=True) is not None and settings.configured:
     raise pytest.UsageError(
@@ -22,6 +23,8 @@ if ensure_environment(throwaway=True) is not None and settings.configured:
     )
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
 django.setup()
+if os.environ.get(SEED_VARIABLE):  # its database is migrated
+    connection.settings_dict["TEST"]["TEMPLATE"] = str(connection.settings_dict["NAME"])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,7 +1,7 @@
 """Definitions of custom fields."""
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rest_framework import serializers as f
 from rest_framework.request import Request
@@ -36,6 +36,11 @@ class CustomFieldIn(CustomFieldPatchIn):
 
     key = f.RegexField(r"^[a-z][a-z0-9_]{0,49}$", help_text="Small letters, digits and underscores.")
     type = f.ChoiceField(choices=FieldType.choices)
+    together: ClassVar[dict[str, Any]] = {
+        "if": {"properties": {"type": {"const": "choice"}}},
+        "then": {"required": ["choices"], "properties": {"choices": {"minItems": 1}}},
+        "else": {"properties": {"choices": {"maxItems": 0}}},
+    }
 
 
 class CustomFieldOut(Output):

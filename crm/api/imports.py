@@ -150,9 +150,10 @@ class ImportList(ApiView):
         "lead_imports_create",
         "Import leads from CSV",
         "A CSV file of up to 25 MiB and 500,000 lines as the body (`text/csv`, options as query parameters) "
-        "or as the field `file` of a form (options beside it). The first line names the columns; encoding, "
-        "delimiter and meaning of the columns are found out, and wrong ones refused at once. The rows are "
-        "read in the background: follow `GET /leads/imports/{id}`. An empty cell changes nothing.",
+        "or as the field `file` of a form (options beside it; they win over the address). The first line "
+        "names the columns; encoding, delimiter and meaning of the columns are found out, and wrong ones "
+        "refused at once. The rows are read in the background: follow `GET /leads/imports/{id}`. An empty "
+        "cell changes nothing.",
         tag=TAG,
         request=_BODY,
         response=ImportOut,
@@ -269,8 +270,6 @@ def _options(query: Mapping[str, Any], fields: Mapping[str, str]) -> write.Optio
     for name in fields:
         if name not in _OPTIONS:
             raise InvalidInput("unknown field", loc=("body", name), type_="extra_forbidden")
-        if name in query:
-            raise InvalidInput("given more than once", loc=("body", name), type_="duplicate")
     given = {**query, **fields}
 
     def chosen(name: str, allowed: Mapping[str, Any]) -> Any:

@@ -57,7 +57,7 @@ class LeadFilters(df.FilterSet):  # type: ignore[misc]
         method="ask", max_length=80, help_text="Where the lead came from; letter case does not matter."
     )
     phone = df.CharFilter(method="has_number", max_length=40, help_text="This number, in international form.")
-    email = df.CharFilter(method="ask", max_length=254, help_text="This address.")
+    email = df.CharFilter(method="ask", max_length=200, help_text="This address.")
     has_phone = Flag(method="ask", help_text="Whether a phone is known.")
     has_email = Flag(method="ask", help_text="Whether an e-mail address is known.")
     has_owner = Flag(method="ask", help_text="Whether somebody owns the lead.")

@@ -75,6 +75,11 @@ class SegmentIn(SegmentPatchIn):
     """A new segment."""
 
     kind = f.ChoiceField(choices=SegmentKind.choices)
+    together: ClassVar[dict[str, Any]] = {
+        "if": {"properties": {"kind": {"const": "rules"}}},
+        "then": {"required": ["rules"]},
+        "else": {"not": {"required": ["rules"]}},
+    }
 
 
 class MembersIn(Input):

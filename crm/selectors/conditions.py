@@ -302,7 +302,7 @@ def ids_named(rules: Any) -> dict[str, set[uuid.UUID]]:
     while stack:
         node = stack.pop()
         if isinstance(node, list):
-            stack.extend(node)
+            stack.extend(inner for inner in node if isinstance(inner, dict))
         elif node.get("field") in found and node["op"] != "is_set":
             values = node["value"] if isinstance(node["value"], list) else [node["value"]]
             found[node["field"]] |= {uuid.UUID(str(value)) for value in values}

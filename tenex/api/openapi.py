@@ -60,7 +60,7 @@ def finish(result: dict[str, Any], generator: object, request: object, public: b
 def _complete(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     """An example for every body, what each answer is, an example for each parameter."""
     if "requestBody" in operation:
-        operation["requestBody"]["required"] = True  # an object, if only an empty one
+        operation["requestBody"]["required"] = _needed(operation["requestBody"]["content"], schemas)
         for content in operation["requestBody"]["content"].values():
             _with_example(content, schemas)
     for status, answer in operation["responses"].items():
@@ -80,6 +80,13 @@ def _complete(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
             parameter.setdefault("description", f"Id of the {parameter['name'].removesuffix('_id')}.")
 
 
+def _needed(content: dict[str, Any], schemas: dict[str, Any]) -> bool:
+    """Whether a request must have a body. One of which no field is required may be left out."""
+    schema = content.get("application/json", {}).get("schema", {})
+    named = schemas.get(schema.get("$ref", "").rpartition("/")[2])
+    return named is None or bool(named.get("required") or {"if", "anyOf"} & set(named))
+
+
 def _with_example(content: dict[str, Any], schemas: dict[str, Any]) -> None:
     """One that was written by hand stays."""
     if "example" not in content and "examples" not in content:
@@ -96,8 +103,21 @@ def _named_as_written(document: dict[str, Any]) -> None:
     for name, schema in schemas.items():
         if name.endswith("InRequest"):
             schema["additionalProperties"] = False
+            _no_nul(schema)
     document["components"]["schemas"] = {names[name]: schemas[name] for name in sorted(schemas)}
     _rename(document, names)
+
+
+def _no_nul(node: Any) -> None:
+    """PostgreSQL cannot keep U+0000, so no text of a request may hold it."""
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _no_nul(inner)
+    if (
+        isinstance(node, dict)
+        and (node.get("type") == "string" or node.get("type") == ["string", "null"])
+        and not {"enum", "pattern", "format", "const"} & set(node)
+    ):
+        node["pattern"] = "^[^\\u0000]*$"
 
 
 def _rename(node: Any, names: dict[str, str]) -> None:

@@ -46,6 +46,17 @@ _STREAM_ERRORS: dict[str, Any] = {
     "429": _refusal("More than 1000 requests a minute.", "RateLimitError"),
 }
 
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "One event of the stream, as clients of the protocol give it.",
+    "properties": {
+        "event": {"type": "string"},
+        "id": {"type": "string"},
+        "data": {"type": "string"},
+        "retry": {"type": "integer"},
+    },
+}
+
 CALL: dict[str, Any] = {
     "operationId": "calls_stream",
     "summary": "Follow a call live",
@@ -72,7 +83,7 @@ CALL: dict[str, Any] = {
         "200": {
             "description": "Events. `event` is the line's type, `data` is JSON: `seq`, `type`, `at_ms`, "
             "`data`.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": _EVENT}},
         },
         "204": {"description": "Nothing after that id will ever come: stop reconnecting."},
         "404": _refusal("There is no such call in your workspace."),
@@ -98,7 +109,11 @@ WORKSPACE: dict[str, Any] = {
             "name": "types",
             "style": "form",
             "explode": False,
-            "schema": {"type": "array", "items": {"type": "string", "enum": list(EVENT_TYPES)}},
+            "schema": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "string", "enum": list(EVENT_TYPES)},
+            },
             "description": "Only events of these types, separated by commas. Ids go on as if all were sent.",
         },
         _FOLLOW,
@@ -107,7 +122,7 @@ WORKSPACE: dict[str, Any] = {
     "responses": {
         "200": {
             "description": "Events. `event` is the type, `data` is JSON: the body of a webhook.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": _EVENT}},
         },
         "410": _refusal(
             "Events behind that id are not kept any more (`events_expired`). Begin anew "

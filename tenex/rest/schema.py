@@ -78,6 +78,10 @@ class Schema(AutoSchema):
         scopes: dict[str, str] = getattr(self.view, "scopes", {})
         return scopes.get(self.method)
 
+    def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
+        made: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        return made | getattr(serializer, "together", {})
+
     def get_auth(self) -> list[dict[str, list[str]]]:
         super().get_auth()  # registers the scheme
         scope = self._scope()
@@ -217,7 +221,8 @@ def _parameter(item: tuple[str, Any]) -> OpenApiParameter:
     text = str(one.extra.get("help_text", "") or one.label or "")
     match one:
         case MomentFilter():
-            moment = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}
+            this_century = {"type": "string", "pattern": "^20[0-9]{2}-"}
+            moment = this_century | {"anyOf": [{"format": "date-time"}, {"format": "date"}]}
             return OpenApiParameter(name, moment, description=text)
         case django_filters.ChoiceFilter():
             return OpenApiParameter(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
@@ -17,7 +17,12 @@ class Input(serializers.Serializer[Any]):
     """A request body: an object with these fields and no others, of just these JSON types.
 
     Read-only names are unknown names. DRF would take 0 for a text and "true" for a boolean; we do not.
+
+    `together` is JSON Schema about several fields at once, for the OpenAPI document: what is checked here or
+    in the service, said so that a generator of requests knows it (see :func:`either`).
     """
+
+    together: ClassVar[dict[str, Any]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
@@ -28,6 +33,15 @@ class Input(serializers.Serializer[Any]):
             if wrong:
                 raise serializers.ValidationError({name: [one] for name, one in wrong.items()})
         return super().to_internal_value(data)
+
+
+def either(one: str, other: str) -> dict[str, Any]:
+    """JSON Schema: exactly one of two fields is there."""
+    return {
+        "if": {"required": [one]},
+        "then": {"not": {"required": [other]}},
+        "else": {"required": [other]},
+    }
 
 
 _UNKNOWN = ErrorDetail("unknown field", code="extra_forbidden")

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.http import QueryDict
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import NotAuthenticated
+from rest_framework.fields import empty
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -56,8 +57,14 @@ class ApiView(APIView):
         return final
 
     def body(self, form: type[Input], **context: object) -> dict[str, Any]:
-        """The validated body. PATCH takes any subset of the fields."""
-        serializer = form(data=self.request.data, partial=self.request.method == "PATCH", context=context)
+        """The validated body. PATCH takes any subset of the fields, each of them whole.
+
+        (`partial` of DRF would also let objects inside of a field come without their required fields.)
+        """
+        serializer = form(data=self.request.data, context=context)
+        if self.request.method == "PATCH":
+            for field in serializer.fields.values():
+                field.required, field.default = False, empty
         serializer.is_valid(raise_exception=True)
         values: dict[str, Any] = serializer.validated_data
         return values

@@ -23,7 +23,8 @@ from tests.prove import schemathesis_hooks as hooks
 from tests.rig import System, start_system
 
 _TOOL = str(Path(sys.executable).parent / "schemathesis")
-_FULL_EXAMPLES, _QUICK_EXAMPLES = 100, 2
+_FULL_EXAMPLES = int(os.environ.get("D4_EXAMPLES", "100"))
+_QUICK_EXAMPLES = 2
 _LIMIT_S = 3000
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from tenex.engines.postgres import SEED_VARIABLE
 from tests.prove.fake_carrier import FakeCarrier
 
 if TYPE_CHECKING:
@@ -288,8 +289,11 @@ def database() -> Iterator[None]:
 
     parts = urlsplit(os.environ["DATABASE_URL"])
     name = f"prove_{os.getpid()}"
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
+    server = urlunsplit(parts._replace(path="/postgres"))
+    with psycopg.connect(server, autocommit=True) as admin:
+        # A seed's database is migrated already.
+        template = f" TEMPLATE {parts.path.removeprefix('/')}" if os.environ.get(SEED_VARIABLE) else ""
+        admin.execute(f"CREATE DATABASE {name}{template}")
     os.environ["DATABASE_URL"] = urlunsplit(parts._replace(path=f"/{name}"))
     try:
         import django

@@ -9,6 +9,8 @@ import os
 import random
 import re
 import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,10 @@ import httpx2
 
 IDS_VARIABLE = "TENEX_D4_IDS"
 _OPAQUE = ("cursor", "token", "last_event_id")
+_OURS = ("provider_sid", "transcription_prompt")
+"""Fields that hang on an account of the carrier, or on the model."""
+_ENDS = ("/archive", "/release", "/cancel", "/revoke")
+"""What ends things does not get the known ones: other requests need them."""
 _API = "/api/v1"
 _LISTS = {
     "lead_id": "/crm/leads",
@@ -65,8 +71,11 @@ def known_ids(base_url: str, key: str) -> dict[str, list[str]]:
 
 def lend(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
     """Make a valid request one that could succeed."""
-    for name in case.path_parameters or {}:
-        if ids.get(name) and rng.random() < 0.5:
+    ends = case.method == "DELETE" or case.operation.path.endswith(_ENDS)
+    for name, value in (case.path_parameters or {}).items():
+        if ends and value in ids.get(name, ()):
+            case.path_parameters[name] = str(uuid.uuid4())
+        elif ids.get(name) and not ends and rng.random() < 0.5:
             case.path_parameters[name] = rng.choice(ids[name])
     for name in _OPAQUE:
         (case.query or {}).pop(name, None)
@@ -76,16 +85,76 @@ def lend(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
         if name.lower() == "idempotency-key":
             headers[name] = uuid.uuid4().hex
     if case.query:
-        case.query.update({name: _real(name, value, ids, rng) for name, value in case.query.items()})
+        case.query = {
+            name: _QUERY.get(name, _real(name, value, ids, rng)) for name, value in case.query.items()
+        }
     if isinstance(case.body, dict):
         case.body = {
             name: _real(name, value, ids, rng)
             for name, value in case.body.items()
-            if not re.search(r"_ids?$", name) or name in ids or re.sub(r"s$", "", name) in ids
+            if name not in _OURS
+            and (not re.search(r"_ids?$", name) or name in ids or re.sub(r"s$", "", name) in ids)
         }
+    _sense(case, ids, rng)
+
+
+def _sense(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
+    """Fields that hang on what is there, or on one another in a way that no schema says."""
+    match case.method, case.operation.path.removeprefix(_API):
+        case "POST", "/crm/leads/imports" if isinstance(case.body, dict):
+            case.body["file"] = _CSV
+        case "POST", "/crm/leads/imports":
+            case.body = _CSV
+        case _ if not isinstance(case.body, dict):
+            pass
+        case "POST", "/voice/numbers":
+            case.body |= {"e164": _TEXTS["phone"](rng), "buy": False, "configure": False}
+        case "POST", "/voice/batches" | "/voice/sessions":
+            case.body["agent_id"] = rng.choice(ids["agent_id"])  # there is no only one any more
+            case.body["number_id"] = rng.choice(ids["number_id"])
+        case "PATCH", "/crm/custom-fields/{field_id}":
+            case.body.pop("choices", None)
+        case "POST", "/voice/webhooks/{webhook_id}/replay":
+            case.body.pop("until", None)
+
+
+_CSV = b"first_name,email\nAda,ada@brightwell.example\n"
+_TEXTS: dict[str, Callable[[random.Random], str]] = {
+    "phone": lambda rng: f"+1415555{rng.randrange(100, 10_000):04}",
+    "time_zone": lambda rng: rng.choice(("Europe/Berlin", "America/New_York", "Asia/Kolkata")),
+    "password": lambda rng: f"correct-horse-{rng.randrange(10**9)}",
+    "given_at": lambda rng: f"20{rng.randrange(10, 25)}-01-01T00:00:00Z",
+    "expires_at": lambda rng: f"21{rng.randrange(10, 25)}-01-01T00:00:00Z",
+    "since": lambda _: (datetime.now(UTC) - timedelta(days=3)).isoformat(),
+    "mapping": lambda _: "{}",
+    "url": lambda rng: f"https://hooks.brightwell.example/{rng.randrange(10**6)}",
+    "country": lambda _: "US",
+    "default_region": lambda _: "US",
+}
+"""Texts that only mean something if they are true: what no schema can say."""
+_TEXTS |= dict.fromkeys(("e164", "fallback_number", "transfer_number", "to"), _TEXTS["phone"])
+_RULES = {
+    "all": [
+        {"field": "stage", "op": "eq", "value": "new"},
+        {"not": {"any": [{"field": "opted_out", "op": "eq", "value": True}]}},
+    ]
+}
+_QUERY: dict[str, Any] = {
+    "from": "2026-11-20",
+    "to": "2026-11-22T12:00:00+01:00",
+    "country": "US",
+    "against": 1,
+    "time_zone": "Asia/Kolkata",
+    "mapping": "{}",
+}
+"""In a query they always stand for these: ranges that are not too long, versions that exist."""
 
 
 def _real(name: str, value: Any, ids: dict[str, list[str]], rng: random.Random) -> Any:
+    if isinstance(value, str) and value and name in _TEXTS:
+        return _TEXTS[name](rng)
+    if name == "rules" and isinstance(value, dict):
+        return _RULES
     single = re.sub(r"_ids$", "_id", name)
     if value is None or not ids.get(single):
         return value

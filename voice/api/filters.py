@@ -4,6 +4,7 @@ import django_filters as df
 from django.db.models import Q, QuerySet
 
 from tenex.lib.periods import Granularity
+from tenex.rest.filters import Flag
 from tenex.rest.moments import MomentFilter
 from voice.models import (
     Agent,
@@ -43,7 +44,7 @@ class CallFilters(df.FilterSet):  # type: ignore[misc]
 
 
 class AgentFilters(df.FilterSet):  # type: ignore[misc]
-    archived = df.BooleanFilter(
+    archived = Flag(
         "archived_at", lookup_expr="isnull", exclude=True, help_text="Only archived ones, or only the others."
     )
     profile_id = df.UUIDFilter(help_text="Agents with this voice profile.")

@@ -1,12 +1,12 @@
 """What integrators may send about calls, sessions and batches."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers as f
 
 from tenex.lib import limits
-from tenex.rest.serializers import FreeObject, Input
+from tenex.rest.serializers import FreeObject, Input, either
 
 
 class SessionIn(Input):
@@ -20,6 +20,11 @@ class SessionIn(Input):
     objective = f.CharField(max_length=4000, required=False)
     calendar_connector_id = f.UUIDField(required=False)
     variables = FreeObject(required=False, help_text="For the prompt: `{{variables.name}}`.")
+
+    together: ClassVar[dict[str, Any]] = {
+        "if": {"properties": {"direction": {"const": "outbound"}}},
+        "then": either("lead_id", "phone"),
+    }
 
     def validate(self, attrs: dict[str, object]) -> dict[str, object]:
         who = [name for name in ("lead_id", "phone") if name in attrs]
@@ -77,6 +82,8 @@ class BatchIn(Input):
         required=False, help_text="Hang up on answering machines; true if absent."
     )
     starts_at = f.DateTimeField(required=False)
+
+    together: ClassVar[dict[str, Any]] = either("lead_ids", "segment_id")
 
     def to_internal_value(self, data: Any) -> Any:
         """Either field is enough, so neither is required by itself."""

@@ -1,6 +1,6 @@
 """What goes in and out about phone numbers."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters as df
 from django.db.models import Q, QuerySet
@@ -41,6 +41,20 @@ class NumberIn(Input):
         required=False, allow_null=True, help_text="Where calls to it book; the agent's calendar if absent."
     )
     fallback_number = f.CharField(max_length=40, required=False, allow_blank=True)
+
+    together: ClassVar[dict[str, Any]] = {
+        "if": {"properties": {"buy": {"const": True}}, "required": ["buy"]},
+        "then": {
+            "required": ["e164"],
+            "not": {"required": ["provider_sid"]},
+            "properties": {"configure": {"const": True}},
+        },
+        "else": {
+            "if": {"properties": {"configure": {"const": False}}, "required": ["configure"]},
+            "then": {"required": ["e164"]},
+            "else": {"anyOf": [{"required": ["e164"]}, {"required": ["provider_sid"]}]},
+        },
+    }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs.get("e164") and (attrs["buy"] or not attrs["configure"] or "provider_sid" not in attrs):
