@@ -1,4 +1,4 @@
-"""I4: every outbound call opens with who calls, that it is an AI, how to stop it, what for, and the recording.
+"""I4: an outbound call opens with who calls, that it is an AI, how to stop it, what for, and the recording.
 
 In every language, with callers who talk over it and with models that try to get around it: one talks unasked
 as soon as its session is up, one claims to be a person, one ends the call at once. What counts is what the

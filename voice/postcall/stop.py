@@ -35,7 +35,8 @@ def _wish(call: Call) -> str | None:
     """What they said; empty if only the end of the call tells of it; None if they said nothing of the kind."""
     language = call.agent_version.agent.profile.language if call.agent_version else "en"
     outbound = call.direction == Direction.OUTBOUND
-    for text in Turn.objects.filter(call=call, speaker=Speaker.CALLER).values_list("text", flat=True):
+    said = Turn.objects.filter(call=call, speaker=Speaker.CALLER)
+    for text in said.values_list("text", flat=True):
         if wordings.wants_no_calls(text, language, single_words=outbound):
             return text[:300]
     return "" if call.end_reason == EndReason.OPTED_OUT else None

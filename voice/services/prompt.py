@@ -160,6 +160,6 @@ def _opening_rules(facts: Facts) -> list[str]:
     ]
     if facts.asked_to_record:
         lines.append(
-            "- They were asked whether the call may be recorded. Whatever they answer is fine: say thanks, go on."
+            "- They were asked whether the call may be recorded. Whatever they answer is fine: thank them."
         )
     return lines

@@ -92,8 +92,8 @@ class Responses:
     def created(self, event: ResponseCreated, now: float, *, unheard: bool = False) -> Intent | None:
         """A response began: our intent behind it, or None if the server made it by itself.
 
-        `unheard`: one of its own is not going to be heard, so it answers nothing. Matched by the metadata that we sent. A server that does not return metadata: ours if we asked and no
-        answer of its own is due.
+        Matched by the metadata that we sent. A server that does not return metadata: ours if we asked and no
+        answer of its own is due. `unheard`: one of its own is not going to be heard, so it answers nothing.
         """
         ours = self.pending
         if ours is not None:
