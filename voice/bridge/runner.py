@@ -202,13 +202,8 @@ class Runner:
                     self._in_use.carry_out(command)
             case cmd.ClearPlayback():
                 self._phone.clear()
-            case cmd.PlayClip():
-                own = self._context.sounds.get(command.clip)  # in the call's language
-                self._phone.play(clips.load()[command.clip].payload if own is None else own)
-                self._phone.mark(command.mark)
-            case cmd.PlayLine():
-                self._phone.play(clips.from_ms(self._context.sounds[command.line], command.from_ms))
-                self._phone.mark(command.mark)
+            case cmd.PlayClip() | cmd.PlayLine():
+                self._play_ours(command)
             case cmd.StartRecording():
                 self._effects.start_recording()
             case cmd.StopRecording():
@@ -231,6 +226,15 @@ class Runner:
                 self._finish(command.reason)
             case _:
                 assert_never(command)
+
+    def _play_ours(self, command: cmd.PlayClip | cmd.PlayLine) -> None:
+        """A line of the call's own, in its language; the stock ones where it has none."""
+        own = self._context.sounds
+        if isinstance(command, cmd.PlayLine):
+            self._phone.play(clips.from_ms(own[command.line], command.from_ms))
+        else:
+            self._phone.play(own.get(command.clip) or clips.load()[command.clip].payload)
+        self._phone.mark(command.mark)
 
     def _finish(self, reason: str) -> None:
         if self.finished.done():

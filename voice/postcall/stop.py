@@ -32,7 +32,7 @@ def settle(call_id: uuid.UUID) -> dict[str, Any]:
 
 
 def _wish(call: Call) -> str | None:
-    """What they said; empty if only the end of the call tells of it; None if they said nothing of the kind."""
+    """What they said; empty if only the call's end tells of it; None if they said nothing of the kind."""
     language = call.agent_version.agent.profile.language if call.agent_version else "en"
     outbound = call.direction == Direction.OUTBOUND
     said = Turn.objects.filter(call=call, speaker=Speaker.CALLER)
