@@ -192,7 +192,7 @@ def _written(trial: Trial) -> str:
     """What the words of the call lack."""
     from voice.models import Turn
 
-    turns = Turn.objects.filter(call_id=trial.phone.call_id, item_id__startswith="opening")
+    turns = Turn.objects.filter(call__provider_sid=trial.phone.sid, item_id__startswith="opening")
     text = " ".join(turn.text for turn in turns)
     purpose = PURPOSES[trial.language][trial.informational]
     missing = [word for word in (*WORDS[trial.language], _NAME, purpose) if word not in text]

@@ -95,7 +95,7 @@ class Phone:
         self._until = 0.0
         self._marks: deque[tuple[float, str]] = deque()
         self._frames = 0
-        self._clips = {clip.payload: name for name, clip in clips.load().items()}
+        self._clips: dict[str, str] = {clip.payload: name for name, clip in clips.load().items()}
         self._next_twiml: str | None = None
 
     # --- what a promise does with it ---

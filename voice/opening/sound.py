@@ -23,6 +23,7 @@ from voice.wire import g711
 
 if TYPE_CHECKING:
     from hibari import Hibari
+    from openai.types.audio.speech_create_params import VoiceID
 
 log = structlog.get_logger(__name__)
 
@@ -162,7 +163,8 @@ def _by_openai(text: str, speaker: Speaker) -> bytes:
         max_retries=1,
     )
     with client:
-        voice = {"id": speaker.voice} if speaker.voice.startswith("voice_") else speaker.voice
+        own: VoiceID = {"id": speaker.voice}
+        voice = own if speaker.voice.startswith("voice_") else speaker.voice
         answer = client.audio.speech.create(
             model=settings.SPEECH_MODEL,
             voice=voice,

@@ -27,7 +27,7 @@ def route(call: Call) -> None:
 
 def facts_of(call: Call) -> dict[str, Any]:
     """For the prompt of an incoming call: what the caller was called about, when, and how that ended."""
-    if call.direction != Direction.INBOUND or call.lead_id is None:
+    if call.direction != Direction.INBOUND:
         return {}
     last = _last_call(call)
     if last is None or last.batch is None:
@@ -42,6 +42,8 @@ def facts_of(call: Call) -> dict[str, Any]:
 
 def _last_call(call: Call) -> Call | None:
     """The last call of a batch from this number of ours to this lead (one scan of `call_page_lead`)."""
+    if call.lead_id is None:
+        return None
     return (
         Call.objects.select_related("agent_version__agent", "batch")
         .filter(
