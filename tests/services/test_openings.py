@@ -121,10 +121,12 @@ def test_an_endpoint_that_fails_leaves_the_packaged_voice(endpoint: list[dict[st
 @pytest.mark.django_db
 def test_the_batch_says_what_for_and_what_machines_get(endpoint: list[dict[str, Any]]) -> None:
     call = _call(language="en")
+    assert call.agent_version is not None
+    assert call.number is not None
     call.batch = Batch.objects.create(
         workspace=call.workspace,
         objective="x",
-        agent=call.agent_version.agent,  # type: ignore[union-attr]
+        agent=call.agent_version.agent,
         number=call.number,
         purpose="informational",
         voicemail_policy="leave_message",

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from crm.models import SuppressionSource
 from crm.services import suppressions
@@ -114,7 +115,7 @@ def _called(space: Workspace, agent_name: str = "Bea") -> Call:
         direction=Direction.OUTBOUND,
         status=CallStatus.ENDED,
         end_reason="no-answer",
-        ended_at=rows.timezone.now(),
+        ended_at=timezone.now(),
         from_number=number.e164,
         to_number=THEM,
     )
