@@ -8,6 +8,7 @@ anybody is dialed.
 import base64
 import hashlib
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cache
@@ -35,11 +36,14 @@ _PEAK: Final = 0.7
 _TAIL_MS: Final = 120
 _MAX_KEPT: Final = 256
 _TIMEOUT_S: Final = 15.0
+_QUIET_S: Final = 60.0
+"""After a failure the endpoint is left alone for so long: five lines must not wait for it five times."""
 _PACKAGED: Final = "en"
 
 _kept: OrderedDict[str, str] = OrderedDict()
 _lock = threading.Lock()
 _rendering = threading.Lock()
+_quiet_until = 0.0
 
 
 class NoVoice(Unavailable):
@@ -64,8 +68,10 @@ class Speaker:
         return "openai" if settings.SPEECH_MODEL and settings.OPENAI_API_KEY else "packaged"
 
 
-def ensure(text: str, speaker: Speaker) -> str:
+def ensure(text: str, speaker: Speaker, *, best: bool = False) -> str:
     """The line as base64 µ-law: from memory, from the storage, or made now.
+
+    `best`: not content with the packaged voice where the agent's own could be had by now.
 
     Raises:
         NoVoice: nobody here speaks that language.
@@ -74,6 +80,8 @@ def ensure(text: str, speaker: Speaker) -> str:
         found = _look(_key(text, speaker, engine))
         if found is not None:
             return found
+        if best and time.monotonic() >= _quiet_until:
+            break
     with _rendering:  # one at a time: whoever waited finds it
         return _make(text, speaker)
 
@@ -89,10 +97,13 @@ def _engines(speaker: Speaker) -> tuple[str, ...]:
 
 
 def _make(text: str, speaker: Speaker) -> str:
+    global _quiet_until
     for engine in _engines(speaker):
         key = _key(text, speaker, engine)
         if (found := _look(key)) is not None:
             return found
+        if engine == "openai" and time.monotonic() < _quiet_until:
+            continue
         try:
             raw = _by_openai(text, speaker) if engine == "openai" else _by_package(text)
         except Exception as exc:  # an SDK, a network or a synthesizer: another voice may do
