@@ -18,7 +18,7 @@ from voice.services import openings
 
 
 @pytest.fixture
-def endpoint(settings: Settings, tmp_path: Any) -> Iterator[list[dict[str, Any]]]:
+def endpoint(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """A speech endpoint; what it was asked. `refuse` in the words is answered with 500."""
     asked: list[dict[str, Any]] = []
 
@@ -47,6 +47,7 @@ def endpoint(settings: Settings, tmp_path: Any) -> Iterator[list[dict[str, Any]]
         "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     }
     sound._kept.clear()
+    monkeypatch.setattr(sound, "_quiet_until", 0.0)
     try:
         yield asked
     finally:
@@ -113,9 +114,15 @@ def test_without_a_voice_for_the_language_all_of_it_is_english(
 
 @pytest.mark.django_db
 def test_an_endpoint_that_fails_leaves_the_packaged_voice(endpoint: list[dict[str, Any]]) -> None:
-    prepared = openings.load(_call(language="en", legal_name="refuse & co"))
+    call = _call(language="en", legal_name="refuse & co")
+    prepared = openings.load(call)
     assert prepared is not None
     assert prepared.script.opening[0].ms > 1000
+    assert len({wish["input"] for wish in endpoint}) == 1  # and is not asked again for every line
+    sound._quiet_until = 0.0
+    before = len(endpoint)
+    assert openings.load(call) == prepared  # a call that is answered waits for nobody
+    assert len(endpoint) == before
 
 
 @pytest.mark.django_db

@@ -110,6 +110,8 @@ def _make(text: str, speaker: Speaker) -> str:
             log.warning(
                 "line not rendered", engine=engine, language=speaker.language, error=type(exc).__name__
             )
+            if engine == "openai":
+                _quiet_until = time.monotonic() + _QUIET_S
             continue
         _store(key, raw)
         return _keep(key, raw)

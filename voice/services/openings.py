@@ -44,7 +44,7 @@ def prepare(attempt_id: uuid.UUID) -> None:
         .first()
     )
     if call is not None:
-        _sounds(call)
+        _sounds(call, best=True)
 
 
 def load(call: Call) -> Prepared | None:
@@ -69,22 +69,22 @@ def load(call: Call) -> Prepared | None:
     return Prepared(script, sounds)
 
 
-def _sounds(call: Call) -> tuple[Wording, dict[str, str]]:
+def _sounds(call: Call, *, best: bool = False) -> tuple[Wording, dict[str, str]]:
     """In the agent's language, or all of it in English where no voice speaks that."""
     wish = wish_of(call)
     wording = compose(wish)
     try:
-        return wording, _render(call, wording)
+        return wording, _render(call, wording, best=best)
     except sound.NoVoice:
         if wording.language == FALLBACK:
             raise
         log.warning("opening falls back to English", call_id=str(call.pk), language=wording.language)
     english: dict[str, Any] = {name: getattr(wish, name) for name in Wish.__dataclass_fields__}
     wording = compose(Wish(**{**english, "language": FALLBACK}))
-    return wording, _render(call, wording)
+    return wording, _render(call, wording, best=best)
 
 
-def _render(call: Call, wording: Wording) -> dict[str, str]:
+def _render(call: Call, wording: Wording, *, best: bool) -> dict[str, str]:
     profile = call.agent_version.agent.profile if call.agent_version else None
     speaker = sound.Speaker(
         language=wording.language,
@@ -92,4 +92,4 @@ def _render(call: Call, wording: Wording) -> dict[str, str]:
         voice=profile.voice if profile else "marin",
         speed=profile.speed if profile else 1.0,
     )
-    return {name: sound.ensure(text, speaker) for name, text in wording.all.items()}
+    return {name: sound.ensure(text, speaker, best=best) for name, text in wording.all.items()}
