@@ -59,7 +59,7 @@ def _script(mind: PlainMind, cue: Cue) -> list[Step]:
 
 
 def prove(full: bool) -> dict[str, Any]:
-    rounds = 167 if full else 4
+    rounds = 167 if full else 3
     return run_live(
         lambda system: _body(system, rounds),
         scale=_SCALE,

@@ -14,14 +14,14 @@ from tests.prove.live_system import LiveSystem, main, percentile, run_live, unti
 if TYPE_CHECKING:
     from tests.prove.called_phone import CalledPhone
 
-_AT_ONCE = 8
+_AT_ONCE = 16
 _LIMIT_S = 2.0
 MODELS = ("well", "slow", "unavailable", "refuses the key")
 PEOPLE = ("hello", "silent", "late", "long")
 
 
 def prove(full: bool) -> dict[str, Any]:
-    count = 1000 if full else 48
+    count = 1000 if full else 32
     return run_live(lambda system: _body(system, count), settings={"LOG_LEVEL": "ERROR"})
 
 

@@ -97,7 +97,7 @@ def _engines(speaker: Speaker) -> tuple[str, ...]:
 
 
 def _make(text: str, speaker: Speaker) -> str:
-    global _quiet_until
+    global _quiet_until  # noqa: PLW0603 - one breaker a process
     for engine in _engines(speaker):
         key = _key(text, speaker, engine)
         if (found := _look(key)) is not None:
