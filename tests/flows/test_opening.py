@@ -68,8 +68,8 @@ def test_a_screening_service_is_answered_and_the_person_hears_the_opening(
     person = next(n for n, (who, text) in enumerate(texts) if who == "caller" and "Elena" in text)
     opened = max(n for n, (_, text) in enumerate(texts) if "say stop or press 9" in text)
     agent = next(n for n, (_, text) in enumerate(texts) if "My name is Ava" in text)
-    assert answered < person < agent
-    assert answered < opened < agent
+    assert answered < person < agent, [text[:40] for _, text in texts]
+    assert answered < opened < agent, [text[:40] for _, text in texts]
 
 
 def test_who_talks_over_the_opening_hears_all_of_it_before_the_agent(

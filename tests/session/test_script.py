@@ -201,12 +201,15 @@ def test_it_stands_where_it_was_said_whenever_the_model_tells_of_the_turns_aroun
     assert lines(call)
     call.on(ev.SpeechStopped("hello", 800))
     call.on(ev.InputCommitted("hello", None))  # told of after the opening began
+    call.on(ev.ItemAdded("own_note1", None, "message", "assistant"))
+    call.on(ev.ItemAdded("hello", "own_note1", "message", "user"))
     call.said("Hello?", "hello")
     hears(call, 5000)
     call.on(ev.SpeechStarted("who", 6400))
     call.user_item, call.previous = "who", "hello"  # the model knows nothing of our lines
     hears(call, 600)
     call.stops()
+    call.on(ev.ItemAdded("who", "hello", "message", "user"))
     call.said("Who is this?")
     call.played()
     call.says("It is Ava.", 1000)

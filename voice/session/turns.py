@@ -114,6 +114,9 @@ class Transcript:
         """Put an item behind `previous_item_id`, at the end if that is unknown. False: no room left."""
         if item_id in self._known:
             self._move(item_id, previous_item_id)
+            turn = self.turns.get(item_id)
+            if turn is not None and not _is_ours(turn):
+                self._beside_ours(turn)
             return True
         if len(self._order) >= 4 * self._max_turns:
             self.dropped += 1
