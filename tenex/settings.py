@@ -272,6 +272,8 @@ OPENAI_BASE_URL = env.base_url("OPENAI_BASE_URL", "https://api.openai.com/v1")
 REALTIME_MODEL = env.text("REALTIME_MODEL", "gpt-realtime-2.1")
 VERDICT_MODEL = env.text("VERDICT_MODEL", "gpt-5.2-mini")
 TRANSCRIPTION_MODEL = env.text("TRANSCRIPTION_MODEL", "gpt-transcribe")
+SPEECH_MODEL = env.text("SPEECH_MODEL", "gpt-4o-mini-tts")
+"""Renders the opening and the other lines of our own; empty: the packaged voice, which speaks English."""
 REALTIME_AUDIO = env.choice("REALTIME_AUDIO", "pcmu", ("pcmu", "pcm24k"))
 REALTIME_CONNECT_TIMEOUT_S = env.number("REALTIME_CONNECT_TIMEOUT_S", 5.0)
 VERDICT_TIMEOUT_S = env.number("VERDICT_TIMEOUT_S", 60.0)

@@ -13,3 +13,8 @@ class VoiceConfig(AppConfig):
 
         failpoint.arm(settings.FAILPOINT)
         rulebook.standard()  # a rules file that makes no sense stops the start, not a dial
+
+        from crm.services import suppressions
+        from voice.services import stopping
+
+        suppressions.on_stop(stopping.stop_calls)

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import uuid
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import transaction
@@ -14,6 +15,16 @@ from crm.services import timeline
 from tenex.events import services as events
 from tenex.lib import phone as phones
 from tenex.lib import storable
+
+OnStop = Callable[[uuid.UUID, str | None, uuid.UUID | None], None]
+_told: list[OnStop] = []
+"""Called with workspace, number and lead in the transaction of each `add` (apps above this one)."""
+
+
+def on_stop(tell: OnStop) -> None:
+    """Let `tell` be called for every number and lead that is stopped from now on."""
+    if tell not in _told:
+        _told.append(tell)
 
 
 def is_suppressed(workspace_id: uuid.UUID, phone: str) -> bool:
@@ -45,6 +56,8 @@ def add(
     number = phones.normalize_or_none(phone) if phone else None
     with transaction.atomic():
         listed = _list(workspace_id, number, source, reason, call_id) if number else False
+        for tell in _told:  # before any lead is locked: calls come first
+            tell(workspace_id, number, lead_id)
         leads = _mark_leads(workspace_id, number, lead_id)
         for lead in leads:
             timeline.add(

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import contextlib
 import secrets
+import time
 import xml.etree.ElementTree as ET
 from collections import deque
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ class Phone:
         """So many of our requests to hang up are answered with 500."""
         self.person = ""
         """How a `<Dial>` ends ("completed", "no-answer"); empty: nobody is told."""
+        self.recording: dict[str, float] = {}
+        """When the application had the recording started and stopped."""
         self.over = asyncio.Event()
         self.spoken_until = 0.0
         self._base, self._http, self._scale = base_url, http, scale
@@ -94,7 +97,7 @@ class Phone:
         self._until = 0.0
         self._marks: deque[tuple[float, str]] = deque()
         self._frames = 0
-        self._clips = {clip.payload: name for name, clip in clips.load().items()}
+        self._clips: dict[str, str] = {clip.payload: name for name, clip in clips.load().items()}
         self._next_twiml: str | None = None
 
     # --- what a promise does with it ---
@@ -103,6 +106,10 @@ class Phone:
         """Talk from now on for so long."""
         self._tone_frames = int(seconds / self.frame_s)
         self.spoken_until = self._loop.time() + seconds / self._scale
+
+    def wall(self, at: float) -> float:
+        """An instant of this ear as seconds of the wall's clock."""
+        return time.time() - self._loop.time() + at
 
     @property
     def sounding(self) -> bool:
@@ -290,7 +297,7 @@ class Phone:
         match message["event"]:
             case "media":
                 payload = message["media"]["payload"]
-                what = self._clips.get(payload, "agent")
+                what = self._clips.get(payload) or self._rest_of(payload)
                 self._hear(what, len(payload) * 3 / 4 / 8000)
             case "mark":
                 self._marks.append((self._until, message["mark"]["name"]))
@@ -300,6 +307,10 @@ class Phone:
                     sound.ends = min(sound.ends, max(now, sound.starts))
                 self._until = min(self._until, now)
                 self._marks = deque((0.0, name) for _, name in self._marks)
+
+    def _rest_of(self, payload: str) -> str:
+        """A line of ours that goes on after it was silenced; anything else is the agent."""
+        return next((name for known, name in self._clips.items() if known.endswith(payload)), "agent")
 
     def _hear(self, what: str, seconds: float) -> None:
         now = self._loop.time()

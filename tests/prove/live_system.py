@@ -30,6 +30,7 @@ from tests.prove.live_mind import PlainMind, PlainMinds, Script, ToneVoice, talk
 from tests.rig.process import RealProcess, answers
 
 if TYPE_CHECKING:
+    from tests.prove.called_phone import CalledPhone
     from tests.prove.live_phone import Phone
     from voice.models import Call
     from voice.rehearsal.model.session import RealtimeSession
@@ -62,6 +63,14 @@ class LiveSystem:
         from tests.prove.live_phone import Phone
 
         made = Phone(self.base_url, remote, self.http, scale=self.scale)
+        self.phones[made.sid] = made
+        return made
+
+    def called(self, remote: str) -> "CalledPhone":
+        """Somebody whom we are going to call."""
+        from tests.prove.called_phone import CalledPhone
+
+        made = CalledPhone(self, remote)
         self.phones[made.sid] = made
         return made
 
@@ -132,17 +141,19 @@ def run_live(
     server_module: str = "",
     profile: dict[str, Any] | None = None,
     tools: tuple[str, ...] = (),
+    workspace: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Start it all, `await body(system)`, stop it all; what the body returned.
 
-    `server_module` replaces `manage.py serve` (it gets `--port`); `profile` are fields of the voice profile.
+    `server_module` replaces `manage.py serve` (it gets `--port`); `profile` are fields of the voice profile,
+    `workspace` those of the workspace.
     """
     ports = free_port(), free_port(), free_port()
     with _environment(ports, scale, settings or {}), tempfile.TemporaryDirectory() as folder:
         import django
 
         django.setup()
-        _seed(profile or {}, tools)
+        _seed(profile or {}, tools, workspace or {})
 
         async def main() -> dict[str, Any]:
             async with _system(
@@ -237,7 +248,7 @@ def _environment(ports: tuple[int, int, int], scale: float, settings: dict[str, 
             admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
-def _seed(profile: dict[str, Any], tools: tuple[str, ...]) -> None:
+def _seed(profile: dict[str, Any], tools: tuple[str, ...], workspace: dict[str, Any]) -> None:
     from django.core.management import call_command
 
     from tenex.workspaces.models import RecordingConsent, Workspace
@@ -246,9 +257,8 @@ def _seed(profile: dict[str, Any], tools: tuple[str, ...]) -> None:
     from voice.models import PhoneNumber, VoiceProfile
 
     call_command("migrate", verbosity=0)
-    space: Workspace = rows.workspace(
-        "prove", max_concurrent_calls=1000, recording_consent=RecordingConsent.OFF
-    )
+    fields = {"max_concurrent_calls": 1000, "recording_consent": RecordingConsent.OFF, **workspace}
+    space: Workspace = rows.workspace("prove", **fields)
     version = rows.version(space, tools=list(tools))
     VoiceProfile.objects.filter(pk=version.agent.profile_id).update(**profile)
     PhoneNumber.objects.create(workspace=space, e164=OUR_NUMBER, agent=version.agent)
@@ -342,7 +352,21 @@ def _carrier(system: LiveSystem) -> web.Application:
     path = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Calls/{{sid}}.json"
     app.router.add_get(path, get)
     app.router.add_post(path, update)
+    recordings = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Calls/{{sid}}/Recordings"
+    app.router.add_post(f"{recordings}.json", _record(system, "started"))
+    app.router.add_post(f"{recordings}/Twilio.CURRENT.json", _record(system, "stopped"))
     return app
+
+
+def _record(system: LiveSystem, what: str) -> Any:
+    async def answer(request: web.Request) -> web.Response:
+        phone = system.phones.get(request.match_info["sid"])
+        if phone is None or phone.ended_at:
+            return _gone()
+        phone.recording[what] = asyncio.get_running_loop().time()
+        return web.json_response({"sid": "RE" + phone.sid[2:], "status": what}, status=201)
+
+    return answer
 
 
 def _gone() -> web.Response:

@@ -82,7 +82,7 @@ def test_the_order_names_the_attempt_in_its_addresses(settings: Settings) -> Non
     order = desk.orders[0]
     assert order.answer_url == f"https://voice.example/twilio/outbound/{attempt.pk}"
     assert order.status_url == f"https://voice.example/twilio/status/{attempt.pk}"
-    assert order.recording_url == f"https://voice.example/twilio/recording/{attempt.call_id}"
+    assert order.recording_url == ""  # it begins when the notice was heard
     assert order.time_limit_s == 615
     assert order.machine_detection == ""
 

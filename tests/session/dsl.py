@@ -42,7 +42,7 @@ class Call:
         for command in commands:
             if isinstance(command, cmd.SendMark):
                 self.marks.append(command.name)
-            elif isinstance(command, cmd.PlayClip):
+            elif isinstance(command, cmd.PlayClip | cmd.PlayLine):
                 self.marks.append(command.mark)
 
     def wait(self, seconds: float) -> list[cmd.Command]:

@@ -4,21 +4,33 @@ Two worlds. In the *plausible* one events name things that exist (responses that
 marks that were sent); in the *hostile* one any event comes with any ids from a small set.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.session.dsl import Call
+from tests.session.sounds import SILENCE, tone, voice
 from voice.session import commands as cmd
 from voice.session import events as ev
 from voice.session.limits import Limits
 from voice.session.phases import Phase
+from voice.session.script import Line, Script
 
-IDS = st.sampled_from(["a", "b", "c", "d", "own_x", ""])
+IDS = st.sampled_from(["a", "b", "c", "d", "own_x", "opening", "said-1", ""])
 MS = st.sampled_from([0, 1, 20, 200, 2500])
 WAIT = st.sampled_from([0.0, 0.02, 0.3, 1.0, 3.0, 9.0, 40.0])
-TEXT = st.sampled_from(["", "a word", "many words, and then some more of them."])
+TEXT = st.sampled_from(
+    ["", "a word", "many words, and then some more of them.", "Stop.", "Leave a message.", "Don't record me."]
+)
+SOUND = st.sampled_from(["AAAA", SILENCE, voice(), tone(1000.0), tone(2100.0), "not base64"])
+SCRIPT = Script(
+    (Line("identity", "We are we.", 3000), Line("purpose", "To sell.", 900), Line("recording", "Rec.", 900)),
+    recording="announce",
+    screening=Line("screening", "It is us.", 1000),
+    voicemail=Line("voicemail", "Later, then.", 1000),
+)
 FAST = Limits(
     max_duration_s=120,
     wrap_up_s=20,
@@ -33,11 +45,13 @@ FAST = Limits(
 
 hostile_event = st.one_of(
     st.builds(ev.StreamStarted, st.just("MZ1")),
-    st.builds(ev.CallerAudio, st.just("AAAA"), st.sampled_from([20, 0, 5000])),
+    st.builds(ev.CallerAudio, SOUND, st.sampled_from([20, 0, 200, 5000])),
     st.builds(ev.MarkReturned, st.sampled_from(["g1:1", "g1:2", "g2:1", "g2:9", "g1:", "", "x"])),
     st.builds(ev.DtmfPressed, st.sampled_from("19#")),
     st.builds(ev.StreamStopped, st.booleans()),
-    st.builds(ev.AnsweredBy, st.sampled_from(["human", "machine_start", "fax", "unknown", ""])),
+    st.builds(
+        ev.AnsweredBy, st.sampled_from(["human", "machine_start", "machine_end_beep", "fax", "unknown", ""])
+    ),
     st.builds(
         ev.ModelReady,
         st.just("s"),
@@ -87,13 +101,14 @@ hostile_event = st.one_of(
         IDS,
         TEXT,
         st.booleans(),
-        effect=st.sampled_from(["none", "end_call", "transfer", "opt_out"]),
+        effect=st.sampled_from(["none", "end_call", "transfer", "opt_out", "off_record"]),
     ),
     st.builds(ev.OperatorSay, TEXT),
     st.builds(ev.OperatorWhisper, TEXT),
     st.builds(ev.OperatorHangUp),
     st.builds(ev.OperatorTransfer),
     st.builds(ev.TransferFailed),
+    st.builds(ev.WrapUp, st.sampled_from([-1.0, 0.0, 5.0, 1e9])),
     st.builds(ev.UnknownEvent, st.just("model"), st.just("x")),
     st.builds(ev.BadMessage, st.just("carrier"), st.just("x")),
 )
@@ -166,11 +181,15 @@ def run(call: Call, steps: list[tuple[float, Any]]) -> Watch:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.booleans(),
+    st.sampled_from(["inbound", "outbound", "scripted"]),
     st.lists(st.tuples(WAIT, hostile_event), max_size=60),
 )
-def test_whatever_comes(outbound: bool, steps: list[tuple[float, Any]]) -> None:
-    call = Call(FAST, direction="outbound" if outbound else "inbound", amd_expected=outbound)
+def test_whatever_comes(kind: str, steps: list[tuple[float, Any]]) -> None:
+    outbound = kind != "inbound"
+    limits = replace(FAST, server_responds=False) if kind == "scripted" else FAST
+    script = SCRIPT if kind == "scripted" else None
+    direction = "outbound" if outbound else "inbound"
+    call = Call(limits, direction=direction, amd_expected=outbound, script=script)
     call.start()
     call.on(ev.ModelReady("s", attempt=1))
     watch = run(call, steps)

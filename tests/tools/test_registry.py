@@ -43,7 +43,13 @@ def a_call(**fields: Any) -> Call:
 
 def test_definitions_are_flat_and_closed() -> None:
     found = registry.definitions(["book_meeting", "lookup_lead", "no_such_tool"])
-    assert [item["name"] for item in found] == ["lookup_lead", "book_meeting", "note_opt_out", "end_call"]
+    assert [item["name"] for item in found] == [
+        "lookup_lead",
+        "book_meeting",
+        "note_opt_out",
+        "stop_recording",
+        "end_call",
+    ]
     for item in registry.definitions(NAMES):
         assert set(item) == {"type", "name", "description", "parameters"}
         text = json.dumps(item["parameters"])

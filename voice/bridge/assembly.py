@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from django.conf import settings
 
@@ -20,8 +20,11 @@ from voice.realtime.port import ModelProvider
 from voice.services.live import CallContext
 from voice.session.limits import Limits
 from voice.session.machine import CallSession
-from voice.wire import realtime_models
+from voice.wire import g711, realtime_models
 from voice.wire.openai_commands import Effort, SessionConfig
+
+_SCRIPTED_EARLY_MS: Final = 6000
+"""What they say to the opening while the model is still coming up is heard, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,11 @@ async def build(
         greeting=context.greeting,
         history=list(context.history),
         fallback_transfer=transfer,
-        clip_ms={name: float(clip.ms) for name, clip in clips.load().items()},
+        clip_ms={
+            **{name: float(clip.ms) for name, clip in clips.load().items()},
+            **{name: g711.base64_ms(sound) for name, sound in context.sounds.items()},
+        },
+        script=context.script,
     )
     return Runner(
         machine,
@@ -102,7 +109,9 @@ def limits_of(context: CallContext, provider: ModelProvider) -> Limits:
         max_duration_s=max(standard.wrap_up_s + 5, voice.max_duration_s - spent_s),
         rotate_after_s=min(standard.rotate_after_s, rotate_s),
         server_interrupts=able.interrupts,
-        server_responds=able.responds,
+        # With a script the machine alone says when the model may speak: never before the opening.
+        server_responds=able.responds and context.script is None,
+        early_audio_ms=standard.early_audio_ms if context.script is None else _SCRIPTED_EARLY_MS,
     )
 
 
@@ -125,7 +134,8 @@ def session_config(context: CallContext, schemas: list[dict[str, Any]]) -> Sessi
         vad_threshold=voice.vad_threshold,
         prefix_padding_ms=voice.prefix_padding_ms,
         silence_duration_ms=voice.silence_duration_ms,
-        idle_timeout_ms=voice.idle_timeout_ms,
+        idle_timeout_ms=voice.idle_timeout_ms if context.script is None else None,
+        create_response=context.script is None,
         eagerness=cast(Literal["low", "medium", "high", "auto"], voice.eagerness),
         noise_reduction=cast(Literal["", "near_field", "far_field"], voice.noise_reduction),
         noise_reduction_strength=voice.noise_reduction_strength,

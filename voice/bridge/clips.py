@@ -42,6 +42,11 @@ def load() -> dict[ClipName, Clip]:
     return {name: _read(name) for name in NAMES}
 
 
+def from_ms(payload: str, ms: int) -> str:
+    """The rest of a base64 line, from `ms` on, cut at a whole group of three bytes."""
+    return payload[ms * g711.BYTES_PER_MS // 3 * 4 :] if ms > 0 else payload
+
+
 def _read(name: ClipName) -> Clip:
     raw = (FOLDER / f"{name}.ulaw").read_bytes()
     return Clip(name, base64.b64encode(raw).decode("ascii"), len(raw) // g711.BYTES_PER_MS)

@@ -40,6 +40,7 @@ from voice.session.events import (
     SessionEvent,
     StreamStopped,
     UnknownEvent,
+    WrapUp,
 )
 from voice.wire.twilio_media import Connected, StreamStart, TwilioMessage, TwilioStream
 
@@ -391,12 +392,18 @@ def _operator_event(message: dict[str, Any]) -> SessionEvent | None:
             return OperatorHangUp(str(data.get("reason") or "operator-hangup"))
         case "transfer":
             return OperatorTransfer({str(key): value for key, value in data.items()})
+        case "wrap_up":
+            return WrapUp(_seconds(data.get("seconds")), str(data.get("reason", "")))
         case "answered_by":
             return AnsweredBy(str(data.get("value", "")))
         case "ended":
             return StreamStopped(clean=True)
         case _:
             return None
+
+
+def _seconds(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 30.0
 
 
 def _abort(send: ASGISendCallable) -> None:

@@ -19,6 +19,7 @@ from voice.session.events import OwnEvent, ToolFinished, TransferFailed
 log = structlog.get_logger(__name__)
 
 _HANG_UP_TRIES = 3
+_RECORDING_TRIES = 4
 _GIVE_UP_S = 2.0
 """Longest wait for the row of a tool run that is given up."""
 
@@ -31,7 +32,7 @@ class ToolResult(Protocol):
     @property
     def ok(self) -> bool: ...
     @property
-    def effect(self) -> Literal["none", "end_call", "transfer", "opt_out"]: ...
+    def effect(self) -> Literal["none", "end_call", "transfer", "opt_out", "off_record"]: ...
     @property
     def effect_data(self) -> dict[str, Any]: ...
 
@@ -48,10 +49,12 @@ class ToolBox(Protocol):
 
 
 class CallControl(Protocol):
-    """What the carrier does to a call when we ask it to. Both block; both raise `TenexError`."""
+    """What the carrier does to a call when we ask it to. All block; all raise `TenexError`."""
 
     def hang_up(self, context: CallContext, reason: str) -> None: ...
     def transfer(self, context: CallContext, number: str) -> None: ...
+    def start_recording(self, context: CallContext) -> None: ...
+    def stop_recording(self, context: CallContext) -> None: ...
 
 
 class RegistryTools:
@@ -98,6 +101,21 @@ class TwilioControl:
             live_store.transfer_failed(context)
             raise
 
+    def start_recording(self, context: CallContext) -> None:
+        from voice.telephony import addresses
+        from voice.telephony.client import Carrier
+
+        Carrier().start_recording(context.call_sid, addresses.recording(context.call_id))
+
+    def stop_recording(self, context: CallContext) -> None:
+        from voice.telephony.client import Carrier
+        from voice.telephony.errors import CarrierGone
+
+        try:
+            Carrier().stop_recording(context.call_sid)
+        except CarrierGone:
+            log.debug("nothing was being recorded", call_id=str(context.call_id))
+
 
 class SocketControl:
     """Of a call without a carrier: its socket is all there is, so hanging up is closing that."""
@@ -112,6 +130,12 @@ class SocketControl:
 
     def transfer(self, context: CallContext, number: str) -> None:
         raise Conflict("this call has no phone line that could be connected", code="no_phone_line")
+
+    def start_recording(self, context: CallContext) -> None:
+        """Nobody records these calls: whoever has the socket has the sound."""
+
+    def stop_recording(self, context: CallContext) -> None:
+        """Nothing to stop."""
 
 
 class Effects:
@@ -135,6 +159,7 @@ class Effects:
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
         """Tool runs that nobody has answered yet."""
         self._stopped = False
+        self._records: Literal["", "starting", "on", "stopped"] = ""
         self.late_results = 0
 
     def run_tool(self, command: RunTool) -> None:
@@ -228,6 +253,40 @@ class Effects:
     def _transfer_failed(self, code: str) -> None:
         if not self._stopped:
             self._feed(TransferFailed(code))
+
+    def start_recording(self) -> None:
+        """From now on. If it cannot be had the call goes on without: it is the notice that must not lie."""
+        self._records = "starting"
+        self._try_recording("start", 1)
+
+    def stop_recording(self) -> None:
+        """For good. A start that is still under way is awaited, so that it is not what happens last."""
+        under_way, self._records = self._records == "starting", "stopped"
+        if not under_way:
+            self._try_recording("stop", 1)
+
+    def _try_recording(self, what: Literal["start", "stop"], attempt: int) -> None:
+        control = self._control
+
+        def work() -> None:
+            (control.start_recording if what == "start" else control.stop_recording)(self._context)
+
+        def done(result: BaseException | None) -> None:
+            if what == "start" and self._records == "stopped":
+                self._try_recording("stop", 1)
+                return
+            if not isinstance(result, BaseException):
+                self._records = "on" if what == "start" else "stopped"
+                return
+            log.warning(
+                "recording not changed", what=what, error=_code(result), attempt=attempt, **self._fields()
+            )
+            again = isinstance(result, TenexError) and (result.retryable or result.status >= 500)
+            if again and attempt < _RECORDING_TRIES and (what == "stop" or not self._stopped):
+                wait_s = self._clock.real_s(0.3 * attempt)
+                self._loop.call_later(wait_s, self._try_recording, what, attempt + 1)
+
+        self._in_thread(f"recording-{what}", work, done)
 
     def _in_thread(
         self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]

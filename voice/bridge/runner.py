@@ -180,6 +180,9 @@ class Runner:
         | cmd.InsertText
         | cmd.ClearPlayback
         | cmd.PlayClip
+        | cmd.PlayLine
+        | cmd.StartRecording
+        | cmd.StopRecording
         | cmd.CloseStream
         | cmd.HangUp
         | cmd.TransferCall
@@ -199,9 +202,12 @@ class Runner:
                     self._in_use.carry_out(command)
             case cmd.ClearPlayback():
                 self._phone.clear()
-            case cmd.PlayClip():
-                self._phone.play(clips.load()[command.clip].payload)
-                self._phone.mark(command.mark)
+            case cmd.PlayClip() | cmd.PlayLine():
+                self._play_ours(command)
+            case cmd.StartRecording():
+                self._effects.start_recording()
+            case cmd.StopRecording():
+                self._effects.stop_recording()
             case cmd.OpenModel():
                 self._open_model(command)
             case cmd.UseModel():
@@ -220,6 +226,15 @@ class Runner:
                 self._finish(command.reason)
             case _:
                 assert_never(command)
+
+    def _play_ours(self, command: cmd.PlayClip | cmd.PlayLine) -> None:
+        """A line of the call's own, in its language; the stock ones where it has none."""
+        own = self._context.sounds
+        if isinstance(command, cmd.PlayLine):
+            self._phone.play(clips.from_ms(own[command.line], command.from_ms))
+        else:
+            self._phone.play(own.get(command.clip) or clips.load()[command.clip].payload)
+        self._phone.mark(command.mark)
 
     def _finish(self, reason: str) -> None:
         if self.finished.done():

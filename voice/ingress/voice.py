@@ -87,7 +87,7 @@ def _talk(call: Call, *, fresh: bool) -> str:
         status_url=addresses.stream_status(call.pk),
         resume_url=addresses.resume(call.pk),
     )
-    # An outgoing call was recorded from its answer on (attempts._order).
+    # An outgoing call is recorded from the end of its opening on (voice.session.record).
     recorded = (
         fresh
         and call.direction == Direction.INBOUND

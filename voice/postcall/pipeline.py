@@ -21,7 +21,7 @@ from django.utils import timezone
 from tenex.lib import backoff, failpoint
 from tenex.lib.wake import wake
 from voice.models import Call, CallStatus, Finalization, FinalizationStep
-from voice.postcall import complete, transcript, verdict, write_back
+from voice.postcall import complete, stop, transcript, verdict, write_back
 from voice.services import callbacks, calls
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ Step = Callable[[uuid.UUID, int], dict[str, Any]]
 def _steps() -> tuple[tuple[str, Step], ...]:
     """The verdict comes before the recording is waited for: the carrier works while the model thinks."""
     return (
-        ("transcript", lambda call_id, _: transcript.close(call_id)),
+        ("transcript", lambda call_id, _: {**transcript.close(call_id), **stop.settle(call_id)}),
         ("verdict", lambda call_id, tries: verdict.settle(call_id, last_try=tries >= MAX_TRIES)),
         ("recording", lambda call_id, _: complete.await_recording(call_id)),
         ("write_back", lambda call_id, _: write_back.write_back(call_id)),

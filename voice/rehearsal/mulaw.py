@@ -42,3 +42,9 @@ def encode(pcm: NDArray[np.int16]) -> bytes:
 def decode(data: bytes) -> NDArray[np.int16]:
     """One byte each to 16-bit samples."""
     return _DECODE[np.frombuffer(data, dtype=np.uint8)]
+
+
+def tone(hz: float, ms: int, level: float = 0.4) -> bytes:
+    """A pure tone, `level` of full scale."""
+    at = np.arange(ms * BYTES_PER_MS, dtype=np.float64) / RATE_HZ
+    return encode(np.round(level * 32_767 * np.sin(2 * np.pi * hz * at)).astype(np.int16))

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import WSMsgType, web
 
 from tenex.lib.clock import Clock
-from voice.rehearsal import responses
+from voice.rehearsal import responses, speech_api
 from voice.rehearsal.ears.port import Ears
 from voice.rehearsal.http_api import check_key, error_shape, json_response
 from voice.rehearsal.model import control, small_talk
@@ -62,6 +62,7 @@ def build_app(
     app.router.add_get("/v1/realtime", realtime)
     app.router.add_get("/v1/models", list_models)
     app.router.add_get("/v1/models/{model}", get_model)
+    speech_api.add_routes(app, voice)
     responses.add_routes(app, options=options, faults=model.faults, clock=model.clock)
     control.add_routes(app)
     if isinstance(speech, Speech):

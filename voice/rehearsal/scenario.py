@@ -163,12 +163,15 @@ class AgentStep(_Part):
 
 
 class CallerStep(_Part):
-    """What the remote person does: exactly one of `say`, `dtmf`, `silence_s`, `hangup`."""
+    """What the remote side does: exactly one of `say`, `dtmf`, `silence_s`, `tone_hz`, `hangup`."""
 
     role: Literal["caller"] = "caller"
     say: str | None = Field(default=None, min_length=1)
     dtmf: str | None = Field(default=None, pattern=r"^[0-9*#]+$")
     silence_s: float | None = Field(default=None, gt=0, le=3600)
+    tone_hz: float | None = Field(default=None, ge=100, le=3800)
+    """A pure tone: the beep of an answering machine, or 2100 Hz of a fax."""
+    tone_ms: int = Field(default=400, gt=0, le=60_000)
     hangup: bool = False
     barge_in_after_ms: int | None = Field(default=None, ge=0)
     """Do it while the agent speaks, after so much of its audio in this turn (else: when it is done)."""
@@ -177,9 +180,9 @@ class CallerStep(_Part):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        count = sum((self.say is not None, self.dtmf is not None, self.silence_s is not None, self.hangup))
-        if count != 1:
-            raise ValueError("a caller step is exactly one of say, dtmf, silence_s, hangup")
+        wishes = (self.say, self.dtmf, self.silence_s, self.tone_hz)
+        if sum(wish is not None for wish in wishes) + self.hangup != 1:
+            raise ValueError("a caller step is exactly one of say, dtmf, silence_s, tone_hz, hangup")
         if self.barge_in_after_ms is not None and self.during_tool is not None:
             raise ValueError("barge_in_after_ms and during_tool exclude each other")
         return self
@@ -194,7 +197,7 @@ def _step(entry: object) -> object:
     if isinstance(value, str):
         return {"role": "caller", "say": value}
     if not isinstance(value, dict):
-        raise ValueError("a caller step is a text or exactly one of say, dtmf, silence_s, hangup")
+        raise ValueError("a caller step is a text or exactly one of say, dtmf, silence_s, tone_hz, hangup")
     return {"role": "caller", **value}
 
 

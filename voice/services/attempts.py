@@ -26,11 +26,11 @@ from django.utils import timezone
 from tenex.lib import failpoint
 from tenex.lib.backoff import delay_s
 from tenex.lib.phone import mask
-from tenex.workspaces.models import RecordingConsent
 from voice.models import Call, CallingSwitch, CallStatus, DialAttempt, DialState, EndReason
 from voice.models.batches import BatchStatus
 from voice.models.calls import LIVE
-from voice.services import calls, journal, pacing, progress
+from voice.opening.sound import NoVoice
+from voice.services import calls, journal, openings, pacing, progress, stopping
 from voice.services.timing import MAX_ASKERS_LOST, MAX_NOT_PLACED, RING_TIMEOUT_S, timing
 from voice.telephony import addresses
 from voice.telephony.client import CallOrder, Carrier, CarrierCall
@@ -82,6 +82,7 @@ def prepare(call_id: uuid.UUID) -> DialAttempt | None:
 
 def dial(attempt_id: uuid.UUID, carrier: Carrier, *, at_s: float = 0.0) -> DialState:
     """Fence, ask, write down: at `at_s` of this process's monotonic clock. Never raises a CarrierError."""
+    _prepare_lines(attempt_id)
     time.sleep(max(0.0, at_s - _FENCE_BEFORE_S - time.monotonic()))
     fenced = fence(attempt_id)
     failpoint.hit("dial.fenced")
@@ -91,6 +92,14 @@ def dial(attempt_id: uuid.UUID, carrier: Carrier, *, at_s: float = 0.0) -> DialS
         return DialState.NOT_PLACED
     time.sleep(max(0.0, at_s - time.monotonic()))
     return post(fenced, carrier)
+
+
+def _prepare_lines(attempt_id: uuid.UUID) -> None:
+    """The opening is made before anybody's phone rings. Without a voice the stream is refused later."""
+    try:
+        openings.prepare(attempt_id)
+    except NoVoice:
+        log.error("no voice for the opening", attempt_id=str(attempt_id))
 
 
 def fence(attempt_id: uuid.UUID) -> Fenced | None:
@@ -107,7 +116,9 @@ def fence(attempt_id: uuid.UUID) -> Fenced | None:
     ).exclude(Exists(CallingSwitch.objects.filter(stopped_at__isnull=False)))
     with transaction.atomic():
         # The call's row is locked first, here as everywhere.
-        Call.objects.select_for_update().filter(attempts=attempt_id).first()
+        call = Call.objects.select_for_update().filter(attempts=attempt_id).first()
+        if call is not None and stopping.is_stopped(call):
+            return None  # since it was claimed
         won = DialAttempt.objects.filter(
             Exists(allowed), pk=attempt_id, state=DialState.PREPARED, fence_until__gt=Now()
         ).update(state=DialState.POSTING, posted_at=Now(), next_at=Now() + times.grace)
@@ -316,7 +327,6 @@ def _order(attempt: DialAttempt) -> CallOrder:
     version = call.agent_version
     limit_s = version.agent.profile.max_duration_s if version else 1800
     amd = bool(call.batch and call.batch.machine_detection)
-    recorded = call.workspace.recording_consent == RecordingConsent.ANNOUNCE
     return CallOrder(
         to=call.to_number,
         from_=call.from_number,
@@ -325,7 +335,6 @@ def _order(attempt: DialAttempt) -> CallOrder:
         fallback_url=addresses.fallback(),
         ring_timeout_s=RING_TIMEOUT_S,
         time_limit_s=limit_s + 15,  # the live session says goodbye first
-        recording_url=addresses.recording(call.pk) if recorded else "",
         machine_detection="DetectMessageEnd" if amd else "",
         amd_url=addresses.answered_by(attempt.pk) if amd else "",
     )

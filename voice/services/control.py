@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from tenex.errors import Unavailable
 
-CommandName = Literal["say", "whisper", "hangup", "transfer", "answered_by", "ended"]
+CommandName = Literal["say", "whisper", "hangup", "transfer", "answered_by", "ended", "wrap_up"]
 
 
 def group(call_id: uuid.UUID | str) -> str:

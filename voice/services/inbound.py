@@ -11,7 +11,7 @@ from tenex.errors import Unavailable
 from tenex.events.services import Fact
 from tenex.lib.phone import mask, normalize_or_none
 from voice.models import Call, CallStatus, Direction, EndReason, NumberStatus, PhoneNumber
-from voice.services import caller_lead, calls, readiness
+from voice.services import caller_lead, calls, readiness, returns
 from voice.services.timing import timing
 
 log = structlog.get_logger(__name__)
@@ -101,6 +101,8 @@ def _create(number: PhoneNumber, ringing: Ringing) -> Call:
     if from_number is not None:
         call.lead_id, fact = caller_lead.of_ringing(call)
         met += [fact] if fact else []
+        if fact is None:
+            returns.route(call)
     call.save(force_insert=True)
     calls.begin_ringing(call, *met)  # last: the event counter is the last lock
     return call

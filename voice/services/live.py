@@ -5,7 +5,7 @@ Synchronous, run in threads by the bridge. What happens in the call afterwards: 
 
 import secrets
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -19,7 +19,9 @@ from tenex.errors import Forbidden
 from tenex.workspaces.models import RecordingConsent
 from voice.models import Call, Direction, SessionStatus, StreamToken, Turn, VoiceSession
 from voice.models.calls import LIVE
-from voice.services import calls, prompt
+from voice.opening.sound import NoVoice
+from voice.services import calls, openings, prompt, returns
+from voice.session.script import Script
 from voice.wire import stream_token
 
 log = structlog.get_logger(__name__)
@@ -103,6 +105,10 @@ class CallContext:
     """Summed usage of earlier sessions of this call."""
     latency: dict[str, Any] = field(default_factory=dict)
     """What was measured in the call's streams before this one."""
+    script: Script | None = None
+    """What an outbound call says of its own accord; the sounds of it are in `sounds`, by line."""
+    sounds: dict[str, str] = field(default_factory=dict)
+    """Base64 µ-law."""
 
     @property
     def by_carrier(self) -> bool:
@@ -152,9 +158,14 @@ def open_stream(
             session, number = _session(call, channel)
             context = _context(call, session, number, stream_sid, owner)
             calls.answer(call.pk)
+        prepared = openings.load(call)  # from memory or the storage: it was made before the call was dialed
+    except NoVoice as exc:
+        raise StreamRefused(extra={"reason": "no-voice"}) from exc
     except IntegrityError as exc:
         raise StreamRefused(extra={"reason": "sid-taken"}) from exc
-    return context
+    if prepared is None:
+        return context
+    return replace(context, script=prepared.script, sounds=prepared.sounds)
 
 
 def _unix() -> float:
@@ -345,8 +356,11 @@ def _instructions(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str:
             if isinstance(item, dict)
         ),
         tools=tools,
-        recorded=workspace.recording_consent != RecordingConsent.OFF,
-        announced=call.direction == Direction.INBOUND,
+        recorded=workspace.recording_consent == RecordingConsent.ANNOUNCE,
+        opened=call.direction == Direction.OUTBOUND,
+        asked_to_record=call.direction == Direction.OUTBOUND
+        and workspace.recording_consent == RecordingConsent.EXPLICIT,
+        returning=returns.facts_of(call),
         resumed=resumed,
     )
     return prompt.render(version.system_prompt, _values(call), facts)

@@ -77,6 +77,18 @@ def transfer(call: Call, to: str, *, reason: str = "", actor: str = "") -> str:
     return target
 
 
+def wrap_up(call: Call, *, seconds: float = 30.0, reason: str = "", actor: str = "") -> None:
+    """Ask the agent to bring the call to its end; it is over in `seconds`.
+
+    Raises:
+        Conflict: nobody is on the line. Unavailable: the live session cannot be told.
+    """
+    _must_be_live(call)
+    with transaction.atomic():
+        _audit(call, actor, "call.wrap_up", seconds=seconds, reason=reason)
+        control.send(call.pk, "wrap_up", seconds=seconds, reason=reason)
+
+
 def _must_be_live(call: Call) -> None:
     if call.status != CallStatus.IN_PROGRESS:
         code = "call_over" if call.status not in LIVE else "call_not_answered"

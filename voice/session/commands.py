@@ -86,7 +86,7 @@ class SendToolOutput:
 class InsertText:
     """Put a text item into the conversation (a system fact, a pressed digit)."""
 
-    role: Literal["system", "user"]
+    role: Literal["system", "user", "assistant"]
     text: str
     event_id: str
 
@@ -115,6 +115,25 @@ class PlayClip:
 
     clip: Literal["one_moment", "apology", "goodbye", "opted_out"]
     mark: str
+
+
+@dataclass(slots=True)
+class PlayLine:
+    """Play one of the call's own lines (`voice.session.script`), from `from_ms` of it on."""
+
+    line: str
+    mark: str
+    from_ms: int = 0
+
+
+@dataclass(slots=True)
+class StartRecording:
+    """Record both sides from now on, through the carrier's REST API."""
+
+
+@dataclass(slots=True)
+class StopRecording:
+    """End the recording for good."""
 
 
 @dataclass(slots=True)
@@ -194,6 +213,9 @@ Command = (
     | SendMark
     | ClearPlayback
     | PlayClip
+    | PlayLine
+    | StartRecording
+    | StopRecording
     | CloseStream
     | HangUp
     | TransferCall

@@ -3,7 +3,7 @@
 from typing import Final
 
 from voice.session import commands as cmd
-from voice.session import ending, speech, texts
+from voice.session import ending, opening, speech, texts
 from voice.session.events import ModelLost, ModelReady
 from voice.session.phases import Phase
 from voice.session.responses import Intent
@@ -24,6 +24,8 @@ def open_first(live: Live, now: float) -> None:
 def _open(live: Live, *, after_s: float, standby: bool = False) -> None:
     live.link.attempt += 1
     history = [*live.history, *live.transcript.history()]
+    if live.opening is not None:
+        live.opening.in_history = live.opening.began_at is not None
     live.out.append(cmd.OpenModel(live.link.attempt, history, after_s, standby))
 
 
@@ -47,6 +49,8 @@ def on_ready(live: Live, event: ModelReady, now: float) -> None:
     data = {"attempt": attempt, "session_id": event.session_id}
     if back_after is None or live.phase is Phase.OPENING:
         live.journal("call.model_ready", **data)
+        if live.listens:
+            flush_early(live)
         open_gate(live, now)
         return
     live.journal("call.model_back", after_ms=round(back_after * 1000), **data)
@@ -78,7 +82,11 @@ def open_gate(live: Live, now: float) -> None:
         return
     live.move(Phase.TALKING)
     live.timers.cancel(Timer.ANSWER)
-    live.attention_at = live.first_audio_from = now
+    live.attention_at = now
+    if live.opening is None:
+        live.first_audio_from = now
+    elif not live.opening.in_history:
+        live.insert(live.opening.text, role="assistant")
     _flush_notes(live)
     if live.resumed:
         live.insert(texts.RESUME)
@@ -90,7 +98,11 @@ def open_gate(live: Live, now: float) -> None:
 
 
 def greet(live: Live) -> None:
-    if live.limits.greeting_first:
+    if not live.limits.greeting_first:
+        return
+    if live.script is not None:
+        opening.greet(live)
+    else:
         live.ask(Intent("greeting", text=texts.greet(live.greeting)))
 
 

@@ -1,7 +1,7 @@
 """What operators and this process itself ask of a live call."""
 
 from voice.session import commands as cmd
-from voice.session import ending, texts, tooling
+from voice.session import ending, speech, texts, tooling
 from voice.session.events import (
     Drain,
     OperatorHangUp,
@@ -9,6 +9,7 @@ from voice.session.events import (
     OperatorTransfer,
     OperatorWhisper,
     TransferFailed,
+    WrapUp,
 )
 from voice.session.phases import Phase
 from voice.session.reasons import EndReason
@@ -52,6 +53,16 @@ def on_transfer(live: Live, event: OperatorTransfer, now: float) -> None:
         target=event.target,
         farewell=Intent("goodbye", text=texts.OPERATOR_TRANSFER, tool_choice="none"),
     )
+
+
+def on_wrap_up(live: Live, event: WrapUp, now: float) -> None:
+    """Come to an end: the agent is told, and the longest duration comes nearer."""
+    seconds = min(max(event.seconds, 1.0), live.limits.max_duration_s)
+    ends_at = min(now + seconds, live.started_at + live.limits.max_duration_s)
+    live.timers.cancel(Timer.WRAP_UP)
+    live.timers.set(Timer.MAX_DURATION, max(now, ends_at))
+    if live.phase is Phase.TALKING:
+        speech.wrap_up(live, max(1.0, ends_at - now), reason=event.reason)
 
 
 def on_transfer_failed(live: Live, event: TransferFailed, now: float) -> None:

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from voice.session import commands as cmd
-from voice.session import speech, texts
+from voice.session import opening, speech, texts
 from voice.session.phases import Phase
 from voice.session.playback import LOST_MARK_GRACE_S
 from voice.session.reasons import EndReason
@@ -11,6 +11,8 @@ from voice.session.responses import Intent
 from voice.session.state import Clip, Closing, Live
 from voice.session.timers import Timer
 
+COMMIT_WAIT_S = 2.5
+"""Longest wait for a wish to be written down before it is confirmed. The end of the call waits on."""
 LAST_CLIP_S = 3.5
 """Longest time from a hard limit to the hang-up."""
 
@@ -28,14 +30,15 @@ def begin_closing(
     confirmations: int = 0,
     farewell: Intent | None = None,
     clip: Clip = "goodbye",
+    commit: str = "",
 ) -> None:
     """End the call when the agent has said farewell.
 
     The farewell is the next response, whoever asks for it (`farewell` asks for one here). Without a model
-    it is a clip.
+    it is a clip. With `commit` it is a clip that waits for that tool run, and the model is silent.
     """
     if live.closing is not None:  # ending already: only an opt-out changes anything about it
-        if reason is EndReason.OPTED_OUT:
+        if reason is EndReason.OPTED_OUT and not live.closing.silent:
             live.closing.kind, live.closing.reason, live.closing.clip = kind, reason, clip
             live.closing.cancelable, live.closing.confirmations = False, confirmations
         return
@@ -49,6 +52,9 @@ def begin_closing(
         confirmations=confirmations,
         since=live.responses.next_number,
         clip=clip,
+        commit=commit,
+        commit_until=now + COMMIT_WAIT_S,
+        silent=bool(commit),
     )
     live.journal("call.closing", kind=kind, reason=reason.value)
     live.timers.cancel(Timer.SILENCE)
@@ -66,6 +72,9 @@ def close_with_clip(live: Live, now: float) -> None:
     """Say farewell with one of our own lines and end after it."""
     closing = live.closing
     if closing is None or closing.stage == "playback":
+        return
+    if closing.commit in live.tools.running and now < closing.commit_until:
+        live.timers.set(Timer.CLOSING, closing.commit_until)
         return
     if closing.kind == "hangup":
         live.play_clip(closing.clip, now)
@@ -88,7 +97,7 @@ def closing_progress(live: Live, now: float) -> None:
     closing = live.closing
     if live.phase is not Phase.CLOSING or closing is None or closing.stage != "playback":
         return
-    if not live.playback.busy:
+    if not live.playback.busy and closing.commit not in live.tools.running:
         end_now(live, now)
 
 
@@ -97,8 +106,13 @@ def on_closing_timer(live: Live, now: float) -> None:
     if closing is None:
         return
     if closing.stage == "playback":
+        if closing.commit in live.tools.running:  # bounded by the deadline of the run
+            live.timers.set(Timer.CLOSING, now + 0.5)
+            return
         live.count("closing_by_clock")
         end_now(live, now)
+    elif closing.silent:
+        close_with_clip(live, now)
     elif closing.spoken or live.responses.active is not None:
         await_playback(live, now)
     else:  # the model never said farewell: we do
@@ -222,6 +236,8 @@ def model_gone(live: Live, code: str, now: float) -> None:
         close_with_clip(live, now)
         closing_progress(live, now)
         return
+    if not live.answered and live.script is not None:  # whoever picked up is told who called
+        opening.begin(live, now)
     if not live.answered:  # nobody is known to listen
         hang_up(live, EndReason.MODEL_UNAVAILABLE, now)
         return
@@ -231,7 +247,10 @@ def model_gone(live: Live, code: str, now: float) -> None:
     live.timers.set(Timer.MAX_DURATION, live.started_at + live.limits.max_duration_s)
     live.apology_mark = live.play_clip("apology", now)
     by_clock = live.playback.ends_at() + LOST_MARK_GRACE_S
-    live.timers.set(Timer.APOLOGY, min(by_clock, now + live.limits.apology_s))
+    if opening.pending(live):
+        live.timers.set(Timer.APOLOGY, by_clock)
+    else:
+        live.timers.set(Timer.APOLOGY, min(by_clock, now + live.limits.apology_s))
 
 
 def forget_model(live: Live) -> None:
@@ -254,11 +273,25 @@ def forget_model(live: Live) -> None:
     live.timers.cancel(Timer.MODEL_READY)
 
 
+def stop_failing(live: Live, now: float, *, written: bool) -> None:
+    """They want no more calls while we apologize: that is what is confirmed instead."""
+    if not written:
+        speech.interrupt(live, now, "key", cancel=False)
+        live.apology_mark = ""
+        live.timers.set(Timer.APOLOGY, now + COMMIT_WAIT_S)
+    elif not live.apology_mark:
+        live.apology_mark = live.play_clip("opted_out", now)
+        live.timers.set(Timer.APOLOGY, live.playback.ends_at() + LOST_MARK_GRACE_S)
+
+
 def apology_over(live: Live, now: float) -> None:
     if live.phase is not Phase.FAILING:
         return
-    if live.fallback_transfer is None:
-        hang_up(live, EndReason.MODEL_UNAVAILABLE, now)
+    if live.opted_out and not live.apology_mark:  # it could not be written down in time
+        stop_failing(live, now, written=True)
+        return
+    if live.opted_out or live.fallback_transfer is None:
+        hang_up(live, EndReason.OPTED_OUT if live.opted_out else EndReason.MODEL_UNAVAILABLE, now)
         return
     live.end_reason = EndReason.TRANSFERRED
     if _leave(live, now):
@@ -293,7 +326,7 @@ def finish_if_done(live: Live) -> None:
     if live.phase is not Phase.STOPPED:
         return
     awaited = live.link.ready and (live.uncommitted or live.transcript.awaits_text)
-    if not awaited:
+    if not awaited and all(run.group for run in live.tools.running.values()):
         finish(live)
 
 
@@ -303,7 +336,9 @@ def finish(live: Live) -> None:
         return
     live.timers.clear()
     live.transcript.give_up_texts()
-    live.out.extend(live.transcript.take_dirty())
+    turns = live.transcript.take_dirty()
+    if not live.off_record:
+        live.out.extend(turns)
     for run in live.tools.running.values():
         live.journal("tool.abandoned", call_id=run.call_id, name=run.name)
     live.tools.running.clear()
@@ -323,6 +358,9 @@ def limit_reached(live: Live, now: float) -> None:
     """The longest duration is over: our own goodbye, bounded by a few seconds, whatever the model does."""
     if live.phase is Phase.FAILING:
         apology_over(live, now)
+        return
+    if live.phase is Phase.VOICEMAIL:
+        hang_up(live, EndReason.MACHINE, now)
         return
     if live.phase in {Phase.OPENING, Phase.TALKING}:
         speech.interrupt(live, now, "limit", cancel=True)

@@ -235,7 +235,7 @@ class ToolFinished:
     call_id: str
     output: str
     ok: bool = True
-    effect: Literal["none", "end_call", "transfer", "opt_out"] = "none"
+    effect: Literal["none", "end_call", "transfer", "opt_out", "off_record"] = "none"
     effect_data: dict[str, Any] = field(default_factory=dict)
 
 
@@ -261,6 +261,14 @@ class OperatorHangUp:
 @dataclass(slots=True)
 class OperatorTransfer:
     target: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class WrapUp:
+    """Bring the call to its end within `seconds`: an operator's wish, or that of a spent budget."""
+
+    seconds: float = 30.0
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -297,6 +305,13 @@ ModelEvent = (
     | ModelError
 )
 OwnEvent = (
-    ToolFinished | OperatorSay | OperatorWhisper | OperatorHangUp | OperatorTransfer | TransferFailed | Drain
+    ToolFinished
+    | OperatorSay
+    | OperatorWhisper
+    | OperatorHangUp
+    | OperatorTransfer
+    | WrapUp
+    | TransferFailed
+    | Drain
 )
 SessionEvent = CarrierEvent | ModelEvent | OwnEvent | UnknownEvent | BadMessage

@@ -3,8 +3,9 @@
 from typing import Final
 
 from voice.session import commands as cmd
-from voice.session import connection, ending, speech, tooling
+from voice.session import connection, ending, listening, opening, speech, tooling
 from voice.session import events as ev
+from voice.session.items import OUR_TURNS
 from voice.session.phases import Phase
 from voice.session.reasons import EndReason
 from voice.session.responses import Intent
@@ -44,7 +45,7 @@ def on_speech_started(live: Live, event: ev.SpeechStarted, now: float) -> None:
     start_ms = min(live.input_base_ms + event.audio_start_ms, live.clock_ms(now))
     live.transcript.speech_started(event.item_id, start_ms)
     live.journal("turn.speech_started", item_id=event.item_id, at_ms=start_ms)
-    if ending.caller_spoke(live, now):
+    if ending.caller_spoke(live, now) and not opening.was_before(live, start_ms):
         speech.interrupt(live, now, "caller", cancel=not live.limits.server_interrupts)
 
 
@@ -79,7 +80,8 @@ def _server_answers(live: Live, now: float, *, late_s: float = 0.0) -> None:
 def on_committed(live: Live, event: ev.InputCommitted, now: float) -> None:
     live.uncommitted = live.caller_speaking = False
     live.transcript.committed(event.item_id, event.previous_item_id, live.clock_ms(now))
-    if not live.limits.server_responds and live.phase in {Phase.TALKING, Phase.CLOSING}:
+    if not live.limits.server_responds and live.phase in {Phase.OPENING, Phase.TALKING, Phase.CLOSING}:
+        live.responses.forget("greeting")
         live.ask(Intent("answer"))
 
 
@@ -135,6 +137,7 @@ def on_caller_delta(live: Live, event: ev.CallerTextDelta, now: float) -> None:
 def on_caller_done(live: Live, event: ev.CallerTextDone, now: float) -> None:
     rest = live.transcript.caller_done(event.item_id, event.text, live.clock_ms(now))
     live.tell(event.item_id, "caller", rest)
+    listening.on_words(live, event.text, now)
 
 
 def on_caller_failed(live: Live, event: ev.CallerTextFailed, now: float) -> None:
@@ -151,6 +154,9 @@ def on_audio_delta(live: Live, event: ev.AudioDelta, now: float) -> None:
         live.counters["late_audio"] += 1
         return
     first = (event.item_id, event.content_index) not in live.playback.parts
+    if first and event.item_id.startswith(OUR_TURNS):
+        live.counters["item_of_ours"] += 1
+        return
     starts_at = live.playback.ends_at() if first else now
     mark = live.playback.play(
         event.response_id, event.item_id, event.content_index, event.ms, now, live.link.current
@@ -186,7 +192,7 @@ def on_audio_done(live: Live, event: ev.AudioDone, now: float) -> None:
 
 
 def on_agent_delta(live: Live, event: ev.AgentTextDelta, now: float) -> None:
-    if event.item_id in live.muted:
+    if event.item_id in live.muted or event.item_id.startswith(OUR_TURNS):
         return
     text = live.transcript.agent_delta(
         event.item_id, event.response_id, event.content_index, event.text, live.clock_ms(now)
@@ -195,6 +201,8 @@ def on_agent_delta(live: Live, event: ev.AgentTextDelta, now: float) -> None:
 
 
 def on_agent_text(live: Live, event: ev.AgentTextDone, now: float) -> None:
+    if event.item_id.startswith(OUR_TURNS):
+        return
     text = live.transcript.agent_text(
         event.item_id, event.response_id, event.content_index, event.text, live.clock_ms(now)
     )
@@ -205,7 +213,7 @@ def on_agent_text(live: Live, event: ev.AgentTextDone, now: float) -> None:
 
 
 def on_response_created(live: Live, event: ev.ResponseCreated, now: float) -> None:
-    ours = live.responses.created(event, now)
+    ours = live.responses.created(event, now, unheard=opening.pending(live))
     if ours is not None:
         live.timers.cancel(Timer.RESPONSE)
     if live.caller_speaking and ours is not None:
@@ -213,6 +221,11 @@ def on_response_created(live: Live, event: ev.ResponseCreated, now: float) -> No
         live.mute(event.response_id)
         live.out.append(cmd.CancelResponse(event.response_id, live.event_id("cancel")))
         live.responses.retry(ours)
+        return
+    unasked = ours is None and opening.pending(live)
+    if unasked or (live.closing is not None and live.closing.silent):
+        live.mute(event.response_id)
+        live.out.append(cmd.CancelResponse(event.response_id, live.event_id("cancel")))
         return
     live.caller_speaking = False  # the server answers: to its ears the caller has finished
     speech.owe(live, now)

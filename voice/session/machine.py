@@ -16,8 +16,12 @@ Lines that go to the journal, and so to the live stream of the call (`Journal.ty
 | `call.first_audio` | `ms` from the moment at which speaking was allowed to the first agent audio |
 | `call.clip` | `clip`: one of our own lines |
 | `call.dtmf` | `digits` of one entry |
+| `call.opening` | `lines` of ours, heard to their end; `turns` it took (more than one: it was talked over) |
+| `call.voicemail` | `message_left` |
+| `call.recording` | `state` (`started`, `stopped`, `refused`) |
+| `call.off_record` | they object to being recorded: from here on nothing that is said is stored |
 | `call.reprompt` | `number` of silences in a row |
-| `call.wrap_up` | `seconds_left` |
+| `call.wrap_up` | `seconds_left`; `reason` if somebody asked for it |
 | `call.opt_out` | the wish not to be called again, by word or key (once a call) |
 | `call.closing` | `kind` (`hangup`, `transfer`), `reason`: after the farewell |
 | `call.end_canceled` | the caller spoke before that |
@@ -39,11 +43,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from voice.session import connection, control, ending, hearing, phone, speech, tooling
+from voice.session import answering, connection, control, ending, hearing, opening, phone, speech, tooling
 from voice.session import events as ev
 from voice.session.commands import Command
 from voice.session.limits import Limits
 from voice.session.phases import Phase
+from voice.session.script import Script
 from voice.session.state import Live
 from voice.session.timers import Timer
 
@@ -106,6 +111,7 @@ _TALK: Table = {
     ev.OperatorWhisper: control.on_whisper,
     ev.OperatorHangUp: control.on_hang_up,
     ev.OperatorTransfer: control.on_transfer,
+    ev.WrapUp: control.on_wrap_up,
     ev.Drain: control.on_drain,
 }
 
@@ -120,6 +126,9 @@ TABLE: Final[dict[Phase, Table]] = {
     },
     Phase.OPENING: {
         **_ALWAYS,
+        **_WORDS,
+        ev.SpeechStarted: hearing.on_speech_started,
+        ev.SpeechStopped: hearing.on_speech_stopped,
         ev.CallerAudio: phone.on_caller_audio,
         ev.MarkReturned: phone.on_mark,
         ev.DtmfPressed: phone.on_dtmf,
@@ -128,9 +137,9 @@ TABLE: Final[dict[Phase, Table]] = {
         ev.ModelReady: connection.on_ready,
         ev.ModelLost: connection.on_lost,
         ev.ModelError: hearing.on_error,
-        ev.ItemAdded: hearing.on_item_added,
         ev.ToolFinished: tooling.on_finished,
         ev.OperatorHangUp: control.on_hang_up,
+        ev.WrapUp: control.on_wrap_up,
         ev.Drain: control.on_drain,
     },
     Phase.TALKING: _TALK,
@@ -139,10 +148,22 @@ TABLE: Final[dict[Phase, Table]] = {
         for key, handler in _TALK.items()
         if key not in {ev.OperatorSay, ev.OperatorWhisper, ev.OperatorTransfer}
     },
+    Phase.VOICEMAIL: {
+        **_ALWAYS,
+        ev.CallerAudio: phone.on_audio_to_machine,
+        ev.MarkReturned: phone.on_mark,
+        ev.StreamStopped: phone.on_stream_stopped,
+        ev.AnsweredBy: phone.on_answered_by,
+        ev.ModelLost: _nothing,
+        ev.ToolFinished: tooling.on_finished,
+        ev.OperatorHangUp: control.on_hang_up,
+        ev.Drain: control.on_drain,
+    },
     Phase.FAILING: {
         **_ALWAYS,
         ev.CallerAudio: phone.on_audio_only,
         ev.MarkReturned: phone.on_mark,
+        ev.DtmfPressed: phone.on_dtmf,
         ev.StreamStopped: phone.on_stream_stopped,
         ev.ModelLost: _nothing,
         ev.ToolFinished: tooling.on_finished,
@@ -207,7 +228,7 @@ def _on_pump(live: Live, now: float) -> None:
 
 _TIMERS: Final[dict[Timer, Callable[[Live, float], None]]] = {
     Timer.MODEL_READY: connection.on_window_over,
-    Timer.ANSWER: phone.on_answer_timer,
+    Timer.ANSWER: answering.on_timer,
     Timer.RECONNECT: connection.on_window_over,
     Timer.SILENCE: hearing.on_silence_timer,
     Timer.WRAP_UP: _on_wrap_up,
@@ -241,6 +262,8 @@ class CallSession:
             greet.
         fallback_transfer: where a call goes when the model is gone for good; None hangs up.
         clip_ms: lengths of our own lines by name, in milliseconds, as far as known.
+        script: the lines of an outbound call, which it opens with; with one the model answers only when it
+            is asked (`Limits.server_responds` is false).
     """
 
     def __init__(
@@ -254,6 +277,7 @@ class CallSession:
         history: Sequence[tuple[Literal["caller", "agent"], str]] = (),
         fallback_transfer: dict[str, Any] | None = None,
         clip_ms: Mapping[str, float] | None = None,
+        script: Script | None = None,
     ) -> None:
         self._live = Live(
             limits,
@@ -264,6 +288,7 @@ class CallSession:
             history=list(history),
             fallback_transfer=fallback_transfer,
             clip_ms=clip_ms or {},
+            script=script,
         )
         self._phase = Phase.IDLE
         self._table = TABLE[Phase.IDLE]
@@ -331,10 +356,21 @@ class CallSession:
             speech.watch_words(live, now)
             speech.watch_response(live, now)
             ending.closing_progress(live, now)
+            opening.progress(live, now)
+            answering.voicemail_progress(live, now)
             speech.pump(live, now)
-            live.out.extend(live.transcript.take_dirty())
+            self._store(live)
             ending.finish_if_done(live)
         if live.phase is not self._phase:
             self._phase = live.phase
             self._table = TABLE[live.phase]
-        live.forwarding = live.link.ready and live.phase in {Phase.TALKING, Phase.CLOSING}
+        live.forwarding = live.link.ready and (
+            live.phase in {Phase.TALKING, Phase.CLOSING} or (live.phase is Phase.OPENING and live.listens)
+        )
+
+    @staticmethod
+    def _store(live: Live) -> None:
+        """What changed in the transcript; nothing once somebody objected to it."""
+        turns = live.transcript.take_dirty()
+        if not live.off_record:
+            live.out.extend(turns)

@@ -12,6 +12,8 @@ class Phase(StrEnum):
     TALKING = "talking"
     CLOSING = "closing"
     """A hang-up or a transfer happens when the agent has finished speaking."""
+    VOICEMAIL = "voicemail"
+    """A machine is on the line: waiting for its beep, or leaving the message."""
     FAILING = "failing"
     """The model is gone for good; the apology plays."""
     HANGING_UP = "hanging-up"
@@ -25,8 +27,10 @@ _OVER = frozenset({Phase.STOPPED, Phase.CLOSED})
 
 MOVES: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.IDLE: frozenset({Phase.OPENING, Phase.CLOSED}),
-    Phase.OPENING: frozenset({Phase.TALKING, Phase.CLOSING, Phase.FAILING, Phase.HANGING_UP}) | _OVER,
-    Phase.TALKING: frozenset({Phase.CLOSING, Phase.FAILING, Phase.HANGING_UP}) | _OVER,
+    Phase.OPENING: frozenset({Phase.TALKING, Phase.CLOSING, Phase.VOICEMAIL, Phase.FAILING, Phase.HANGING_UP})
+    | _OVER,
+    Phase.TALKING: frozenset({Phase.CLOSING, Phase.VOICEMAIL, Phase.FAILING, Phase.HANGING_UP}) | _OVER,
+    Phase.VOICEMAIL: frozenset({Phase.HANGING_UP}) | _OVER,
     Phase.CLOSING: frozenset({Phase.TALKING, Phase.HANGING_UP}) | _OVER,
     Phase.FAILING: frozenset({Phase.HANGING_UP}) | _OVER,
     # back to talking: the carrier refused the transfer

@@ -1,7 +1,7 @@
 """What comes from the carrier: audio, marks, digits, the answering-machine verdict, the end of the stream."""
 
+from voice.session import answering, connection, ending, speech, texts, tooling
 from voice.session import commands as cmd
-from voice.session import connection, ending, speech, texts, tooling
 from voice.session.events import (
     AnsweredBy,
     CallerAudio,
@@ -27,10 +27,9 @@ def on_stream_started(live: Live, event: StreamStarted, now: float) -> None:
     live.timers.set(Timer.MAX_DURATION, now + limits.max_duration_s)
     live.timers.set(Timer.WRAP_UP, now + max(0.0, limits.max_duration_s - limits.wrap_up_s))
     live.timers.set(Timer.MEDIA, now + limits.no_media_s)
-    if live.answered_by and not _judge(live, now):
+    answering.begin(live, now)
+    if live.answered_by and not answering.on_verdict(live, live.answered_by, now):
         return
-    if not live.answered:
-        live.timers.set(Timer.ANSWER, now + limits.answer_wait_s)
     connection.open_first(live, now)
 
 
@@ -41,6 +40,8 @@ def on_caller_audio(live: Live, event: CallerAudio, now: float) -> None:
     """Hot: one frame every 20 ms."""
     live.last_media_at = now
     live.media_ms += event.ms
+    if live.ear is not None:
+        answering.on_frame(live, event.payload, event.ms, now)
     if live.media_ms > (now - live.started_at) * 1000.0 + FLOOD_MS:
         live.media_ms -= event.ms
         live.counters["caller_flood"] += 1
@@ -56,6 +57,13 @@ def _keep_early(live: Live, event: CallerAudio) -> None:
     while live.early_ms > live.limits.early_audio_ms and live.early:
         live.early_ms -= live.early.popleft()[1]
         live.counters["early_audio_dropped"] += 1
+
+
+def on_audio_to_machine(live: Live, event: CallerAudio, now: float) -> None:
+    """A machine talks: only its beep is of interest."""
+    live.last_media_at = now
+    live.media_ms += event.ms
+    answering.on_frame(live, event.payload, event.ms, now)
 
 
 def on_audio_only(live: Live, event: CallerAudio, now: float) -> None:
@@ -131,38 +139,18 @@ def on_answered_by(live: Live, event: AnsweredBy, now: float) -> None:
         live.count("answered_by_repeated")
         return
     live.answered_by = event.value
-    if _judge(live, now):
+    if answering.on_verdict(live, event.value, now):
         connection.open_gate(live, now)
-
-
-def _judge(live: Live, now: float) -> bool:
-    """Whether to talk: yes to a person and to `unknown`; a machine gets no message, a fax no noise."""
-    live.journal("call.answered_by", answered_by=live.answered_by[:40], took_ms=None)
-    if live.answered_by.startswith("machine"):
-        reason = EndReason.MACHINE
-    elif live.answered_by == "fax":
-        reason = EndReason.FAX
-    else:
-        live.answered = True
-        return True
-    speech.interrupt(live, now, "machine", cancel=True)
-    ending.hang_up(live, reason, now)
-    return False
-
-
-def on_answer_timer(live: Live, now: float) -> None:
-    """No verdict in time: a person is assumed, who must not wait for us."""
-    live.answered = True
-    live.journal("call.answered_by", answered_by="assumed", took_ms=None)
-    connection.open_gate(live, now)
 
 
 # --- the end --------------------------------------------------------------------------------------
 
 
 def on_stream_stopped(live: Live, event: StreamStopped, now: float) -> None:
+    if live.phase is Phase.VOICEMAIL:
+        answering.voicemail_over(live)
     if live.end_reason is None:
-        if live.closing is not None and live.opted_out:
+        if live.opted_out and (live.closing is not None or live.phase is Phase.FAILING):
             live.end_reason = EndReason.OPTED_OUT
         else:
             live.end_reason = EndReason.CALLER_HANGUP if event.clean else EndReason.MEDIA_LOST

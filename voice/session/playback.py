@@ -99,6 +99,8 @@ class Playback:
             if len(self.parts) >= MAX_PARTS:
                 return None
             part = self.parts[key] = Part(response_id, item_id, content_index, attempt)
+        elif part.attempt != attempt:
+            return None  # somebody else's item of the same name
         part.received_ms += ms
         if self._sent_ms - self.played_ms(now) > self._max_backlog_ms or len(self._marks) >= MAX_MARKS:
             return None
@@ -224,6 +226,12 @@ class Playback:
         self.generation += 1
         self._reset()
         return cuts
+
+    def resume(self, part: Part, heard_ms: float, now: float) -> str:
+        """After :meth:`clear`: the rest of a part is sent once more; the mark behind it."""
+        part.settled_ms, part.waiting = heard_ms, 0
+        self.parts[part.item_id, part.content_index] = part
+        return self._enqueue(part, max(0.0, part.sent_ms - heard_ms), now)
 
     def take_heard(self, now: float) -> list[Part]:
         """Parts that are complete and heard to their end by the clock; they are settled."""

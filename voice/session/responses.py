@@ -89,11 +89,11 @@ class Responses:
         )
         return intent, command
 
-    def created(self, event: ResponseCreated, now: float) -> Intent | None:
+    def created(self, event: ResponseCreated, now: float, *, unheard: bool = False) -> Intent | None:
         """A response began: our intent behind it, or None if the server made it by itself.
 
         Matched by the metadata that we sent. A server that does not return metadata: ours if we asked and no
-        answer of its own is due.
+        answer of its own is due. `unheard`: one of its own is not going to be heard, so it answers nothing.
         """
         ours = self.pending
         if ours is not None:
@@ -106,9 +106,10 @@ class Responses:
             self.pending = None
         else:
             self.server_expected_until = 0.0
-            self.queue = deque(
-                i for i in self.queue if i.purpose not in _ANSWERED_BY_ANY or now < i.asked_at + RACE_S
-            )
+            if not unheard:
+                self.queue = deque(
+                    i for i in self.queue if i.purpose not in _ANSWERED_BY_ANY or now < i.asked_at + RACE_S
+                )
         return ours
 
     def done(self, response_id: str) -> Intent | None:

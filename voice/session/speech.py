@@ -1,7 +1,7 @@
 """Speaking and being interrupted: barge-in, what was heard, fillers, silence, the pump of responses."""
 
 from voice.session import commands as cmd
-from voice.session import texts
+from voice.session import opening, texts
 from voice.session.phases import Phase
 from voice.session.playback import LOST_MARK_GRACE_S, Part
 from voice.session.responses import Intent
@@ -51,6 +51,10 @@ def interrupt(live: Live, now: float, reason: str, *, cancel: bool) -> None:
         live.out.append(cmd.CancelResponse(active, live.event_id("cancel")))
     for cut in cuts:
         part = cut.part
+        if opening.is_ours(part):
+            if not opening.cut(live, cut, now, reason):
+                _record_cut(live, part, cut.heard_ms, now, reason)
+            continue
         live.mute(part.response_id, part.item_id)
         heard_ms = int(min(cut.heard_ms + _ROUNDING_MS, part.received_ms))
         if live.link.ready and part.attempt == live.link.current:
@@ -58,6 +62,7 @@ def interrupt(live: Live, now: float, reason: str, *, cancel: bool) -> None:
                 cmd.TruncateItem(part.item_id, part.content_index, heard_ms, live.event_id("trunc"))
             )
         _record_cut(live, part, cut.heard_ms, now, reason)
+    opening.silenced(live)
 
 
 def stop_sound(live: Live, now: float, reason: str) -> None:
@@ -158,6 +163,7 @@ def is_quiet(live: Live, now: float) -> bool:
         and not live.tools.running
         and not live.playback.busy
         and not live.digits
+        and not opening.pending(live)
         and now >= live.responses.server_expected_until
     )
 
@@ -188,6 +194,8 @@ def pump(live: Live, now: float) -> None:
     responses = live.responses
     if live.phase not in {Phase.TALKING, Phase.CLOSING} or not live.link.ready or live.caller_speaking:
         return
+    if responses.queue and opening.holds(live, now):
+        return
     if not responses.may_send(now):
         if responses.queue and responses.active is None and responses.pending is None:
             live.timers.set(Timer.PUMP, responses.server_expected_until)
@@ -201,7 +209,8 @@ def pump(live: Live, now: float) -> None:
     owe(live, now)
 
 
-def wrap_up(live: Live, seconds: float) -> None:
-    live.journal("call.wrap_up", seconds_left=round(seconds))
+def wrap_up(live: Live, seconds: float, *, reason: str = "") -> None:
+    told = {"reason": reason[:40]} if reason else {}
+    live.journal("call.wrap_up", seconds_left=round(seconds), **told)
     live.insert(texts.wrap_up(seconds))
     live.ask(Intent("whisper"))

@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from voice.session import commands as cmd
 from voice.session.limits import Limits
@@ -11,9 +11,14 @@ from voice.session.phases import MOVES, Phase
 from voice.session.playback import Playback
 from voice.session.reasons import EndReason
 from voice.session.responses import Intent, Responses
+from voice.session.script import Script
 from voice.session.timers import Timers
 from voice.session.tools import Tools
 from voice.session.turns import Transcript
+
+if TYPE_CHECKING:
+    from voice.session.ear import Ear
+    from voice.session.opening import Opening
 
 _MAX_NOTES = 16
 _MAX_MUTED = 128
@@ -65,6 +70,12 @@ class Closing:
     clip: Clip = "goodbye"
     spoken: bool = False
     """Audio of the farewell was sent."""
+    commit: str = ""
+    """The tool run that must be over first: what the farewell says is true then, and not before."""
+    commit_until: float = 0.0
+    """The farewell does not wait for it longer than this; the end of the call does."""
+    silent: bool = False
+    """The model says nothing any more."""
 
 
 class Live:
@@ -82,6 +93,7 @@ class Live:
         "counters",
         "digits",
         "direction",
+        "ear",
         "early",
         "early_ms",
         "end_reason",
@@ -102,14 +114,19 @@ class Live:
         "media_ms",
         "muted",
         "notes",
+        "off_record",
+        "opening",
         "opted_out",
         "out",
         "owed_at",
         "phase",
         "playback",
+        "recording",
         "reprompts",
         "responses",
         "resumed",
+        "screened_until",
+        "script",
         "spend_microusd",
         "spend_reached",
         "stall_filler",
@@ -118,6 +135,9 @@ class Live:
         "tools",
         "transcript",
         "uncommitted",
+        "who",
+        "words",
+        "words_news",
     )
 
     def __init__(
@@ -131,8 +151,10 @@ class Live:
         history: list[tuple[Literal["caller", "agent"], str]],
         fallback_transfer: dict[str, Any] | None,
         clip_ms: Mapping[str, float],
+        script: Script | None = None,
     ) -> None:
         self.limits = limits
+        self.script = script
         self.direction = direction
         self.amd_expected = amd_expected
         self.greeting = greeting
@@ -151,7 +173,32 @@ class Live:
         self.tools = Tools(max_calls=limits.tool_calls_per_call)
         self.closing: Closing | None = None
         self.end_reason: EndReason | None = None
+        self._start_script()
         self._start_talk(now)
+
+    def _start_script(self) -> None:
+        """Our own lines, and who is on the line."""
+        script = self.script
+        self.opening: Opening | None = None
+        self.ear: Ear | None = None
+        """Listens to every frame while it is not known who is on the line, and is gone afterwards."""
+        self.who: Literal["", "person", "machine", "screening"] = ""
+        """Who is on the line, as far as anybody has said so."""
+        self.words_news = ""
+        """What the ear has just heard (`ear.News`)."""
+        self.screened_until = 0.0
+        """For a person behind a screening service nobody waits longer."""
+        self.words = ""
+        """What the other side said until that was known."""
+        self.recording: Literal["off", "announce", "explicit", "asked", "on", "refused"] = (
+            "off" if script is None or script.opened else script.recording
+        )
+        self.off_record = False
+        """They object to being recorded: no more of their words, or of ours, is stored."""
+        self.answered = self.direction == "inbound" or (
+            script.opened if script is not None else not self.amd_expected
+        )
+        self.answered_by = ""
 
     def _start_talk(self, now: float) -> None:
         """Who spoke when, and what is awaited."""
@@ -164,8 +211,6 @@ class Live:
         self.forwarding = False
         self.early: deque[tuple[str, int]] = deque()
         self.early_ms = 0
-        self.answered = self.direction == "inbound" or not self.amd_expected
-        self.answered_by = ""
         self.greeted = self.resumed
         self.caller_speaking = False
         self.uncommitted = False
@@ -178,7 +223,7 @@ class Live:
         self.opted_out = False
         self.muted: dict[str, None] = {}
         """Responses and items whose late audio is dropped."""
-        self.notes: list[tuple[Literal["system", "user"], str]] = []
+        self.notes: list[tuple[Literal["system", "user", "assistant"], str]] = []
         self.ids = 0
         self.latency_from: float | None = None
         self.first_audio_from: float | None = None
@@ -216,7 +261,7 @@ class Live:
 
     def tell(self, item_id: str, speaker: Literal["caller", "agent"], text: str) -> None:
         """Words for the live stream, if there are any."""
-        if text:
+        if text and not self.off_record:
             self.journal("transcript.delta", item_id=item_id, speaker=speaker, text=text)
 
     def mute(self, *names: str) -> None:
@@ -226,7 +271,7 @@ class Live:
         while len(self.muted) > _MAX_MUTED:
             del self.muted[next(iter(self.muted))]
 
-    def insert(self, text: str, *, role: Literal["system", "user"] = "system") -> None:
+    def insert(self, text: str, *, role: Literal["system", "user", "assistant"] = "system") -> None:
         """Tell the model a fact, now or as soon as there is a session to tell it to."""
         if self.link.ready:
             self.out.append(cmd.InsertText(role, text, self.event_id("note")))
@@ -245,6 +290,11 @@ class Live:
         self.out.append(cmd.PlayClip(clip, mark))
         self.journal("call.clip", clip=clip)
         return mark
+
+    @property
+    def listens(self) -> bool:
+        """The model may hear the other side before it is asked to say anything."""
+        return self.script is not None
 
     @property
     def person(self) -> bool:

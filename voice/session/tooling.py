@@ -1,7 +1,9 @@
 """Tool calls: run, answer, filler, and what a tool may do to the call itself (rules 5 and 6)."""
 
+import orjson
+
 from voice.session import commands as cmd
-from voice.session import ending, speech, texts
+from voice.session import ending, record, speech, texts
 from voice.session.events import ToolCalled, ToolFinished
 from voice.session.phases import Phase
 from voice.session.reasons import EndReason
@@ -12,7 +14,10 @@ from voice.session.tools import GRACE_S, Run, clip_output, error_output
 
 KEY_OPT_OUT = "note_opt_out"
 KEY_PREFIX = "key9"
-"""`call_id` of the opt-out that a key press asks for: no model made that call."""
+WORD_PREFIX = "said"
+"""`call_id` of the opt-out that a key press or a clear wording asks for: no model made that call."""
+_TRIES = 2
+_MAX_REASON = 300
 
 
 def on_called(live: Live, event: ToolCalled, now: float) -> None:
@@ -102,6 +107,7 @@ def _end_run(live: Live, run: Run, output: str, *, ok: bool, now: float) -> None
     """Answer the model, once: in its own session as an output, in a later one as a fact."""
     live.tools.finish(run.call_id)
     if not run.group:
+        _noted(live, run, now, ok=ok)
         return
     output = clip_output(output, live.limits.tool_output_bytes)
     if live.link.ready and run.attempt == live.link.current:
@@ -121,7 +127,7 @@ def group_answered(live: Live, now: float) -> None:
 
 
 def _effect(live: Live, run: Run, event: ToolFinished, now: float) -> None:
-    if not run.group:  # a key press: what it asks for has happened already
+    if not run.group:  # a key or a wording, not the model
         return
     match event.effect:
         case "none":
@@ -137,6 +143,8 @@ def _effect(live: Live, run: Run, event: ToolFinished, now: float) -> None:
                 confirmations=1,
                 clip="opted_out",
             )
+        case "off_record":
+            record.object_to(live)
         case "transfer":
             ending.begin_closing(
                 live, now, kind="transfer", reason=EndReason.TRANSFERRED, target=event.effect_data
@@ -155,21 +163,67 @@ def note_opt_out(live: Live) -> None:
 
 
 def opt_out_by_key(live: Live, now: float) -> None:
-    """The key press is final and needs no model: it is recorded, our own line confirms it, the call ends."""
+    """The key press is final and needs no model."""
+    _opt_out(live, KEY_PREFIX, "{}", now)
+
+
+def opt_out_by_word(live: Live, text: str, now: float) -> None:
+    """So is a clear wording, also the last one before the caller hung up."""
+    arguments = orjson.dumps({"reason": text[:_MAX_REASON].encode("utf-8", "ignore").decode()}).decode()
+    _opt_out(live, WORD_PREFIX, arguments, now)
+
+
+def _opt_out(live: Live, prefix: str, arguments: str, now: float) -> None:
+    """Write it down first, confirm it once with our own line, end the call. The model is not asked."""
     if live.opted_out:
         return
-    speech.interrupt(live, now, "key", cancel=True)
     note_opt_out(live)
-    run = Run(f"{KEY_PREFIX}-1", KEY_OPT_OUT, now, _deadline(live, now), live.link.current, group="")
-    _start(live, run, "{}", now, response_over=True)
-    if live.phase is Phase.CLOSING and live.closing is not None:
-        live.closing.cancelable, live.closing.confirmations = False, 0
-        live.closing.kind, live.closing.reason = "hangup", EndReason.OPTED_OUT
-        live.closing.clip = "opted_out"
+    commit = _run_opt_out(live, prefix, arguments, now, tries=1)
+    if live.phase is Phase.FAILING:
+        ending.stop_failing(live, now, written=False)
+        return
+    if live.phase not in {Phase.OPENING, Phase.TALKING, Phase.CLOSING}:
+        return
+    speech.interrupt(live, now, "key" if prefix == KEY_PREFIX else "stop", cancel=True)
+    closing = live.closing
+    if live.phase is Phase.CLOSING and closing is not None:
+        closing.cancelable, closing.confirmations, closing.silent = False, 0, True
+        closing.kind, closing.reason, closing.clip = "hangup", EndReason.OPTED_OUT, "opted_out"
+        closing.commit, closing.commit_until = commit, now + ending.COMMIT_WAIT_S
+        closing.stage, closing.spoken = "response", False
     else:
         ending.begin_closing(
-            live, now, kind="hangup", reason=EndReason.OPTED_OUT, cancelable=False, clip="opted_out"
+            live,
+            now,
+            kind="hangup",
+            reason=EndReason.OPTED_OUT,
+            cancelable=False,
+            clip="opted_out",
+            commit=commit,
         )
-    if live.closing is not None and live.closing.stage == "response":
-        live.responses.forget("tool", "greeting", "answer", "dtmf", "goodbye")
+    live.responses.queue.clear()
+    ending.close_with_clip(live, now)
+
+
+def _run_opt_out(live: Live, prefix: str, arguments: str, now: float, *, tries: int) -> str:
+    """Its id: one that no call of the model has, or will have."""
+    call_id = live.tools.own_id(prefix)
+    until, attempt = _deadline(live, now), live.link.current
+    run = Run(call_id, KEY_OPT_OUT, now, until, attempt, group="", arguments=arguments, tries=tries)
+    _start(live, run, arguments, now, response_over=True)
+    return call_id
+
+
+def _noted(live: Live, run: Run, now: float, *, ok: bool) -> None:
+    """The wish is written down, or could not be: once more; the end of the call says it in any case."""
+    closing = live.closing
+    waits = closing is not None and closing.commit == run.call_id
+    if not ok and run.tries < _TRIES:
+        prefix = run.call_id.partition("-")[0]
+        again = _run_opt_out(live, prefix, run.arguments, now, tries=run.tries + 1)
+        if closing is not None and waits:
+            closing.commit = again
+    elif waits:
         ending.close_with_clip(live, now)
+    elif live.phase is Phase.FAILING:
+        ending.stop_failing(live, now, written=True)

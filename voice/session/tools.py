@@ -21,6 +21,9 @@ class Run:
     """The model connection that asked; another one does not know this call id."""
     group: str
     """Id of the response that made the call; empty for calls that no model made."""
+    arguments: str = "{}"
+    """Of a run that no model asked for, and that may be tried again."""
+    tries: int = 1
     filler: bool = False
     """Its filler line was said, or is not needed any more."""
 
@@ -48,6 +51,14 @@ class Tools:
             return "flood"
         self._seen.add(call_id)
         return "run" if len(self._seen) <= self._max_calls else "refuse"
+
+    def own_id(self, prefix: str) -> str:
+        """An id for a run of ours, which no call of the model may take from now on."""
+        number = 1
+        while f"{prefix}-{number}" in self._seen:
+            number += 1
+        self._seen.add(f"{prefix}-{number}")
+        return f"{prefix}-{number}"
 
     def knows(self, call_id: str) -> bool:
         return call_id in self._seen

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from voice.session.commands import StoreTurn
-from voice.session.items import OWN_ITEM_PREFIX
+from voice.session.items import OUR_TURNS, OWN_ITEM_PREFIX
 
 Speaker = Literal["caller", "agent"]
 _HISTORY_CHARS = 24_000
@@ -85,6 +85,10 @@ def _whole_words(text: str, at: int) -> str:
     return text[: text.rfind(" ", 0, at) + 1]
 
 
+def _is_ours(turn: Turn) -> bool:
+    return turn.speaker == "agent" and turn.item_id.startswith(OUR_TURNS)
+
+
 class Transcript:
     """All items of a call in conversation order. Items that are no turns only keep the chain."""
 
@@ -110,6 +114,9 @@ class Transcript:
         """Put an item behind `previous_item_id`, at the end if that is unknown. False: no room left."""
         if item_id in self._known:
             self._move(item_id, previous_item_id)
+            turn = self.turns.get(item_id)
+            if turn is not None and not _is_ours(turn):
+                self._beside_ours(turn)
             return True
         if len(self._order) >= 4 * self._max_turns:
             self.dropped += 1
@@ -154,6 +161,29 @@ class Transcript:
                     self._dirty[other] = None
                 return
 
+    def _beside_ours(self, turn: Turn) -> None:
+        """Put a turn before or behind the lines that we said ourselves, which no chain of the model names.
+
+        By when each began: the model tells of a turn when it is over, and of ours it tells nothing.
+        """
+        order = self._order
+        at = there = order.index(turn.item_id)
+        for index in range(at + 1, len(order)):
+            other = self.turns.get(order[index])
+            if other is not None and not (_is_ours(other) and other.start_ms <= turn.start_ms):
+                break
+            there = index if other is not None else there
+        if there == at:
+            for index in range(at - 1, -1, -1):
+                other = self.turns.get(order[index])
+                if other is not None and not (_is_ours(other) and other.start_ms > turn.start_ms):
+                    break
+                there = index if other is not None else there
+        if there != at:
+            self._successor_changed(turn.item_id)
+            order.insert(there, order.pop(at))
+            self._successor_changed(turn.item_id)
+
     def _previous_turn(self, item_id: str) -> str | None:
         for other in reversed(self._order[: self._order.index(item_id)]):
             if other in self.turns:
@@ -194,6 +224,7 @@ class Transcript:
             self._speech = None
         elif turn.end_ms is None:
             turn.end_ms = now_ms
+        self._beside_ours(turn)
         self._dirty[item_id] = None
 
     def _caller(self, item_id: str, now_ms: int) -> Turn | None:
@@ -355,6 +386,8 @@ class Transcript:
         turn = self._new(item_id, "agent", start_ms)
         if turn is not None:
             turn.response_id = response_id
+            if not _is_ours(turn):
+                self._beside_ours(turn)
         return turn
 
     # --- both ---------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from tenex.errors import TenexError
 from voice.models import Call
-from voice.tools.arguments import Arguments
+from voice.tools.arguments import Arguments, NoArguments
 from voice.tools.scope import Answer, Scope
 
 
@@ -33,6 +33,11 @@ def transfer_to_human(scope: Scope, _: TransferToHuman) -> Answer:
     return Answer(
         {"transferring": True, "to": label, "say": "Tell the caller that you connect them now."},
     )
+
+
+def stop_recording(_scope: Scope, _: NoArguments) -> Answer:
+    """From here on nothing of the call is stored."""
+    return Answer({"off_record": True, "say": "Confirm it in a few words and go on."})
 
 
 def end_call(_scope: Scope, _: EndCall) -> Answer:

@@ -83,6 +83,14 @@ _ALL = (
         after_end=True,
     ),
     Tool(
+        "stop_recording",
+        "The caller does not want to be recorded. Ends the recording and the transcript; the call goes on.",
+        NoArguments,
+        call_control.stop_recording,
+        effect="off_record",
+        always=True,
+    ),
+    Tool(
         "schedule_callback",
         "The caller wants to be called back at a time. Repeat the time in the words of `spoken`.",
         lead.ScheduleCallback,

@@ -1,6 +1,6 @@
 """Tools around the person on the line."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -15,6 +15,7 @@ from voice.tools.scope import Answer, Scope
 from voice.tools.spoken import instant_of, spoken
 
 _HISTORY = 5
+_CALLBACK_DAYS = 90
 
 
 def lookup_lead(scope: Scope, _: NoArguments) -> Answer:
@@ -116,8 +117,8 @@ def schedule_callback(scope: Scope, arguments: ScheduleCallback) -> Answer:
     at: datetime = instant_of(arguments.at, scope.zone)
     if at <= scope.now:
         raise InvalidInput("that time has passed", type_="in_the_past")
-    if (at - scope.now).days > 180:
-        raise InvalidInput("that is more than half a year away", type_="too_far")
+    if at - scope.now > timedelta(days=_CALLBACK_DAYS):
+        raise InvalidInput(f"that is more than {_CALLBACK_DAYS} days away", type_="too_far")
     row = follow_ups.schedule(scope.ensure_lead(), due_at=at, note=arguments.note, call_id=scope.call.pk)
     output: dict[str, Any] = {
         "scheduled": True,

@@ -14,7 +14,7 @@ from tenex.lib import zones
 from voice.models import Call
 from voice.services import caller_lead
 
-Effect = Literal["none", "end_call", "transfer", "opt_out"]
+Effect = Literal["none", "end_call", "transfer", "opt_out", "off_record"]
 
 
 @dataclass(frozen=True, slots=True)

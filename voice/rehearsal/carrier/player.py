@@ -9,7 +9,7 @@ import structlog
 from voice.rehearsal import mulaw
 from voice.rehearsal.carrier.line import Line, Utterance
 from voice.rehearsal.carrier.options import CarrierOptions
-from voice.rehearsal.scenario import AgentStep, CallerStep, ScenarioError
+from voice.rehearsal.scenario import AgentStep, Answer, CallerStep, ScenarioError
 from voice.rehearsal.stage import SpokenLine, StageCall
 
 log = structlog.get_logger(__name__)
@@ -21,6 +21,9 @@ _GAP_UNSURE_MS = 900
 _GAP_REAL_S = 0.08
 """At a high speed factor sockets need this much real time to bring the last words."""
 _OPENING_MS = 700
+_HELLO_MS = 260
+"""From picking up to the first word of a person who answers a phone."""
+_MACHINE_MS = 300
 _KEY_MS = 250
 
 
@@ -114,10 +117,17 @@ class ScriptPlayer:
         if step.during_tool is not None and step.during_tool in self._tools_of_turn():
             return True
         if self._index == 0 or not isinstance(self._call.scenario.script[self._index - 1], AgentStep):
-            return quiet_ms >= _OPENING_MS
+            return self._may_go_on(quiet_ms)
         if self._call.claimed:
             return quiet_ms >= self._gap_ms and self._call.agent.done_before(self._index)
         return heard_ms > 0 and quiet_ms >= max(_GAP_UNSURE_MS, self._gap_ms)
+
+    def _may_go_on(self, quiet_ms: int) -> bool:
+        """The first step of a call, or one behind another of their own. A machine does not listen first."""
+        here_ms = (self._line.frames - self._turn_frame) * mulaw.FRAME_MS
+        if self._call.scenario.call.answer is not Answer.PERSON:
+            return here_ms >= _MACHINE_MS
+        return quiet_ms >= (_HELLO_MS if self._index == 0 else _OPENING_MS)
 
     def _tools_of_turn(self) -> set[str]:
         """Tools that were called since the person last did something; a fast one may be over already."""
@@ -144,7 +154,10 @@ class ScriptPlayer:
                 self._rendering = asyncio.get_running_loop().create_task(self._render_now(step.say))
             return
         self._call.begin_step(self._index)
-        if step.silence_s is not None:
+        if step.tone_hz is not None:
+            self._utterance, self._spoken = self._line.say(mulaw.tone(step.tone_hz, step.tone_ms)), None
+            self._doing = _Doing.SPEAKING
+        elif step.silence_s is not None:
             self._silence(step.silence_s * 1000)
         elif step.dtmf is not None:
             self._keys = step.dtmf

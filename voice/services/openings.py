@@ -1,0 +1,95 @@
+"""What an outbound call says of its own accord: composed of its rows, rendered before it is dialed."""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import structlog
+
+from voice.models import Call, CallEvent, Direction
+from voice.models.batches import VoicemailPolicy
+from voice.opening import sound
+from voice.opening.wording import FALLBACK, Purpose, Recording, Wish, Wording, compose
+from voice.session.script import Line, Script
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call's lines for the machine, and their sounds (base64 µ-law) for the phone."""
+
+    script: Script
+    sounds: dict[str, str] = field(default_factory=dict)
+
+
+def wish_of(call: Call) -> Wish:
+    """What this call must say. Reads workspace, batch and the version's profile of it."""
+    workspace, batch, version = call.workspace, call.batch, call.agent_version
+    leaves_message = batch is not None and batch.voicemail_policy == VoicemailPolicy.LEAVE_MESSAGE
+    return Wish(
+        caller=workspace.legal_name or workspace.name,
+        language=version.agent.profile.language if version else "",
+        purpose=cast(Purpose, str(batch.purpose if batch else workspace.default_purpose)),
+        recording=cast(Recording, str(workspace.recording_consent)),
+        voicemail=batch.voicemail_message if batch is not None and leaves_message else None,
+    )
+
+
+def prepare(attempt_id: uuid.UUID) -> None:
+    """Make the lines of the call that this attempt is about to dial, so that whoever answers hears them."""
+    call = (
+        Call.objects.select_related("workspace", "batch", "agent_version__agent__profile")
+        .filter(attempts=attempt_id, direction=Direction.OUTBOUND)
+        .first()
+    )
+    if call is not None:
+        _sounds(call, best=True)
+
+
+def load(call: Call) -> Prepared | None:
+    """The lines of this call; None if it is not ours to open.
+
+    Raises:
+        NoVoice: not even the English ones could be had.
+    """
+    if call.direction != Direction.OUTBOUND:
+        return None
+    wording, sounds = _sounds(call)
+    lines = {name: Line(name, text, sound.ms(sounds[name])) for name, text in wording.all.items()}
+    opened = CallEvent.objects.filter(call=call, type="call.opening").exists()
+    script = Script(
+        opening=tuple(lines[name] for name in wording.opening),
+        language=wording.language,
+        recording=wish_of(call).recording,
+        screening=lines["screening"],
+        voicemail=lines.get("voicemail"),
+        opened=opened,
+    )
+    return Prepared(script, sounds)
+
+
+def _sounds(call: Call, *, best: bool = False) -> tuple[Wording, dict[str, str]]:
+    """In the agent's language, or all of it in English where no voice speaks that."""
+    wish = wish_of(call)
+    wording = compose(wish)
+    try:
+        return wording, _render(call, wording, best=best)
+    except sound.NoVoice:
+        if wording.language == FALLBACK:
+            raise
+        log.warning("opening falls back to English", call_id=str(call.pk), language=wording.language)
+    english: dict[str, Any] = {name: getattr(wish, name) for name in Wish.__dataclass_fields__}
+    wording = compose(Wish(**{**english, "language": FALLBACK}))
+    return wording, _render(call, wording, best=best)
+
+
+def _render(call: Call, wording: Wording, *, best: bool) -> dict[str, str]:
+    profile = call.agent_version.agent.profile if call.agent_version else None
+    speaker = sound.Speaker(
+        language=wording.language,
+        language_name=wording.language_name,
+        voice=profile.voice if profile else "marin",
+        speed=profile.speed if profile else 1.0,
+    )
+    return {name: sound.ensure(text, speaker, best=best) for name, text in wording.all.items()}
