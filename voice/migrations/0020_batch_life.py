@@ -51,10 +51,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='recipient',
-            index=models.Index(condition=models.Q(('callback_of__isnull', False), ('status', 'pending')), fields=['batch', 'next_at'], name='recipient_callback'),
-        ),
-        migrations.AddIndex(
-            model_name='recipient',
             index=models.Index(condition=models.Q(('callback_of__isnull', False), ('status', 'pending')), fields=['lead'], name='recipient_lead_callback'),
         ),
         migrations.AddConstraint(

@@ -211,12 +211,6 @@ class Recipient(Row):
             models.Index(
                 fields=("batch", "position"), condition=Q(status="pending"), name="recipient_pending"
             ),
-            # Callbacks come before the others of their batch.
-            models.Index(
-                fields=("batch", "next_at"),
-                condition=Q(status="pending", callback_of__isnull=False),
-                name="recipient_callback",
-            ),
             # Callbacks of a lead that wait: a new promise takes the place of the old one.
             models.Index(
                 fields=("lead",),
