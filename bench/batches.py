@@ -138,7 +138,7 @@ def upload(client: Any, rows: int) -> dict[str, Any]:
             raise RuntimeError(f"{answer.status_code} {answer.content[:300]!r}")
         posted_s = time.monotonic() - began
         while (shown := client.get(f"{BATCHES}/{answer.json()['id']}").json())["filling"]:
-            time.sleep(0.5)
+            time.sleep(2)
         creation_s = time.monotonic() - began
     cpu_s = [worker.end() for worker in workers]
     (file,) = shown["uploads"]

@@ -286,7 +286,7 @@ class RecipientAdmin(Evidence):
         return row.callback_of_id is not None
 
 
-class VersionInline(EvidenceInline):
+class SplitInline(EvidenceInline):
     model = BatchVersion
     fields = ("agent_version", "weight")
     readonly_fields = fields
@@ -318,7 +318,7 @@ class BatchAdmin(Evidence):
     search_fields = ("name", "objective", "client_reference")
     date_hierarchy = "created_at"
     list_select_related = ("agent", "number")
-    inlines = (VersionInline, UploadInline)
+    inlines = (SplitInline, UploadInline)
     readonly_fields = ("progress", "recipients_page")
     actions = ("start", "pause", "resume", "cancel")
 

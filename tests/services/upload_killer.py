@@ -26,7 +26,7 @@ def main() -> int:
     from voice.services import batch_uploads
 
     import_run.LEASE_S, import_run.BATCH_ROWS, import_run.MAX_TRIES = 0.3, 25, 10_000
-    batch_uploads.MAX_LEADS = 20
+    batch_uploads.MAX_LEADS = 20  # type: ignore[attr-defined]
     draw = random.Random(5)
     deadline = time.monotonic() + limit_s
     upload = BatchUpload.objects.get(pk=upload_id)
