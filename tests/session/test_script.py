@@ -189,6 +189,8 @@ def test_it_is_a_turn_of_the_transcript() -> None:
     assert turn.text.split() == f"{WHO.text} {WHY.text} {NOTICE.text}".split()
     assert turn.heard_text.strip() == turn.text.strip()
     assert (turn.speaker, turn.interrupted) == ("agent", False)
+    done = [c for c in call.sent(cmd.StoreTurn) if c.item_id == "opening" and c.status == "completed"]
+    assert len(done) == 1  # not after each line
     assert call.journal("call.opening") == [{"lines": ["identity", "purpose", "recording"], "turns": 1}]
 
 

@@ -355,7 +355,8 @@ class Transcript:
         if turn is None or turn.speaker != "agent":
             return ""
         turn.sounds[index] = _Sound(heard_ms, received_ms)
-        turn.sounding = False
+        # a turn of ours is all its lines, each of which is heard by itself
+        turn.sounding = _is_ours(turn) and any(part not in turn.sounds for part in turn.texts)
         turn.end_ms = max(end_ms, turn.start_ms)
         turn.interrupted = turn.interrupted or interrupted
         turn.text_done = turn.text_done or interrupted
