@@ -79,7 +79,7 @@ class Schema(AutoSchema):
         return scopes.get(self.method)
 
     def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
-        made: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        made: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
         return made | getattr(serializer, "together", {})
 
     def get_auth(self) -> list[dict[str, list[str]]]:

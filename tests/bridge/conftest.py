@@ -84,6 +84,12 @@ class Control:
     def transfer(self, context: CallContext, number: str) -> None:
         self._note("transfer", number)
 
+    def start_recording(self, context: CallContext) -> None:
+        self._note("start_recording", context.call_sid)
+
+    def stop_recording(self, context: CallContext) -> None:
+        self._note("stop_recording", context.call_sid)
+
 
 class PhoneClient:
     """The carrier's end of one media socket: plays nothing, returns marks when told."""
