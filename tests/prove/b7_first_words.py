@@ -13,7 +13,7 @@ from tests.prove.live_system import LiveSystem, main, percentile, run_live, unti
 if TYPE_CHECKING:
     from tests.prove.called_phone import CalledPhone
 
-_AT_ONCE = 10
+_AT_ONCE = 6
 _LIMIT_S = 1.0
 _HELLO_S = 0.6
 _LONGEST_HANDSHAKE_S = 5.0

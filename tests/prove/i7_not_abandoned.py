@@ -14,7 +14,7 @@ from tests.prove.live_system import LiveSystem, main, percentile, run_live, unti
 if TYPE_CHECKING:
     from tests.prove.called_phone import CalledPhone
 
-_AT_ONCE = 16
+_AT_ONCE = 8
 _LIMIT_S = 2.0
 MODELS = ("well", "slow", "unavailable", "refuses the key")
 PEOPLE = ("hello", "silent", "late", "long")

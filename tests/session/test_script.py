@@ -236,7 +236,7 @@ def test_who_calls_is_said_to_its_end_whatever_they_say() -> None:
     assert call.now_sent(cmd.ClearPlayback)
     (rest,) = call.now_sent(cmd.PlayLine)
     assert rest.line == "identity"
-    assert 900 <= rest.from_ms <= 1200
+    assert 700 <= rest.from_ms <= 1000
     assert not call.sent(cmd.TruncateItem)
 
 

@@ -22,6 +22,9 @@ OURS: Final = -1
 """`Part.attempt` of our own lines: no model connection knows them, so none is told to cut them."""
 _LEAD_S: Final = 0.6
 """So long before our last word is played the model may be asked: its own first word takes as long."""
+_REWIND_MS: Final = 250.0
+"""A line that goes on does so a little before the place where it was silenced: our clock runs ahead of the
+ear by the way of the sound."""
 _MOST_CUTS: Final = 2
 """Who talks over us more often hears the rest to its end."""
 
@@ -101,8 +104,9 @@ def cut(live: Live, part: Cut, now: float, reason: str) -> bool:
     if index > 0 and opening.cuts < _MOST_CUTS:
         opening.owed.append(index)
         return False
-    mark = live.playback.resume(part.part, part.heard_ms, now)
-    live.out.append(cmd.PlayLine(opening.lines[index].name, mark, int(part.heard_ms)))
+    from_ms = max(0.0, part.heard_ms - _REWIND_MS)
+    mark = live.playback.resume(part.part, from_ms, now)
+    live.out.append(cmd.PlayLine(opening.lines[index].name, mark, int(from_ms)))
     return True
 
 
