@@ -4,9 +4,12 @@ A value comes from the schema if that allows few (enum, const, default), else fr
 hold in this product, else from the type. Pure.
 """
 
+import itertools
 import re
 import uuid
 from typing import Any, Final
+
+from jsonschema import Draft202012Validator
 
 _NAMESPACE: Final = uuid.UUID("6f2f7c1e-9d0a-4a57-9b1f-3c5f0c6f4a10")
 _AT: Final = "2026-11-02T15:04:05Z"
@@ -161,7 +164,22 @@ def _object(schema: Schema, components: dict[str, Schema], name: str, depth: int
     more = schema.get("additionalProperties")
     if not fields and isinstance(more, dict) and more:
         fields["qualified" if name == "outcomes" else "key"] = example(more, components, depth=depth + 1)
-    return fields
+    return _consistent(fields, schema)
+
+
+def _consistent(made: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    """`made` without the fields that may not stand together: as few as can be, the last ones first."""
+    together = {key: schema[key] for key in ("if", "then", "else") if key in schema}
+    if not together:
+        return made
+    rule = Draft202012Validator(together)
+    optional = [name for name in reversed(made) if name not in schema.get("required", ())]
+    for count in range(3):
+        for without in itertools.combinations(optional, count):
+            left = {name: value for name, value in made.items() if name not in without}
+            if rule.is_valid(left):
+                return left
+    return made
 
 
 def _array(schema: Schema, components: dict[str, Schema], name: str, depth: int) -> list[Any]:

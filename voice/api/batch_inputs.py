@@ -252,7 +252,7 @@ class AppendLeadsIn(Input):
         child=LeadWithVariablesIn(), min_length=1, max_length=limits.BULK_ITEMS, required=False
     )
 
-    together: ClassVar[dict[str, Any]] = {"anyOf": _SOME}
+    together: ClassVar[dict[str, Any]] = {"if": {"not": {"required": ["leads"]}}, "then": _SOME[0]}
 
     def to_internal_value(self, data: Any) -> Any:
         self.fields["lead_ids"].required = not (isinstance(data, Mapping) and "leads" in data)
