@@ -21,7 +21,7 @@ STRANGER = "Somebody Else, Ltd."
 
 
 def prove(full: bool) -> dict[str, Any]:
-    count = 100 if full else 6
+    count = 100 if full else 4
     carrier = FakeCarrier(outcome=lambda _: "no-answer", ring_s=0.02, seed=random.randrange(2**32))
     with rig(carrier) as world:
         world.processes.spawn("web")
@@ -82,7 +82,7 @@ def _batches(space: Any, few: list[Any]) -> None:
             lead_ids=[lead.pk for lead in few],
             concurrency=500,
             max_attempts=4,
-            retry_after_s=1,
+            retry_after_s=20,
             machine_detection=False,
         )
 

@@ -84,6 +84,7 @@ class Facts:
     placed: tuple[datetime, ...] = ()
     """The latest attempts at this number by this caller, the newest first."""
     placed_in_all: int = 0
+    soon: timedelta = SOON
     rules: Rulebook = field(default_factory=rulebook.standard)
 
     @property
@@ -192,15 +193,15 @@ def _of_consent(facts: Facts, now: datetime) -> Refuse | None:
 
 def _passing(facts: Facts, now: datetime) -> Refuse | None:
     if facts.calling_stopped:
-        return Refuse("calling_stopped", "All calling of this system is stopped.", now + SOON)
+        return Refuse("calling_stopped", "All calling of this system is stopped.", now + facts.soon)
     if facts.workspace_paused:
-        return Refuse("workspace_paused", "Calling is paused for the workspace.", now + SOON)
+        return Refuse("workspace_paused", "Calling is paused for the workspace.", now + facts.soon)
     if not facts.batch_running:
-        return Refuse("batch_not_running", "The batch is not running.", now + SOON)
+        return Refuse("batch_not_running", "The batch is not running.", now + facts.soon)
     if not facts.model_configured:
-        return Refuse("model_not_configured", "No speech model is configured.", now + SOON)
+        return Refuse("model_not_configured", "No speech model is configured.", now + facts.soon)
     if facts.on_the_phone:
-        return Refuse("on_the_phone", "Another call to this number is under way.", now + SOON)
+        return Refuse("on_the_phone", "Another call to this number is under way.", now + facts.soon)
     return None
 
 

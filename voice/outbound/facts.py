@@ -25,8 +25,9 @@ from voice.models import (
 )
 from voice.models.agents import AgentVersion
 from voice.outbound import policy, rulebook
-from voice.outbound.contactability import Agreement, Facts
+from voice.outbound.contactability import SOON, Agreement, Facts
 from voice.services import readiness
+from voice.services.timing import scaled
 
 _LATEST = 100
 """Attempts that are looked at, of each number: no limit of a rule counts more."""
@@ -101,6 +102,7 @@ def _means(
         "calling_stopped": CallingSwitch.objects.filter(stopped_at__isnull=False).exists(),
         "workspace_paused": workspace.calling_paused_at is not None,
         "model_configured": readiness.model_configured(),
+        "soon": scaled(SOON.total_seconds()),
         "rules": rulebook.standard(),
     }
 

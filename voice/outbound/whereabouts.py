@@ -78,6 +78,7 @@ def number_facts(e164: str) -> NumberFacts | None:
     return NumberFacts(country, region, tuple(name for name in found if _usable(name)), kind)
 
 
+@lru_cache(maxsize=4096)
 def of(*, phone: str, stated_zone: str, country: str, region: str) -> Whereabouts:
     """The candidates for a person with this number, stated zone and address. No zone: nobody knows."""
     known = number_facts(phone)
