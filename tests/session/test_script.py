@@ -245,6 +245,7 @@ def test_what_was_talked_over_is_said_at_the_next_pause_before_the_answer() -> N
     call.on(READY)
     hears(call, 700)
     call.wait(4.3)  # in the middle of the purpose
+    call.mark()
     call.on(ev.SpeechStarted("u1", 4800))
     call.user_item = "u1"
     assert lines(call) == ["identity", "purpose", "recording"]
