@@ -47,8 +47,9 @@ class CalledPhone(Phone):
             await self.end("end of instructions")
 
     def first(self, *what: str) -> float | None:
-        """When the first of these sounds began."""
-        return next((sound.starts for sound in self.sounds if sound.what in what), None)
+        """When the first of these sounds began. What was cleared before its turn came was none."""
+        heard = (sound for sound in self.sounds if sound.what in what and sound.ends > sound.starts)
+        return next((sound.starts for sound in heard), None)
 
     def heard_ms(self, what: str) -> float:
         """How much of one of our lines this ear has had, all its pieces together."""

@@ -245,6 +245,7 @@ def test_what_was_talked_over_is_said_at_the_next_pause_before_the_answer() -> N
     call.on(READY)
     hears(call, 700)
     call.wait(4.3)  # in the middle of the purpose
+    call.mark()
     call.on(ev.SpeechStarted("u1", 4800))
     call.user_item = "u1"
     assert lines(call) == ["identity", "purpose", "recording"]
@@ -257,6 +258,20 @@ def test_what_was_talked_over_is_said_at_the_next_pause_before_the_answer() -> N
     assert [c.purpose for c in call.sent(cmd.CreateResponse)] == ["answer"]
     assert call.turns()["opening"].interrupted
     assert call.journal("call.opening")[0]["turns"] == 2
+
+
+def test_a_line_whose_end_the_clock_has_seen_and_no_mark_is_said_again() -> None:
+    call = dialed()
+    call.on(READY)
+    hears(call, 700)
+    call.wait(7.0)  # all of it, by the clock: the sound is still on its way
+    at = round((call.now - 100.0) * 1000) - 20
+    call.on(ev.SpeechStarted("u1", at))
+    call.user_item = "u1"
+    hears(call, 400)
+    call.stops()
+    assert "recording" in lines(call)[3:]
+    assert not call.sent(cmd.StartRecording)
 
 
 def test_who_talks_over_everything_hears_it_all_the_same() -> None:

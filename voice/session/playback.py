@@ -234,11 +234,14 @@ class Playback:
         return self._enqueue(part, max(0.0, part.sent_ms - heard_ms), now)
 
     def take_heard(self, now: float) -> list[Part]:
-        """Parts that are complete and heard to their end by the clock; they are settled."""
+        """Parts that are complete and heard to their end by the clock; they are settled.
+
+        Not those of ours (without a connection): they must be heard, so only their mark says that they were.
+        """
         done = [
             part
             for part in self.parts.values()
-            if part.complete and self.heard_ms(part, now) >= part.received_ms
+            if part.attempt >= 0 and part.complete and self.heard_ms(part, now) >= part.received_ms
         ]
         for part in done:
             part.settled_ms = part.received_ms
