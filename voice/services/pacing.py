@@ -35,7 +35,7 @@ _MARGIN_S = 0.001
 """On top of the second: clocks have a grain."""
 _SMOOTH = 0.9
 """Starts are so much of an even spacing apart, so that a second's worth does not come at once."""
-_HORIZON_S = 0.25
+_HORIZON_S = 0.4
 """So far ahead an instant is given out; a longer one is waited for."""
 
 
@@ -271,8 +271,8 @@ def arrived(attempt_id: uuid.UUID, *, reached_s: float = 0.0, in_trouble: bool) 
 
 
 def _horizon_s() -> float:
-    """An instant that is given out must still be well before the fence."""
-    return min(_HORIZON_S, timing().fence_s / 3)
+    """An instant and its fence behind it come well before the reconciler looks at the attempt."""
+    return min(_HORIZON_S, timing().grace_s / 4)
 
 
 _TAKE = """
