@@ -27,7 +27,7 @@ from voice.models import (
 )
 from voice.outbound import claims, dialer, settle
 from voice.outbound.claims import Claimed, Full, Wait
-from voice.services import batches, capacity, pacing
+from voice.services import attempts, batches, capacity, pacing
 from voice.services.pacing import Later, Turn
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -118,6 +118,22 @@ def test_what_a_dead_worker_took_is_free_again_by_its_lease(carrier: FakeCarrier
     pacing.about_to_ask(first.attempt_id)
     asked = CarrierSlot.objects.get()
     assert time.time() + 10 < asked.free_at_s < time.time() + 13  # its request may take so long
+
+
+def test_an_attempt_whose_start_was_given_to_another_one_does_not_pass_its_fence(
+    carrier: FakeCarrier, settings: Settings
+) -> None:
+    settings.CARRIER_CALLS_PER_SECOND = 1.0
+    batch = _batch(workspace(max_concurrent_calls=50), 2)
+    settle.start_due()
+    claimed = claims.claim(batch.workspace_id)
+    assert isinstance(claimed, Claimed)
+    CarrierSlot.objects.update(free_at_s=0)  # its lease is over, its fence not yet
+    CarrierAccount.objects.update(next_at_s=0)
+    other = claims.claim(batch.workspace_id)
+    assert isinstance(other, Claimed)
+    assert attempts.fence(claimed.attempt_id) is None
+    assert attempts.fence(other.attempt_id) is not None
 
 
 @pytest.mark.parametrize(("per_s", "starts", "period_s"), [(10.0, 10, 1.0), (2.5, 2, 1.0), (0.25, 1, 4.0)])

@@ -124,10 +124,12 @@ def fence(attempt_id: uuid.UUID) -> Fenced | None:
         ).update(state=DialState.POSTING, posted_at=Now(), next_at=Now() + times.grace)
         if not won:
             return None
-        pacing.about_to_ask(attempt_id)
         attempt = DialAttempt.objects.select_related(
             "call__workspace", "call__batch", "call__agent_version__agent__profile"
         ).get(pk=attempt_id)
+        if not pacing.about_to_ask(attempt_id) and attempt.dial_at is not None:
+            transaction.set_rollback(True)
+            return None
         Call.objects.filter(pk=attempt.call_id).update(
             placed_at=attempt.posted_at,
             sweep_at=Now() + timedelta(seconds=times.ring_s + times.grace_s * 2),

@@ -15,6 +15,8 @@ least goes first; who had nothing to do meanwhile starts where the others are. T
 a workspace, after their priority.
 """
 
+import math
+import random
 import time
 import uuid
 from collections.abc import Iterable
@@ -35,7 +37,9 @@ _MARGIN_S = 0.001
 """On top of the second: clocks have a grain."""
 _SMOOTH = 0.9
 """Starts are so much of an even spacing apart, so that a second's worth does not come at once."""
-_HORIZON_S = 0.25
+_CLAIM_S = 0.1
+"""A claim takes less, on a machine that is busy."""
+_HORIZON_S = 0.4
 """So far ahead an instant is given out; a longer one is waited for."""
 
 
@@ -137,15 +141,18 @@ def own_wait_s(next_at_s: float, now_s: float) -> float:
 def lock_workspace(workspace_id: uuid.UUID) -> tuple[Pacer, float] | None:
     """To the end of the transaction nobody else claims for this workspace; None if somebody does.
 
-    Its row (made if it is missing), and the database's clock.
+    Its row (made if it is missing), and the database's clock. Only so many workers claim at a time as the
+    account's rate can feed: the others would prepare calls that get no instant.
     """
+    lane = random.randrange(max(1, math.ceil(carrier_rate().starts / carrier_rate().period_s * _CLAIM_S)))
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT clock.locked, clock.now_s, pacer.next_at_s, pacer.finish, pacer.batch_virtual"
-            " FROM (SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS locked,"
+            " FROM (SELECT CASE WHEN pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
+            "              THEN pg_try_advisory_xact_lock(hashtextextended(%s, 0)) ELSE false END AS locked,"
             "              extract(epoch FROM clock_timestamp()) AS now_s OFFSET 0) AS clock"
             " LEFT JOIN voice_pacer pacer ON pacer.workspace_id = %s",
-            [f"dial:{workspace_id}", workspace_id],
+            [f"dial:{account_sid()}:{lane}", f"dial:{workspace_id}", workspace_id],
         )
         locked, now_s, next_at_s, finish, batch_virtual = cursor.fetchone()
         if not locked:
@@ -210,8 +217,11 @@ def take(
     return Turn(here_s + max(0.0, wait_s)) if taken else Later(max(0.002, wait_s - _horizon_s()))
 
 
-def about_to_ask(attempt_id: uuid.UUID) -> None:
-    """The attempt has passed its fence: if its worker dies now, its request may be on its way for a while."""
+def about_to_ask(attempt_id: uuid.UUID) -> bool:
+    """The attempt passes its fence: if its worker dies now, its request may be on its way for a while.
+
+    False: it was so late that its start was given to another one.
+    """
     times = timing()
     lease_s = times.post_within_s + times.post_timeout_s + carrier_rate().period_s
     with connection.cursor() as cursor:
@@ -220,6 +230,7 @@ def about_to_ask(attempt_id: uuid.UUID) -> None:
             " WHERE attempt_id = %s",
             [lease_s, attempt_id],
         )
+        return bool(cursor.rowcount)
 
 
 def unused(attempt_id: uuid.UUID) -> None:
@@ -271,8 +282,8 @@ def arrived(attempt_id: uuid.UUID, *, reached_s: float = 0.0, in_trouble: bool) 
 
 
 def _horizon_s() -> float:
-    """An instant that is given out must still be well before the fence."""
-    return min(_HORIZON_S, timing().fence_s / 3)
+    """An instant and its fence behind it come well before the reconciler looks at the attempt."""
+    return min(_HORIZON_S, timing().grace_s / 4)
 
 
 _TAKE = """
@@ -293,7 +304,8 @@ WITH turn AS (
   SELECT * FROM turn WHERE at_s <= now_s + %(horizon)s
 ), slots AS (
   UPDATE voice_carrierslot SET attempt_id = %(attempt)s, free_at_s = given.at_s + %(late)s
-  FROM given WHERE voice_carrierslot.id = given.slot_id
+  FROM given WHERE voice_carrierslot.id = given.slot_id AND voice_carrierslot.free_at_s <= given.at_s
+  RETURNING 1
 ), account AS (
   UPDATE voice_carrieraccount SET virtual = given.virtual, next_at_s = given.at_s + %(spacing)s,
     hold_until_s = CASE WHEN given.strikes >= %(limit)s
@@ -314,5 +326,5 @@ WITH turn AS (
     fence_until = to_timestamp(given.at_s + %(late)s)
   FROM given WHERE voice_dialattempt.id = %(attempt)s
 )
-SELECT turn.at_s - turn.now_s, EXISTS (SELECT 1 FROM given) FROM turn
+SELECT turn.at_s - turn.now_s, EXISTS (SELECT 1 FROM slots) FROM turn
 """
