@@ -298,6 +298,7 @@ def rig(carrier: FakeCarrier, settings: dict[str, str] | None = None) -> Iterato
                 "CALL_LEASE_S": "5",  # nobody has the media here: what counts is the carrier's word
                 "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
                 "OPENAI_API_KEY": "sk-none",
+                "SPEECH_MODEL": "",  # the packaged voice: nobody listens here
                 "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
                 "CELERY_BROKER_URL": "memory://",
                 "DATABASE_POOL_SIZE": "8",

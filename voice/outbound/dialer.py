@@ -15,7 +15,7 @@ from django.db import connections
 
 from voice.outbound import claims, settle, withdraw
 from voice.outbound.claims import Again, Busy, Claimed, Full, Nothing, Wait
-from voice.services import attempts, budgets, pacing, switches
+from voice.services import attempts, budgets, openings, pacing, switches
 from voice.telephony.client import carrier, configured
 
 log = structlog.get_logger(__name__)
@@ -48,16 +48,18 @@ def tick(*, budget_s: float = BUDGET_S) -> TickReport:
     report.completed = settle.complete()
     if not can_dial:
         return report
-    report.dialed = _place(time.monotonic() + budget_s)
+    report.dialed = _place(budget_s)
     return report
 
 
-def _place(until_s: float) -> int:
+def _place(budget_s: float) -> int:
     """Claim and dial, first for whoever was given least, until nobody is due or the time is up."""
     candidates = set(claims.workspaces_with_work())
     if not candidates or switches.is_stopped():
         return 0
     pacing.open_account()
+    openings.make_ready(candidates)
+    until_s = time.monotonic() + budget_s
     dialed = 0
     not_before_s: dict[uuid.UUID, float] = {}
     under_way: set[Future[None]] = set()

@@ -1,18 +1,21 @@
 """What an outbound call says of its own accord: composed of its rows, rendered before it is dialed."""
 
 import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import structlog
 
-from voice.models import Call, CallEvent, Direction
+from voice.models import Batch, BatchStatus, Call, CallEvent, CallStatus, Direction
 from voice.models.batches import VoicemailPolicy
 from voice.opening import sound
 from voice.opening.wording import FALLBACK, Purpose, Recording, Wish, Wording, compose
 from voice.session.script import Line, Script
 
 log = structlog.get_logger(__name__)
+
+_QUEUED_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,39 @@ def prepare(attempt_id: uuid.UUID) -> None:
     )
     if call is not None:
         _sounds(call, best=True)
+
+
+def make_ready(workspace_ids: Iterable[uuid.UUID]) -> None:
+    """Make the lines of whatever these workspaces may dial next, before anything of it is claimed.
+
+    A claim has seconds; the first rendering may take as long. What was made before costs a look.
+    """
+    ids = list(workspace_ids)
+    queued = Call.objects.filter(
+        workspace_id__in=ids, status=CallStatus.QUEUED, direction=Direction.OUTBOUND, batch=None
+    ).select_related("workspace", "agent_version__agent__profile")
+    for call in [*_first_calls(ids), *queued.order_by("created_at")[:_QUEUED_LOOKED_AT]]:
+        try:
+            _sounds(call, best=True)
+        except sound.NoVoice:
+            log.error("no voice for the opening", workspace_id=str(call.workspace_id))
+
+
+def _first_calls(workspace_ids: list[uuid.UUID]) -> Iterator[Call]:
+    """A call of each version that a running batch dials with, as it will be; not saved."""
+    running = (
+        Batch.objects.filter(workspace_id__in=workspace_ids, status=BatchStatus.RUNNING)
+        .select_related(
+            "workspace", "agent_version__agent__profile", "agent__current_version__agent__profile"
+        )
+        .prefetch_related("versions__agent_version__agent__profile")
+    )
+    for batch in running:
+        weighted = [one.agent_version for one in batch.versions.all()]
+        for version in weighted or [batch.agent_version or batch.agent.current_version]:
+            yield Call(
+                workspace=batch.workspace, batch=batch, agent_version=version, direction=Direction.OUTBOUND
+            )
 
 
 def load(call: Call) -> Prepared | None:

@@ -216,11 +216,13 @@ def on_response_created(live: Live, event: ev.ResponseCreated, now: float) -> No
     ours = live.responses.created(event, now, unheard=opening.pending(live))
     if ours is not None:
         live.timers.cancel(Timer.RESPONSE)
-    if live.caller_speaking and ours is not None:
-        # asked for in the same instant in which the caller began to speak: the server lets it run
+    if live.caller_speaking and (ours is not None or "event_id" in event.metadata):
+        # asked for in the same instant in which the caller began to speak, or so long ago that we had given
+        # it up: the server lets it run
         live.mute(event.response_id)
         live.out.append(cmd.CancelResponse(event.response_id, live.event_id("cancel")))
-        live.responses.retry(ours)
+        if ours is not None:
+            live.responses.retry(ours)
         return
     unasked = ours is None and opening.pending(live)
     if unasked or (live.closing is not None and live.closing.silent):
