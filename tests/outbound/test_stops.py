@@ -12,7 +12,8 @@ from pytest_django import Settings
 
 from crm.models import Lead
 from tenex.workspaces.models import AuditEntry, User, Workspace
-from tests.dialing_rows import agent, leads, number, over, workspace
+from tests import rows
+from tests.dialing_rows import HOME, agent, leads, number, over, phone, workspace
 from tests.prove.fake_carrier import FakeCarrier
 from voice.models import (
     Batch,
@@ -84,7 +85,11 @@ def test_the_instances_switch_stops_everybody_and_takes_back_what_nobody_answere
 
 
 def leads_more(batch: Batch) -> Lead:
-    return Lead.objects.create(workspace=batch.workspace, phone="+14155569999")
+    more = Lead.objects.create(
+        workspace=batch.workspace, phone=phone(9999), time_zone=HOME.zone, country=HOME.country
+    )
+    rows.agree(more)
+    return more
 
 
 def test_the_switch_holds_between_the_claim_and_the_request(carrier: FakeCarrier) -> None:
