@@ -39,6 +39,7 @@ from voice.services import (
     callbacks,
     calls,
     costs,
+    journal,
 )
 
 pytestmark = pytest.mark.django_db
@@ -228,11 +229,21 @@ def test_the_soft_budget_stops_dialing_and_pauses_after_the_last_call(settings: 
     assert costs.minor(batch.spent_microusd) == 20
     assert budgets.watch() == 0
     live = _call(batch, second)
-    begun = timezone.now() - timedelta(seconds=30)
-    Call.objects.filter(pk=live.pk).update(placed_at=begun, answered_at=begun)
+    calls.ring(live.pk)
+    calls.answer(live.pk)
+    now = timezone.now()
+    begun = now - timedelta(seconds=30)
+    Call.objects.filter(pk=live.pk).update(
+        placed_at=begun, answered_at=begun, lease_until=now + timedelta(seconds=30)
+    )
+    asked = AuditEntry.objects.filter(action="call.wrap_up", object_id=str(live.pk), actor=budgets.ACTOR)
     assert budgets.watch() == 1
     batch.refresh_from_db()
-    assert (batch.status, budgets.must_wrap_up(batch)) == (BatchStatus.RUNNING, True)
+    assert (batch.status, batch.soft_budget_at is not None) == (BatchStatus.RUNNING, True)
+    assert asked.count() == 1
+    journal.append(live.pk, [journal.Line("call.wrap_up", {"seconds_left": 30})])
+    budgets.watch()
+    assert asked.count() == 1
     calls.end(live.pk, EndReason.AGENT_HANGUP)
     finalize(live, Outcome.UNDETERMINED)
     settle.settle()

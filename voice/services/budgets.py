@@ -6,12 +6,16 @@ when the last call after the soft one is over, the batch is paused with the code
 
 import uuid
 
+import structlog
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from voice.models import Batch, BatchStatus, Call, CallStatus, PauseCode
-from voice.services import batches, costs
+from tenex.errors import Conflict, Unavailable
+from voice.models import Batch, BatchStatus, Call, CallEvent, CallStatus, PauseCode
+from voice.services import batches, costs, operator
+
+log = structlog.get_logger(__name__)
 
 ACTOR = "system:budget"
 _LIVE = (CallStatus.DIALING, CallStatus.RINGING, CallStatus.IN_PROGRESS)
@@ -22,11 +26,6 @@ def spend(batch: Batch, call: Call) -> None:
     cost = costs.of_call(call.usage, call.duration_ms)
     if cost:
         Batch.objects.filter(pk=batch.pk).update(spent_microusd=F("spent_microusd") + cost)
-
-
-def must_wrap_up(batch: Batch | None) -> bool:
-    """Whether calls of the batch are to come to their end: a budget of it is spent."""
-    return batch is not None and batch.soft_budget_at is not None
 
 
 def watch() -> int:
@@ -60,6 +59,7 @@ def _look_at(batch_id: uuid.UUID) -> bool:
         locked = batches.lock(batch_id)
         if locked.status != BatchStatus.RUNNING:
             return False
+        _wrap_up(locked)
         if locked.soft_budget_at is None:
             locked.soft_budget_at = timezone.now()
             locked.save(update_fields=["soft_budget_at"])
@@ -68,6 +68,20 @@ def _look_at(batch_id: uuid.UUID) -> bool:
             name = "hard" if hard else "soft"
             batches.pause(locked, reason=f"The {name} budget is spent.", code=PauseCode.BUDGET, actor=ACTOR)
     return True
+
+
+def _wrap_up(batch: Batch) -> None:
+    """Ask whoever talks in the batch to come to an end, also those that were ringing before.
+
+    Again until the call's journal says that its agent was told.
+    """
+    talking = Call.objects.filter(batch=batch, status=CallStatus.IN_PROGRESS)
+    told = CallEvent.objects.filter(call=OuterRef("pk"), type="call.wrap_up")
+    for call in talking.exclude(Exists(told)):
+        try:
+            operator.wrap_up(call, reason="the budget of the batch is spent", actor=ACTOR)
+        except (Conflict, Unavailable) as exc:
+            log.info("call not asked to wrap up yet", call_id=str(call.pk), code=exc.code)
 
 
 def _reached(budget_minor: int | None, spent_microusd: int) -> bool:
