@@ -126,7 +126,7 @@ class Rig:
 
     def batch(self, leads: int, *, calls_per_second: float, lines: int) -> "Batch":
         """A running batch of so many leads in a workspace of its own."""
-        from voice.services import batches
+        from voice.services import batches, openings
 
         space = self.space(calls_per_second=calls_per_second, lines=lines)
         ids = self._leads(space, leads)
@@ -135,6 +135,8 @@ class Rig:
         )
         for first in range(500, leads, 500):
             batches.append(made.batch, ids[first : first + 500])
+        batches.run_due()
+        openings.make_ready([space.pk])  # so that no worker spends its first seconds on it
         return made.batch
 
     def space(self, *, calls_per_second: float, lines: int, **fields: Any) -> "Workspace":
