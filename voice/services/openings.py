@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import structlog
 
-from voice.models import Batch, BatchStatus, Call, CallEvent, CallStatus, Direction
+from voice.models import AgentVersion, Batch, BatchStatus, Call, CallEvent, CallStatus, Direction
 from voice.models.batches import VoicemailPolicy
 from voice.opening import sound
 from voice.opening.wording import FALLBACK, Purpose, Recording, Wish, Wording, compose
@@ -76,7 +76,7 @@ def _first_calls(workspace_ids: list[uuid.UUID]) -> Iterator[Call]:
         .prefetch_related("versions__agent_version__agent__profile")
     )
     for batch in running:
-        weighted = [one.agent_version for one in batch.versions.all()]
+        weighted: list[AgentVersion | None] = [one.agent_version for one in batch.versions.all()]
         for version in weighted or [batch.agent_version or batch.agent.current_version]:
             yield Call(
                 workspace=batch.workspace, batch=batch, agent_version=version, direction=Direction.OUTBOUND
