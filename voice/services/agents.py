@@ -28,6 +28,7 @@ TOOL_NAMES: Final = (
     "book_meeting",
     "transfer_to_human",
     "note_opt_out",
+    "stop_recording",
     "schedule_callback",
     "end_call",
 )
