@@ -71,8 +71,9 @@ def _pause_all(world: Rig, batch: "Batch", kinds: list[str], lanes: int) -> int:
                 if not waiting:
                     return
                 kind = waiting.pop()
-                if batch.recipients.filter(status="pending").count() < 20:
-                    world.top_up(batch, 20)
+                # Enough for the others while this one starts: who finds nobody to dial meets no boundary.
+                if batch.recipients.filter(status="pending").count() < 60:
+                    world.top_up(batch, 60)
             met.append(_pause(world, kind))
 
     threads = [threading.Thread(target=_with_connection, args=(lane,)) for _ in range(lanes)]
