@@ -22,7 +22,7 @@ _UNEVEN = 0.10
 
 
 def prove(full: bool) -> dict[str, Any]:
-    leads, kills, per_s = ((1400, 600), 40, 10) if full else ((60, 30), 3, 5)
+    leads, kills, per_s = ((1400, 600), 40, 10) if full else ((66, 34), 1, 5)
     carrier = FakeCarrier(outcome=lambda _: "no-answer", ring_s=0.05, seed=5)
     settings = {
         "TENEX_TIME_SCALE": "1",
