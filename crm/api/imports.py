@@ -239,9 +239,9 @@ class ImportErrors(ApiView):
         if form not in ("json", "csv"):
             raise InvalidInput("must be json or csv", loc=("query", "format"), type_="enum")
         row = read.get(self.workspace.pk, import_id)
-        if form == "csv":
-            return _errors_csv(row)
         found = page_in_order(read.errors(row), self.query, by="line", bound_to=f"import-errors:{row.pk}")
+        if form == "csv":  # whole; wrong page parameters are wrong all the same
+            return _errors_csv(row)
         return Response(
             {"items": ImportErrorOut(found.items, many=True).data, "next_cursor": found.next_cursor}
         )

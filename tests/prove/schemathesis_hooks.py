@@ -101,10 +101,13 @@ def lend(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
 def _sense(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
     """Fields that hang on what is there, or on one another in a way that no schema says."""
     match case.method, case.operation.path.removeprefix(_API):
-        case "POST", "/crm/leads/imports" if isinstance(case.body, dict):
-            case.body["file"] = _CSV
-        case "POST", "/crm/leads/imports":
-            case.body = _CSV
+        case "POST", "/crm/leads/imports" | "/voice/batches/upload" | "/voice/batches/{batch_id}/upload":
+            if isinstance(case.body, dict):
+                case.body["file"] = _CSV
+            elif case.body is not None:
+                case.body = _CSV.decode()
+                if "batches" in case.operation.path:
+                    case.query = {**(case.query or {}), "batch": _QUERY["batch"]}
         case _ if not isinstance(case.body, dict):
             pass
         case "POST", "/voice/numbers":
@@ -112,10 +115,24 @@ def _sense(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
         case "POST", "/voice/batches" | "/voice/sessions":
             case.body["agent_id"] = rng.choice(ids["agent_id"])  # there is no only one any more
             case.body["number_id"] = rng.choice(ids["number_id"])
+            _sense_of_batch(case.body, ids, rng)
+        case "PATCH" | "POST", "/voice/batches/{batch_id}" | "/voice/batches/{batch_id}/leads":
+            _sense_of_batch(case.body, ids, rng)
+        case "PATCH", "/voice/settings" if "calling_countries" in case.body:
+            case.body["calling_countries"] = ["US", "GB"]
         case "PATCH", "/crm/custom-fields/{field_id}":
             case.body.pop("choices", None)
         case "POST", "/voice/webhooks/{webhook_id}/replay":
             case.body.pop("until", None)
+
+
+def _sense_of_batch(body: dict[str, Any], ids: dict[str, list[str]], rng: random.Random) -> None:
+    """Versions that exist: none is named. Leads that exist, each once. Hours both or not at all."""
+    for name in ("agent_version", "versions", "window_start", "window_end"):
+        body.pop(name, None)
+    if body.get("leads"):
+        known = rng.sample(ids["lead_id"], min(len(body["leads"]), len(ids["lead_id"])))
+        body["leads"] = [{"lead_id": one} for one in known]
 
 
 _CSV = b"first_name,email\nAda,ada@brightwell.example\n"
@@ -127,6 +144,7 @@ _TEXTS: dict[str, Callable[[random.Random], str]] = {
     "expires_at": lambda rng: f"21{rng.randrange(10, 25)}-01-01T00:00:00Z",
     "since": lambda _: (datetime.now(UTC) - timedelta(days=3)).isoformat(),
     "mapping": lambda _: "{}",
+    "batch": lambda _: '{"objective": "Ask them."}',
     "url": lambda rng: f"https://hooks.brightwell.example/{rng.randrange(10**6)}",
     "country": lambda _: "US",
     "default_region": lambda _: "US",
@@ -146,6 +164,7 @@ _QUERY: dict[str, Any] = {
     "against": 1,
     "time_zone": "Asia/Kolkata",
     "mapping": "{}",
+    "batch": '{"objective": "Ask them."}',
 }
 """In a query they always stand for these: ranges that are not too long, versions that exist."""
 

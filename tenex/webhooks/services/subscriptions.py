@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from tenex.errors import Conflict, InvalidInput
@@ -12,11 +12,18 @@ from tenex.events import services as events
 from tenex.lib import guarded_http
 from tenex.lib.wake import wake
 from tenex.webhooks import signing
-from tenex.webhooks.models import Delivery, RetiringSecret, SubscriptionStatus, WebhookSubscription
+from tenex.webhooks.models import (
+    Delivery,
+    DeliveryStatus,
+    RetiringSecret,
+    SubscriptionStatus,
+    WebhookSubscription,
+)
 from tenex.webhooks.services.relay import wire_body
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.services import audit
 
+_DELETE_TRIES = 5
 OVERLAP_S = 24 * 3600
 LONGEST_OVERLAP_S = 7 * 24 * 3600
 MAX_PER_WORKSPACE = 50
@@ -117,10 +124,26 @@ def update(subscription: WebhookSubscription, changes: dict[str, Any], actor: st
 
 
 def delete(subscription: WebhookSubscription, actor: str) -> None:
-    """Unsubscribe; the delivery log goes too."""
-    with transaction.atomic():
-        _audit(subscription, actor, "webhook.deleted", url=subscription.url)
-        subscription.delete()
+    """Unsubscribe; the delivery log goes too, also while deliveries are under way."""
+    for left in reversed(range(_DELETE_TRIES)):
+        try:
+            with transaction.atomic():
+                # In the order of whoever writes a result: the delivery, then its lane. Once the subscription
+                # is ours no new delivery can refer to it.
+                list(
+                    subscription.deliveries.select_for_update()
+                    .filter(status=DeliveryStatus.PENDING)
+                    .order_by("pk")
+                    .values_list("pk", flat=True)
+                )
+                row = WebhookSubscription.objects.select_for_update().filter(pk=subscription.pk).first()
+                if row is not None:
+                    _audit(row, actor, "webhook.deleted", url=row.url)
+                    row.delete()
+            return
+        except (OperationalError, IntegrityError):  # a deadlock with a delivery made in between
+            if not left:
+                raise
 
 
 def rotate_secret(
