@@ -84,6 +84,8 @@ def _place(budget_s: float) -> int:
                 log.info("no room for a call", lack=str(answer.lack))
                 break
             elif isinstance(answer, Wait):
+                if not candidates:
+                    break
                 if time.monotonic() + answer.seconds > until_s:
                     break
                 time.sleep(min(answer.seconds, 0.05))

@@ -16,6 +16,7 @@ from phonenumbers import timezone as number_zones
 from tenex.lib import places, zones
 
 _NANP: Final = 1
+_NANP_LENGTH: Final = len("+12125550123")
 _NOWHERE: Final = "Etc/Unknown"
 _REFUSED_KINDS: Final = {
     PhoneNumberType.PREMIUM_RATE: "premium rate",
@@ -56,9 +57,17 @@ class Whereabouts:
         return tuple(name for name, _ in self.zones)
 
 
-@lru_cache(maxsize=16_384)
 def number_facts(e164: str) -> NumberFacts | None:
-    """None if it is no number in international form."""
+    """None if it is no number in international form.
+
+    In North America the last four digits say nothing: one answer for ten thousand numbers.
+    """
+    north_american = len(e164) == _NANP_LENGTH and e164.startswith("+1") and e164[1:].isdecimal()
+    return _facts_of(f"{e164[:-4]}2345" if north_american else e164)
+
+
+@lru_cache(maxsize=16_384)
+def _facts_of(e164: str) -> NumberFacts | None:
     try:
         number = phonenumbers.parse(e164, None)
     except phonenumbers.NumberParseException:

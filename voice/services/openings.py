@@ -1,5 +1,6 @@
 """What an outbound call says of its own accord: composed of its rows, rendered before it is dialed."""
 
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ from voice.session.script import Line, Script
 log = structlog.get_logger(__name__)
 
 _QUEUED_LOOKED_AT = 20
+_LOOK_AGAIN_S = 30.0
+"""So long nobody looks into the storage again for lines that were there."""
+_READY_KEPT = 1000
+_ready: dict[object, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,19 @@ def make_ready(workspace_ids: Iterable[uuid.UUID]) -> None:
     queued = Call.objects.filter(
         workspace_id__in=ids, status=CallStatus.QUEUED, direction=Direction.OUTBOUND, batch=None
     ).select_related("workspace", "agent_version__agent__profile")
+    now_s = time.monotonic()
     for call in [*_first_calls(ids), *queued.order_by("created_at")[:_QUEUED_LOOKED_AT]]:
+        profile = call.agent_version.agent.profile if call.agent_version else None
+        lines = (wish_of(call), profile and profile.voice, profile and profile.speed)
+        if _ready.get(lines, -_LOOK_AGAIN_S) + _LOOK_AGAIN_S > now_s:
+            continue
         try:
             _sounds(call, best=True)
         except sound.NoVoice:
             log.error("no voice for the opening", workspace_id=str(call.workspace_id))
+        if len(_ready) >= _READY_KEPT:
+            _ready.clear()
+        _ready[lines] = time.monotonic()
 
 
 def _first_calls(workspace_ids: list[uuid.UUID]) -> Iterator[Call]:
