@@ -107,3 +107,25 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def is_holding(text: str) -> bool:
     """A screening service that asks for patience: still nobody."""
     return _matches(phrases.HOLD_ON, plain(text))
+
+
+def _compile_all() -> None:
+    """At the import: it takes tens of milliseconds, for which all calls of a process would stand still."""
+    for by_language in (
+        phrases.ANOTHER_TIME,
+        phrases.HOLD_ON,
+        phrases.NEVER_AGAIN,
+        phrases.NO_CALLS,
+        phrases.NO_RECORDING,
+        phrases.OFFERS_HELP,
+        phrases.SCREENING,
+        phrases.YES_PHRASES,
+    ):
+        for pattern in filter(None, by_language.values()):
+            _compiled(pattern)
+    for strong, weak in phrases.VOICEMAIL.values():
+        for pattern in filter(None, (strong, weak)):
+            _compiled(pattern)
+
+
+_compile_all()
