@@ -80,6 +80,19 @@ def test_our_response_that_began_as_the_caller_did_is_canceled_and_asked_again()
     assert [c.purpose for c in call.sent(cmd.CreateResponse)] == ["greeting", "say", "say"]
 
 
+def test_our_response_that_begins_after_we_gave_it_up_does_not_speak_over_the_caller() -> None:
+    call = Call(Limits(stall_lost_s=60)).talking()
+    call.on(ev.OperatorSay("We close at six."))
+    asked = call.now_sent(cmd.CreateResponse)[0]
+    call.speaks()
+    call.wait(5.5)
+    assert call.counters["response_not_created"] == 1
+    call.on(ev.ResponseCreated("late", {"event_id": asked.event_id}))
+    assert [c.response_id for c in call.now_sent(cmd.CancelResponse)] == ["late"]
+    call.on(ev.ResponseDone("late", "failed"))
+    assert not call.now_sent(cmd.CreateResponse)
+
+
 def test_while_the_server_is_about_to_answer_nothing_is_asked() -> None:
     call = Call().talking()
     call.speaks()
