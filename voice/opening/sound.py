@@ -105,7 +105,7 @@ def _make(text: str, speaker: Speaker) -> str:
         if engine == "openai" and time.monotonic() < _quiet_until:
             continue
         try:
-            raw = _by_openai(text, speaker) if engine == "openai" else _by_package(text)
+            raw = _by_openai(text, speaker) if engine == "openai" else by_package(text)
         except Exception as exc:  # an SDK, a network or a synthesizer: another voice may do
             log.warning(
                 "line not rendered", engine=engine, language=speaker.language, error=type(exc).__name__
@@ -192,7 +192,8 @@ def _by_openai(text: str, speaker: Speaker) -> bytes:
     return _phone(pcm[: len(pcm) // 2 * 2])
 
 
-def _by_package(text: str) -> bytes:
+def by_package(text: str) -> bytes:
+    """English by the packaged voice, as telephone µ-law at an even loudness."""
     import numpy as np
 
     sound = np.asarray(_engine()(text.replace("AI", "A.I."), seed=0), dtype=np.float32)
