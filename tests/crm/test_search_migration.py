@@ -26,4 +26,4 @@ def test_it_fills_what_is_there_and_can_be_begun_again() -> None:
             cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'lead_search'")
             assert "gin_trgm_ops" in cursor.fetchone()[0]
     finally:
-        call_command("migrate", "crm", verbosity=0)
+        call_command("migrate", verbosity=0)  # of every app: going back took along what leans on it
