@@ -20,10 +20,10 @@ if TYPE_CHECKING:  # Django's own classes are generic for the type checker only
     FormBase = ModelForm[Any]
     FormSetBase = BaseInlineFormSet[Any, Any, Any]
 else:
+    from django.contrib.admin import ModelAdmin as AdminBase
+    from django.contrib.admin import TabularInline as InlineBase
     from django.forms import ModelForm as FormBase
     from django.forms.models import BaseInlineFormSet as FormSetBase
-    from unfold.admin import ModelAdmin as AdminBase
-    from unfold.admin import TabularInline as InlineBase
 
 
 class Page(AdminBase):
@@ -31,8 +31,6 @@ class Page(AdminBase):
 
     list_per_page = 50
     show_full_result_count = False
-    compressed_fields = True
-    warn_unsaved_form = True
 
 
 class _ReadOnly:
@@ -49,13 +47,10 @@ class _ReadOnly:
 class Evidence(_ReadOnly, Page):
     """A page that only shows: what happened is not edited, and a form cannot break a running call."""
 
-    warn_unsaved_form = False
-
 
 class EvidenceInline(_ReadOnly, InlineBase):
     extra = 0
     show_change_link = False
-    tab = True
 
 
 def in_words(value: object) -> SafeString:
@@ -63,4 +58,4 @@ def in_words(value: object) -> SafeString:
     import json
 
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
-    return format_html('<pre style="white-space:pre-wrap">{}</pre>', text)
+    return format_html('<pre class="json">{}</pre>', text)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.csp import CSP
 
 from tenex import env
 from tenex.lib import limits
@@ -95,7 +96,6 @@ X_FRAME_OPTIONS = "DENY"
 INSTALLED_APPS = [
     # Only its `runserver` is wanted of it; Twisted and Autobahn cost every other process a second and 25 MB.
     *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
-    "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -109,7 +109,9 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "storages",
+    "django_htmx",
     "tenex",
+    "tenex.pages",
     "tenex.workspaces",
     "tenex.events",
     "tenex.webhooks",
@@ -118,6 +120,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -148,7 +151,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-LOGIN_REDIRECT_URL = "/admin/"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/console/"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -158,6 +162,22 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = limits.BODY_BYTES
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+
+# --- pages: nothing comes from another host, nothing runs that is not a file of ours ---------------
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:"],
+    "font-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "media-src": [CSP.SELF, "blob:"],
+    "worker-src": [CSP.SELF],
+    "manifest-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+}
 
 # --- engines (tenex.engines starts embedded ones when the URLs are absent) -----------------------
 DATABASE_URL = env.text("DATABASE_URL", "postgres://tenex@127.0.0.1/tenex")
@@ -347,8 +367,6 @@ SPECTACULAR_SETTINGS = {
 MCP_TOOLS = ("voice.mcp", "crm.mcp", "tenex.api.mcp")
 """Modules with the tools of `/mcp`, in the order in which clients see them (tenex.mcp.registry)."""
 RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", limits.REQUESTS_PER_MINUTE, low=1)
-
-UNFOLD = {"SITE_TITLE": "Tenex voice", "SITE_HEADER": "Tenex voice", "SHOW_HISTORY": True}
 
 # --- logs: static messages with fields; no transcripts, prompts, keys, whole numbers --------------
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))

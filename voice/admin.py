@@ -8,12 +8,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from tenex.adminsite import Evidence, EvidenceInline, FormBase, Page, in_words
 from tenex.errors import TenexError
@@ -73,10 +73,10 @@ class AgentForm(FormBase):
     """The agent together with the text of its current version: saving a change makes a new version."""
 
     system_prompt = forms.CharField(
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 24}),
+        widget=AdminTextareaWidget(attrs={"rows": 24}),
         help_text="May use {{lead.first_name}}, {{lead.company}}, {{lead.title}}, {{objective}} and more.",
     )
-    objective = forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), required=False)
+    objective = forms.CharField(widget=AdminTextareaWidget(attrs={"rows": 3}), required=False)
     criteria = forms.JSONField(
         required=False,
         initial=list,

@@ -31,6 +31,15 @@ def normalize_or_none(raw: str) -> str | None:
         return None
 
 
+def pretty(number: str) -> str:
+    """International form with spaces, for people; what is no number stays as it is."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
 def mask(number: str) -> str:
     """For logs: country and last two digits only."""
     return f"{number[:3]}…{number[-2:]}" if len(number) > 6 else "…"

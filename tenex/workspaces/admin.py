@@ -4,13 +4,13 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import get_random_string
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from tenex.adminsite import Evidence, FormBase, FormSetBase, InlineBase, Page
 from tenex.workspaces.models import ApiKey, AuditEntry, Invitation, Membership, Role, User, Workspace

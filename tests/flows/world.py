@@ -20,17 +20,17 @@ CRM = "/api/v1/crm"
 class World:
     """One running system with the demo workspace in it."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, *, password: str = "") -> None:
         self.system = system
         self.receiver = Receiver()
-        seeded = json.loads(
-            system.manage("seed_demo", "--json", "--webhook-url", self.receiver.url).splitlines()[-1]
-        )
+        arguments = ["seed_demo", "--json", "--webhook-url", self.receiver.url, "--password", password]
+        seeded = json.loads(system.manage(*arguments).splitlines()[-1])
         self.receiver.trust(
             subscription_secret=seeded["webhook"]["secret"],
             workspace_secret=seeded["webhook"]["workspace_secret"],
         )
         self.key: str = seeded["api_key"]
+        self.email: str = seeded["email"]
         self.phones: dict[str, str] = seeded["phones"]
         """Last four digits -> number of a lead: where it is day."""
         self.api = Api(system.base_url, self.key)

@@ -18,6 +18,7 @@ from voice.models import (
     Turn,
     VoiceSession,
 )
+from voice.models.calls import LIVE
 
 _KEPT = (RecordingStatus.PENDING, RecordingStatus.STORED)
 
@@ -38,6 +39,11 @@ def listed(workspace: Workspace) -> QuerySet[Call]:
         "verdict__call",
         "verdict__qualification",
     )
+
+
+def live(workspace: Workspace, *, at_most: int = 100) -> QuerySet[Call]:
+    """Calls that are not over, the newest first."""
+    return listed(workspace).filter(status__in=LIVE).order_by("-created_at", "-id")[:at_most]
 
 
 _UNLISTED = {"variables", "recipient", "calendar", "sweep_at", "lease_owner", "lease_until", "journal_seq"}

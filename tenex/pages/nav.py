@@ -1,0 +1,25 @@
+"""The main menu."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`key` is what a page calls itself; `scope` is what one needs to find it in the menu."""
+
+    key: str
+    label: str
+    href: str
+    icon: str
+    scope: str
+
+
+ITEMS: Final = (
+    Item("live", "Live", "/console/", "live", "calls:read"),
+    Item("calls", "Calls", "/console/calls", "phone", "calls:read"),
+    Item("leads", "Leads", "/console/leads", "people", "leads:read"),
+    Item("batches", "Batches", "/console/batches", "stack", "batches:read"),
+    Item("agents", "Agents", "/console/agents", "agent", "agents:read"),
+    Item("dashboard", "Dashboard", "/console/dashboard", "chart", "calls:read"),
+)
