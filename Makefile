@@ -1,4 +1,4 @@
-# What can be done here: make demo | run | test | test-multi | bench | bench-api | bench-batches | prove | lint | clean
+# What can be done here: make demo | run | test | test-multi | test-browser | bench | bench-api | bench-batches | prove | lint | clean
 # PORT= and TENEX_DATA_DIR= move a system, so that two run beside each other; PYTHON= names the Python to build on.
 
 PORT ?= 8000
@@ -10,7 +10,7 @@ PY := .venv/bin/python
 TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u TENEX_ENGINES -u DJANGO_SETTINGS_MODULE DEBUG=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-multi test-ears bench bench-api bench-batches prove lint format lock setup setup-dev offline-voice clean
+.PHONY: help demo run test test-multi test-browser test-ears bench bench-api bench-batches prove lint format lock setup setup-dev offline-voice clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,10 +31,13 @@ run: setup ## start the system: web, media, worker, scheduler in this terminal, 
 	@$(PY) manage.py up
 
 test: setup-dev ## all tests in three processes, each with embedded engines of its own
-	@$(TEST_ENV) $(PY) -m pytest -n 3 --dist load $(ARGS)
+	@$(TEST_ENV) $(PY) -m pytest -n 3 --dist load --ignore tests/browser $(ARGS)
 
 test-multi: setup-dev ## the flow tests again: two media and two worker processes, TCP engines, a real S3 server
 	@$(TEST_ENV) TENEX_FLOWS=multi $(PY) -m pytest tests/flows $(ARGS)
+
+test-browser: setup-dev ## every page in Debian's Chromium against live rehearsal calls (SHOTS=folder: pictures of them)
+	@$(TEST_ENV) $(PY) -m pytest tests/browser $(ARGS)
 
 test-ears: setup-dev offline-voice ## real recognition: calls with ears on, noise, several at once
 	@$(TEST_ENV) $(PY) -m pytest tests/rehearsal/with_ears.py $(ARGS)

@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def signed_in(browser: Browser, world: World) -> Iterator[BrowserContext]:
     """The owner of the demo workspace."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
     context.set_default_timeout(10_000)
     chrome.sign_in(context, world.system.base_url, world.email, PASSWORD)
     yield context
