@@ -46,5 +46,10 @@ def call_channel(call_id: object) -> str:
     return f"call:{call_id}"
 
 
+def live_channel(workspace_id: object) -> str:
+    """Any call of the workspace has new lines."""
+    return f"live:{workspace_id}"
+
+
 def workspace_channel(workspace_id: object) -> str:
     return f"workspace:{workspace_id}"

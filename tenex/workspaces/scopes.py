@@ -15,6 +15,13 @@ SCOPES: Final[dict[str, str]] = {
     "keys:admin": "Mint, list and revoke API keys",
     "leads:read": "See leads, their timeline and the do-not-call list",
     "leads:write": "Change leads and the do-not-call list",
+    "live:hangup": "Console: hang up a live call",
+    "live:listen": "Console: listen to a live call",
+    "live:mute": "Console: mute the agent of a live call",
+    "live:say": "Console: let the agent say a sentence",
+    "live:takeover": "Console: talk to the caller in the agent's place",
+    "live:transfer": "Console: transfer a live call to a person",
+    "live:whisper": "Console: give the agent an instruction that the caller does not hear",
     "numbers:read": "See phone numbers",
     "numbers:write": "Import, route and release phone numbers",
     "recordings:read": "Listen to recordings",
@@ -53,11 +60,15 @@ def may_manage(role: str, *, by_role: str | None, by_scopes: Iterable[str]) -> b
 
 
 def holds(held: Iterable[str], needed: str) -> bool:
-    """Whether the scopes `held` cover `needed`. `x:write` includes `x:read`; `*` is everything."""
+    """Whether the scopes `held` cover `needed`. `x:write` includes `x:read`, `calls:write` also every `live:…`; `*` is
+    everything.
+    """
     have = set(held)
     if ALL in have or needed in have:
         return True
     resource, _, verb = needed.partition(":")
+    if resource == "live":  # who may steer calls may do so in each of these ways
+        return "calls:write" in have
     return verb == "read" and f"{resource}:write" in have
 
 

@@ -105,6 +105,12 @@ hostile_event = st.one_of(
     ),
     st.builds(ev.OperatorSay, TEXT),
     st.builds(ev.OperatorWhisper, TEXT),
+    st.builds(ev.OperatorMute),
+    st.builds(ev.OperatorUnmute),
+    st.builds(ev.OperatorTakeOver, IDS),
+    st.builds(ev.OperatorVoice, IDS, st.just("AAAA"), MS),
+    st.builds(ev.OperatorGiveBack, IDS, note=TEXT, lost=st.booleans()),
+    st.builds(ev.CallerTyped, TEXT),
     st.builds(ev.OperatorHangUp),
     st.builds(ev.OperatorTransfer),
     st.builds(ev.TransferFailed),
@@ -227,6 +233,11 @@ ACTIONS = st.sampled_from(
         "ready",
         "say",
         "whisper",
+        "mute",
+        "unmute",
+        "take_over",
+        "voice",
+        "give_back",
         "nine",
         "collision",
     ]
@@ -366,6 +377,16 @@ class World:
                 self.do(ev.OperatorSay("exactly this"))
             case "whisper":
                 self.do(ev.OperatorWhisper("be kind"))
+            case "mute":
+                self.do(ev.OperatorMute())
+            case "unmute":
+                self.do(ev.OperatorUnmute())
+            case "take_over":
+                self.do(ev.OperatorTakeOver("desk"))
+            case "voice":
+                self.do(ev.OperatorVoice("desk", "AAAA", 100))
+            case "give_back":
+                self.do(ev.OperatorGiveBack("desk"))
             case "nine":
                 self.do(ev.DtmfPressed("9"))
             case _:

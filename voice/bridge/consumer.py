@@ -22,26 +22,14 @@ from tenex.lib.clock import Clock
 from tenex.rest import origins
 from tenex.server import drain
 from tenex.server.media_protocol import EXTENSION
-from voice.bridge import assembly, threads
+from voice.bridge import assembly, orders, threads
 from voice.bridge.phone import Phone
 from voice.bridge.runner import Runner
+from voice.bridge.tap import Tap, taps_of
 from voice.bridge.writer import CallWriter
 from voice.services import control, live
 from voice.services.live import CallContext, StreamRefused
-from voice.session.events import (
-    AnsweredBy,
-    BadMessage,
-    CallerAudio,
-    Drain,
-    OperatorHangUp,
-    OperatorSay,
-    OperatorTransfer,
-    OperatorWhisper,
-    SessionEvent,
-    StreamStopped,
-    UnknownEvent,
-    WrapUp,
-)
+from voice.session.events import BadMessage, CallerAudio, Drain, StreamStopped, UnknownEvent
 from voice.wire.twilio_media import Connected, StreamStart, TwilioMessage, TwilioStream
 
 log = structlog.get_logger(__name__)
@@ -222,16 +210,18 @@ class _LiveCall:
         self._runner: Runner | None = None
         self._closing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._phone = Phone(send, context.stream_sid, self._on_broken)
+        self.tap: Tap | None = None
+        """Set while somebody watches or listens."""
 
     async def run(self) -> None:
         """Until the machine has finished and everything is written. Nothing of the call is left behind."""
         context = self._context
         log.info("live call begins", **self._fields(), resumed=context.resumed)
-        phone = Phone(self._send, context.stream_sid, self._on_broken)
         writer = CallWriter(context, self._on_lost_call)
         reason = "media-lost"
         try:
-            reason = await self._talk(phone, writer)
+            reason = await self._talk(writer)
         except Exception:
             log.exception("live call failed", **self._fields())
         finally:
@@ -240,18 +230,19 @@ class _LiveCall:
             self.close(reason)
             if self._closing is not None:
                 await asyncio.wait({self._closing})
-            phone.stop()
+            self._phone.stop()
+            taps_of(asyncio.get_running_loop()).drop(context.call_id)
             for task in self._tasks:
                 task.cancel()
             written = await asyncio.shield(writer.finish(reason))
             log.info("live call over", **self._fields(), reason=reason, written=written)
 
-    async def _talk(self, phone: Phone, writer: CallWriter) -> str:
+    async def _talk(self, writer: CallWriter) -> str:
         """The call itself; why it ended. It goes on after the socket is gone: the last words may come."""
         runner = self._runner = await assembly.build(
             self._context,
             self._clock,
-            phone=phone,
+            phone=self._phone,
             writer=writer,
             close_stream=self.close,
             hang_up=self.hang_up,
@@ -279,6 +270,8 @@ class _LiveCall:
         def on_text(text: str) -> None:
             event = parse(text)
             if type(event) is CallerAudio:
+                if self.tap is not None:
+                    self.tap.caller(event.payload)
                 feed(event)
             else:
                 self._on_rare(runner, event)
@@ -351,21 +344,39 @@ class _LiveCall:
     async def _read_commands(self, runner: Runner) -> None:
         """Over the channel layer, at most once by contract; without it the call goes on."""
         layer: Any = get_channel_layer()
+        context = self._context
+        groups = (control.group(context.call_id), control.calls_group(context.workspace_id))
         while layer is not None:
-            name, group = "", control.group(self._context.call_id)
+            name = ""
             try:
                 name = await layer.new_channel()
-                await layer.group_add(group, name)
+                for group in groups:
+                    await layer.group_add(group, name)
                 while True:
-                    event = _operator_event(await layer.receive(name))
-                    if event is not None:
-                        runner.feed(event)
+                    self._on_command(runner, await layer.receive(name))
             except asyncio.CancelledError:
-                await _leave(layer, group, name)
+                for group in groups:
+                    await _leave(layer, group, name)
                 raise
             except Exception as exc:
                 log.warning("channel layer away", error=type(exc).__name__, **self._fields())
                 await asyncio.sleep(_LAYER_RETRY_S)
+
+    def _on_command(self, runner: Runner, message: dict[str, Any]) -> None:
+        command = message.get("command")
+        if command not in ("watch", "listen"):
+            event = orders.event_of(message)
+            if event is not None:
+                runner.feed(event)
+        elif self._closing is None:
+            asked = message.get("data", {}).get("for_s")
+            taps_of(asyncio.get_running_loop()).lease(
+                self._context.call_id,
+                self._context.workspace_id,
+                (self, self._phone),
+                sound=command == "listen",
+                for_s=float(asked) if isinstance(asked, int | float) else 0.0,
+            )
 
     def _fields(self) -> dict[str, str]:
         return {"call_id": str(self._context.call_id), "workspace_id": str(self._context.workspace_id)}
@@ -377,33 +388,6 @@ async def _leave(layer: Any, group: str, name: str) -> None:
             await layer.group_discard(group, name)
     except Exception as exc:
         log.debug("channel layer away", error=type(exc).__name__)
-
-
-def _operator_event(message: dict[str, Any]) -> SessionEvent | None:
-    """What `voice.services.control.send` sent; None for what we do not know."""
-    data = message.get("data")
-    data = data if isinstance(data, dict) else {}
-    match message.get("command"):
-        case "say":
-            return OperatorSay(str(data.get("text", "")))
-        case "whisper":
-            return OperatorWhisper(str(data.get("text", "")))
-        case "hangup":
-            return OperatorHangUp(str(data.get("reason") or "operator-hangup"))
-        case "transfer":
-            return OperatorTransfer({str(key): value for key, value in data.items()})
-        case "wrap_up":
-            return WrapUp(_seconds(data.get("seconds")), str(data.get("reason", "")))
-        case "answered_by":
-            return AnsweredBy(str(data.get("value", "")))
-        case "ended":
-            return StreamStopped(clean=True)
-        case _:
-            return None
-
-
-def _seconds(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 30.0
 
 
 def _abort(send: ASGISendCallable) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 from asgiref.typing import ASGISendCallable
 
+from voice.bridge.tap import Tap
 from voice.wire import twilio_media
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,8 @@ class Phone:
         self._sending: asyncio.Task[None] | None = None
         self._stuck: asyncio.TimerHandle | None = None
         self._over = False
+        self.tap: Tap | None = None
+        """Set while somebody watches or listens."""
 
     @property
     def queued_bytes(self) -> int:
@@ -45,6 +48,8 @@ class Phone:
     def play(self, payload: str) -> None:
         """Base64 µ-law, played after what was sent before."""
         self._put(True, twilio_media.media(self._sid, payload))
+        if self.tap is not None:
+            self.tap.ours(payload)
 
     def mark(self, name: str) -> None:
         self._put(False, twilio_media.mark(self._sid, name))
@@ -55,6 +60,8 @@ class Phone:
             self._queue = deque(entry for entry in self._queue if not entry[0])
             self._queued = sum(len(frame) for _, frame in self._queue)
         self._put(False, twilio_media.clear(self._sid))
+        if self.tap is not None:
+            self.tap.clear()
 
     def stop(self) -> None:
         """Nothing more is sent."""

@@ -115,6 +115,11 @@ class Call(Row):
     recipient = models.ForeignKey(
         "voice.Recipient", on_delete=models.SET_NULL, null=True, blank=True, related_name="calls"
     )
+    is_test = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Somebody tries the agent out: no figure counts it, tools write nothing, nobody is told.",
+    )
     objective = models.TextField(blank=True)
     variables = models.JSONField(default=dict, blank=True)
 

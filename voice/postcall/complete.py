@@ -50,7 +50,7 @@ def complete(call_id: uuid.UUID) -> dict[str, Any]:
         verdict = facts.verdict_of(call_id)
         wire = runs.verdict_wire(verdict) if verdict else None
         journal.append(call_id, [journal.Line("call.finalized", {"outcome": outcome, "verdict": wire})])
-        if call.turns.exists():
+        if call.turns.exists() and not call.is_test:
             events.record(
                 workspace_id=call.workspace_id,
                 type="transcript.available",

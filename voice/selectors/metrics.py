@@ -98,7 +98,7 @@ WITH raw_hour AS MATERIALIZED (
   SELECT one.* FROM raw_hour r CROSS JOIN LATERAL (
     SELECT width_bucket(c.created_at, %(edges)s::timestamptz[]) AS bucket, {OF_CALL}
     FROM {FROM_CALLS}
-    WHERE c.workspace_id = %(workspace)s AND c.status = 'finalized'{of_calls}
+    WHERE c.workspace_id = %(workspace)s AND c.status = 'finalized' AND NOT c.is_test{of_calls}
       AND c.created_at >= greatest(r.hour, %(start)s)
       AND c.created_at < least(r.hour + interval '1 hour', %(end)s)
     OFFSET 0 -- hour by hour, each a range of the index
@@ -115,7 +115,7 @@ SELECT bucket, 0, {", ".join(COLUMNS)} FROM counted
 UNION ALL
 SELECT width_bucket(c.created_at, %(edges)s::timestamptz[]) AS bucket, count(*), {_ZEROS}
 FROM voice_call c
-WHERE c.workspace_id = %(workspace)s AND c.status IN ({_OPEN}){of_calls}
+WHERE c.workspace_id = %(workspace)s AND c.status IN ({_OPEN}) AND NOT c.is_test{of_calls}
   AND c.created_at >= %(start)s AND c.created_at < %(end)s
 GROUP BY bucket
 """  # noqa: S608 - made of the constants above and names of columns

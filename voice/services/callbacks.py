@@ -51,7 +51,7 @@ def schedule(call_id: uuid.UUID) -> dict[str, Any]:
     if Recipient.objects.filter(callback_of=call_id).exists():
         return {"known": True}
     at, note = _asked_for(call)
-    if at is None or call.lead is None or call.agent_version is None:
+    if at is None or call.lead is None or call.agent_version is None or call.is_test:
         return {"callback": None}
     if refused := _refused(call, call.lead):
         return {"refused": refused}

@@ -35,13 +35,13 @@ def append(call_id: uuid.UUID, lines: Sequence[Line]) -> int:
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE voice_call SET journal_seq = journal_seq + %s WHERE id = %s"
-                " RETURNING journal_seq, created_at",
+                " RETURNING journal_seq, created_at, workspace_id",
                 [len(lines), call_id],
             )
             row = cursor.fetchone()
         if row is None:
             return 0
-        last, created_at = row
+        last, created_at, workspace_id = row
         first = last - len(lines) + 1
         CallEvent.objects.bulk_create(
             CallEvent(
@@ -53,11 +53,15 @@ def append(call_id: uuid.UUID, lines: Sequence[Line]) -> int:
             )
             for index, line in enumerate(lines)
         )
-        transaction.on_commit(lambda: bus.ring(bus.call_channel(call_id)), robust=True)
+        transaction.on_commit(lambda: _ring(call_id, workspace_id), robust=True)
     return int(last)
 
 
 def begin(call: Call, line: Line) -> None:
     """The first line of a call that this very transaction has made with `journal_seq` 1."""
     CallEvent.objects.create(call=call, seq=1, at_ms=0, type=line.type, data=line.data)
-    transaction.on_commit(lambda: bus.ring(bus.call_channel(call.pk)), robust=True)
+    transaction.on_commit(lambda: _ring(call.pk, call.workspace_id), robust=True)
+
+
+def _ring(call_id: uuid.UUID, workspace_id: uuid.UUID) -> None:
+    bus.ring_all([bus.call_channel(call_id), bus.live_channel(workspace_id)])

@@ -120,7 +120,14 @@ def store(context: CallContext, batch: Batch) -> bool:
 
 def ring(contexts: Iterable[CallContext]) -> None:
     """Tell readers of these calls that there are new lines."""
-    bus.ring_all([bus.call_channel(context.call_id) for context in contexts])
+    written = list(contexts)
+    workspaces = {context.workspace_id for context in written}
+    bus.ring_all(
+        [
+            *(bus.call_channel(context.call_id) for context in written),
+            *(bus.live_channel(workspace_id) for workspace_id in workspaces),
+        ]
+    )
 
 
 def _store_rows(context: CallContext, batch: Batch) -> bool:

@@ -31,7 +31,7 @@ WITH call AS MATERIALIZED (
     CASE WHEN NOT kind.is_total THEN c.batch_id END AS batch_id,
     {OF_CALL}
   FROM {FROM_CALLS} CROSS JOIN (VALUES (true), (false)) AS kind (is_total)
-  WHERE c.workspace_id = %(workspace)s AND c.status = 'finalized'
+  WHERE c.workspace_id = %(workspace)s AND c.status = 'finalized' AND NOT c.is_test
     AND c.created_at >= %(hour)s AND c.created_at < %(hour)s + interval '1 hour'
 ), part ({_KEYS}, {", ".join(COLUMNS)}) AS ({sums("call", _KEYS)})
 INSERT INTO voice_metricshour (workspace_id, hour, {_KEYS}, {", ".join(_PLAIN)}, histogram)

@@ -9,7 +9,7 @@ from tenex.lib.wake import wake
 from tenex.workspaces.services import audit
 from voice.models import Call, CallStatus, EndReason
 from voice.models.calls import LIVE
-from voice.services import calls, control, live
+from voice.services import calls, control, journal, live
 
 
 def hang_up(call: Call, *, actor: str = "") -> None:
@@ -32,7 +32,7 @@ def hang_up(call: Call, *, actor: str = "") -> None:
         calls.hint_end(now.pk, EndReason.OPERATOR_HANGUP)
         if now.status == CallStatus.IN_PROGRESS and now.lease_until and now.lease_until > timezone.now():
             transaction.on_commit(
-                lambda: control.send(now.pk, "hangup", reason=EndReason.OPERATOR_HANGUP.value)
+                lambda: control.send(now.pk, "hangup", reason=EndReason.OPERATOR_HANGUP.value, by=actor)
             )
             return
         Call.objects.filter(pk=now.pk).update(sweep_at=timezone.now())
@@ -50,7 +50,92 @@ def say(call: Call, text: str, *, actor: str = "") -> None:
     _must_be_live(call)
     with transaction.atomic():
         _audit(call, actor, "call.say", chars=len(text))
-        control.send(call.pk, "say", text=text)
+        control.send(call.pk, "say", text=text, by=actor)
+
+
+def whisper(call: Call, text: str, *, actor: str = "") -> None:
+    """Give the agent an instruction that the caller does not hear.
+
+    Raises:
+        Conflict: nobody is on the line. Unavailable: the live session cannot be told.
+    """
+    _tell(call, "whisper", "call.whisper", {"chars": len(text)}, actor, text=text)
+
+
+def mute(call: Call, *, actor: str = "") -> None:
+    """The agent says and answers nothing until :func:`unmute`; the caller hears silence.
+
+    Raises:
+        Conflict: nobody is on the line. Unavailable: the live session cannot be told.
+    """
+    _tell(call, "mute", "call.mute", {}, actor)
+
+
+def unmute(call: Call, *, actor: str = "") -> None:
+    """Let the agent speak again.
+
+    Raises:
+        Conflict: nobody is on the line. Unavailable: the live session cannot be told.
+    """
+    _tell(call, "unmute", "call.unmute", {}, actor)
+
+
+def listen(call: Call, *, actor: str = "") -> None:
+    """Note that somebody hears this call from now on; nobody in the call is told.
+
+    Raises:
+        Conflict: nobody is on the line.
+    """
+    _must_be_live(call)
+    with transaction.atomic():
+        _audit(call, actor, "call.listen")
+        journal.append(call.pk, [journal.Line("operator.listened", {"by": actor, "audible": False})])
+
+
+def take_over(call: Call, desk: str, *, actor: str = "") -> None:
+    """Let a person talk in the agent's place; `desk` names the connection of their microphone.
+
+    Raises:
+        Conflict: nobody is on the line. Unavailable: the live session cannot be told.
+    """
+    _tell(call, "take_over", "call.take_over", {}, actor, desk=desk)
+
+
+def give_back(call: Call, desk: str = "", *, note: str = "", lost: bool = False, actor: str = "") -> None:
+    """Let the agent go on, after `desk` or whoever talks. `note` is what it should know.
+
+    Raises:
+        Unavailable: the live session cannot be told.
+    """
+    with transaction.atomic():
+        _audit(call, actor, "call.give_back", lost=lost)
+        control.send(call.pk, "give_back", desk=desk, note=note, lost=lost, by=actor)
+
+
+def type_text(call: Call, text: str) -> None:
+    """Words of the other side of a test call, in writing.
+
+    Raises:
+        Conflict: nobody is on the line, or it is no test. Unavailable: the live session cannot be told.
+    """
+    _must_be_live(call)
+    if not call.is_test:
+        raise Conflict("only who tries an agent out may write", code="no_test_call")
+    control.send(call.pk, "type", text=text)
+
+
+def _tell(
+    call: Call,
+    command: control.CommandName,
+    action: str,
+    noted: dict[str, object],
+    actor: str,
+    **data: object,
+) -> None:
+    _must_be_live(call)
+    with transaction.atomic():
+        _audit(call, actor, action, **noted)
+        control.send(call.pk, command, by=actor, **data)
 
 
 def transfer(call: Call, to: str, *, reason: str = "", actor: str = "") -> str:
@@ -73,7 +158,7 @@ def transfer(call: Call, to: str, *, reason: str = "", actor: str = "") -> str:
         raise Conflict("the workspace has no transfer number", code="no_transfer_number")
     with transaction.atomic():
         _audit(call, actor, "call.transfer", to=target, reason=reason)
-        control.send(call.pk, "transfer", to=target, reason=reason)
+        control.send(call.pk, "transfer", number=target, reason=reason, by=actor)
     return target
 
 

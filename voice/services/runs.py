@@ -15,6 +15,8 @@ API_CALLS = "/api/v1/voice/calls"
 def started(call_id: uuid.UUID) -> Event | None:
     """Announce that an agent talks to somebody. In the transaction of the answer."""
     call = Call.objects.select_related("agent_version__agent").get(pk=call_id)
+    if call.is_test:
+        return None
     return events.record(
         workspace_id=call.workspace_id,
         type="agent.run.started",
@@ -26,6 +28,8 @@ def started(call_id: uuid.UUID) -> Event | None:
 
 def completed(call: Call, outcome: Outcome, verdict: Verdict | None) -> Event | None:
     """Announce the end of a run, good or bad (contract.md 4). In the transaction that finalizes the call."""
+    if call.is_test:
+        return None
     return events.record(
         workspace_id=call.workspace_id,
         type="agent.run.completed",

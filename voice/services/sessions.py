@@ -15,7 +15,7 @@ from crm.models import Calendar, Lead
 from tenex.errors import Conflict
 from tenex.lib.phone import normalize
 from tenex.workspaces.models import Workspace
-from voice.models import Agent, Call, CallStatus, Direction, PhoneNumber, VoiceSession
+from voice.models import Agent, AgentVersion, Call, CallStatus, Direction, PhoneNumber, VoiceSession
 from voice.models.calls import LIVE
 from voice.services import calls, journal, live, readiness
 from voice.services.live import Channel
@@ -46,10 +46,13 @@ def provision(
     calendar: Calendar | None = None,
     objective: str = "",
     variables: dict[str, Any] | None = None,
+    version: AgentVersion | None = None,
+    is_test: bool = False,
 ) -> Provisioned:
     """An inbound call that waits for its session socket, with its first session.
 
-    It counts as ringing, so that the dialer leaves it alone; the sweeper ends it if nobody comes.
+    It counts as ringing, so that the dialer leaves it alone; the sweeper ends it if nobody comes. The agent
+    speaks as `version` has it, without one as its current version. `is_test`: see `Call.is_test`.
 
     Raises:
         InvalidInput: `phone` is not a phone number.
@@ -67,7 +70,8 @@ def provision(
             from_number=caller or channel,
             to_number=number.e164 if number else f"agent:{agent.slug}",
             number=number,
-            agent_version=agent.current_version,
+            agent_version=version or agent.current_version,
+            is_test=is_test,
             lead=lead,
             calendar=calendar or agent.calendar,
             objective=objective,

@@ -175,7 +175,7 @@ def _note_loss(live: Live, now: float, *, filler: bool) -> None:
     ending.forget_model(live)
     link.lost_at, link.tries = now, 0
     live.timers.cancel(Timer.SILENCE)
-    if filler:
+    if filler and not live.desk.holds:
         live.play_clip("one_moment", now)
 
 

@@ -1,8 +1,9 @@
 """What operators and this process itself ask of a live call."""
 
 from voice.session import commands as cmd
-from voice.session import ending, speech, texts, tooling
+from voice.session import desk, ending, listening, speech, texts, tooling
 from voice.session.events import (
+    CallerTyped,
     Drain,
     OperatorHangUp,
     OperatorSay,
@@ -19,15 +20,44 @@ from voice.session.timers import Timer
 
 
 def on_say(live: Live, event: OperatorSay, now: float) -> None:
+    if live.desk.holds:
+        desk.refuse(live, "say", event.by, "agent_held")
+        return
+    live.journal("operator.said", by=event.by, audible=True, **_stored(live, event.text))
     live.ask(Intent("say", instructions=texts.say(event.text), tool_choice="none"))
 
 
 def on_whisper(live: Live, event: OperatorWhisper, now: float) -> None:
+    live.journal("operator.whispered", by=event.by, audible=False, **_stored(live, event.text))
     live.insert(texts.whisper(event.text))
     live.ask(Intent("whisper"))
 
 
+def _stored(live: Live, text: str) -> dict[str, str]:
+    """What was said or written, unless no more words of this call are kept."""
+    return {} if live.off_record else {"text": text}
+
+
+def on_typed(live: Live, event: CallerTyped, now: float) -> None:
+    """Words of the other side that were written: a turn and an interruption like any other."""
+    live.typed += 1
+    item, at_ms = f"typed_{live.typed}", live.clock_ms(now)
+    live.last_speech_at = live.attention_at = now
+    live.reprompts = 0
+    if not ending.caller_spoke(live, now):
+        return
+    speech.interrupt(live, now, "caller", cancel=True)
+    live.transcript.committed(item, None, at_ms)
+    live.tell(item, "caller", live.transcript.caller_done(item, event.text, at_ms))
+    live.insert(event.text, role="user")
+    live.latency_from = now
+    live.ask(Intent("answer"))
+    listening.on_words(live, event.text, now)
+
+
 def on_hang_up(live: Live, event: OperatorHangUp, now: float) -> None:
+    if event.by:
+        live.journal("operator.hung_up", by=event.by, audible=True)
     ending.hang_up(live, _reason(event.reason), now)
 
 
@@ -45,14 +75,16 @@ def on_hang_up_before_start(live: Live, event: OperatorHangUp, now: float) -> No
 
 
 def on_transfer(live: Live, event: OperatorTransfer, now: float) -> None:
-    ending.begin_closing(
-        live,
-        now,
-        kind="transfer",
-        reason=EndReason.TRANSFERRED,
-        target=event.target,
-        farewell=Intent("goodbye", text=texts.OPERATOR_TRANSFER, tool_choice="none"),
-    )
+    """After a word of the agent; at once if an operator has the caller, who knows then."""
+    if live.closing is not None:
+        return
+    at_once = live.desk.holds
+    live.journal("operator.transferred", by=event.by, audible=True)
+    farewell = None if at_once else Intent("goodbye", text=texts.OPERATOR_TRANSFER, tool_choice="none")
+    reason = EndReason.TRANSFERRED
+    ending.begin_closing(live, now, kind="transfer", reason=reason, target=event.target, farewell=farewell)
+    if at_once:
+        ending.await_playback(live, now)
 
 
 def on_wrap_up(live: Live, event: WrapUp, now: float) -> None:

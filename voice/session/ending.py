@@ -44,6 +44,7 @@ def begin_closing(
         return
     if not live.move(Phase.CLOSING):
         return
+    live.let_go("closing", now)
     live.closing = Closing(
         kind=kind,
         reason=reason,
@@ -166,14 +167,14 @@ def caller_spoke(live: Live, now: float) -> bool:
     return False
 
 
-def cancel_closing(live: Live) -> None:
+def cancel_closing(live: Live, fact: str = texts.END_CANCELED) -> None:
     live.closing = None
     live.timers.cancel(Timer.CLOSING)
     live.responses.forget("goodbye")
     live.move(Phase.TALKING)
     live.journal("call.end_canceled")
     live.timers.set(Timer.SILENCE, live.attention_at + speech.silence_wait_s(live))
-    live.insert(texts.END_CANCELED)
+    live.insert(fact)
 
 
 def end_now(live: Live, now: float) -> None:
@@ -211,6 +212,7 @@ def _leave(live: Live, now: float) -> bool:
     if not live.move(Phase.HANGING_UP):
         return False
     speech.stop_sound(live, now, "end")
+    live.let_go("ended", now)
     live.closing = None
     live.timers.clear()
     live.timers.set(Timer.HANGUP, now + live.limits.hangup_wait_s)
@@ -235,6 +237,9 @@ def model_gone(live: Live, code: str, now: float) -> None:
     if live.phase is Phase.CLOSING:
         close_with_clip(live, now)
         closing_progress(live, now)
+        return
+    if live.desk.talker:  # a person talks: that goes on without the model
+        live.desk.model_gone = code
         return
     if not live.answered and live.script is not None:  # whoever picked up is told who called
         opening.begin(live, now)
@@ -307,6 +312,7 @@ def stream_over(live: Live, now: float) -> None:
     if not live.move(Phase.STOPPED):
         return
     speech.stop_sound(live, now, "end")
+    live.let_go("ended", now)
     live.closing = None
     live.forwarding = False
     live.timers.clear()
@@ -374,6 +380,7 @@ def limit_reached(live: Live, now: float) -> None:
 def drain(live: Live, now: float) -> None:
     """Give the call back: the carrier goes on with the TwiML behind the stream, on another process."""
     speech.stop_sound(live, now, "drain")
+    live.let_go("handed-over", now)
     live.end_reason = EndReason.HANDED_OVER
     live.out.append(cmd.CloseStream("drain"))
     finish(live)

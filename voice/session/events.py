@@ -244,6 +244,8 @@ class OperatorSay:
     """Speak this sentence exactly."""
 
     text: str
+    by: str = ""
+    """Who asks, as the audit log names them; so in every command of an operator. Empty: one of ours."""
 
 
 @dataclass(slots=True)
@@ -251,16 +253,67 @@ class OperatorWhisper:
     """An instruction to the agent that the caller does not hear."""
 
     text: str
+    by: str = ""
+
+
+@dataclass(slots=True)
+class OperatorMute:
+    """The agent says nothing more and answers nothing, until :class:`OperatorUnmute`."""
+
+    by: str = ""
+
+
+@dataclass(slots=True)
+class OperatorUnmute:
+    by: str = ""
+
+
+@dataclass(slots=True)
+class OperatorTakeOver:
+    """A person talks to the caller in the agent's place; `desk` names the connection of their microphone."""
+
+    desk: str
+    by: str = ""
+
+
+@dataclass(slots=True)
+class OperatorVoice:
+    """A piece of that person's voice: base64 µ-law, and its length."""
+
+    desk: str
+    payload: str
+    ms: float
+
+
+@dataclass(slots=True)
+class OperatorGiveBack:
+    """The agent goes on. With `desk` only if that is the one that talks."""
+
+    desk: str = ""
+    by: str = ""
+    note: str = ""
+    """What the agent should know of what was said meanwhile."""
+    lost: bool = False
+    """The microphone's connection ended; nobody asked for it."""
 
 
 @dataclass(slots=True)
 class OperatorHangUp:
     reason: str = "operator-hangup"
+    by: str = ""
 
 
 @dataclass(slots=True)
 class OperatorTransfer:
     target: dict[str, Any] = field(default_factory=dict)
+    by: str = ""
+
+
+@dataclass(slots=True)
+class CallerTyped:
+    """The other side wrote instead of speaking (a person who tries the agent out)."""
+
+    text: str
 
 
 @dataclass(slots=True)
@@ -308,8 +361,14 @@ OwnEvent = (
     ToolFinished
     | OperatorSay
     | OperatorWhisper
+    | OperatorMute
+    | OperatorUnmute
+    | OperatorTakeOver
+    | OperatorVoice
+    | OperatorGiveBack
     | OperatorHangUp
     | OperatorTransfer
+    | CallerTyped
     | WrapUp
     | TransferFailed
     | Drain

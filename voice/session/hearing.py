@@ -45,6 +45,8 @@ def on_speech_started(live: Live, event: ev.SpeechStarted, now: float) -> None:
     start_ms = min(live.input_base_ms + event.audio_start_ms, live.clock_ms(now))
     live.transcript.speech_started(event.item_id, start_ms)
     live.journal("turn.speech_started", item_id=event.item_id, at_ms=start_ms)
+    if live.desk.talker:
+        return  # two people talk: what one of them says is not cut off by the other
     if ending.caller_spoke(live, now) and not opening.was_before(live, start_ms):
         speech.interrupt(live, now, "caller", cancel=not live.limits.server_interrupts)
 
@@ -89,7 +91,7 @@ def on_idle_timeout(live: Live, event: ev.IdleTimeout, now: float) -> None:
     """The server prompts by itself; too many of those in a row end the call."""
     live.transcript.hide(event.item_id)
     live.attention_at = now
-    if live.phase is Phase.TALKING:
+    if live.phase is Phase.TALKING and not live.desk.holds:
         _server_answers(live, now)
         reprompt_or_end(live, now, by_server=True)
 
@@ -109,7 +111,7 @@ def on_silence_timer(live: Live, now: float) -> None:
     if live.phase is not Phase.TALKING:
         return
     silent_for_s = speech.silent_for_s(live, now)
-    if silent_for_s < 0:
+    if silent_for_s < 0 or live.desk.holds:
         live.timers.set(Timer.SILENCE, now + 1.0)
         return
     left_s = speech.silence_wait_s(live) - silent_for_s
@@ -213,7 +215,7 @@ def on_agent_text(live: Live, event: ev.AgentTextDone, now: float) -> None:
 
 
 def on_response_created(live: Live, event: ev.ResponseCreated, now: float) -> None:
-    ours = live.responses.created(event, now, unheard=opening.pending(live))
+    ours = live.responses.created(event, now, unheard=opening.pending(live) or live.desk.holds)
     if ours is not None:
         live.timers.cancel(Timer.RESPONSE)
     if live.caller_speaking and (ours is not None or "event_id" in event.metadata):
@@ -225,7 +227,7 @@ def on_response_created(live: Live, event: ev.ResponseCreated, now: float) -> No
             live.responses.retry(ours)
         return
     unasked = ours is None and opening.pending(live)
-    if unasked or (live.closing is not None and live.closing.silent):
+    if unasked or live.desk.holds or (live.closing is not None and live.closing.silent):
         live.mute(event.response_id)
         live.out.append(cmd.CancelResponse(event.response_id, live.event_id("cancel")))
         return

@@ -65,6 +65,8 @@ class Limits:
     """From a hang-up or transfer to the end of the media stream; then the socket is closed by us."""
     no_media_s: float = 15.0
     """The carrier sends a frame every 20 ms, silence included; none for so long is a dead stream."""
+    operator_gone_s: float = 3.0
+    """An operator who talks and whose microphone is not heard of for so long is gone: the agent goes on."""
     dtmf_gap_s: float = 1.0
     """Digits closer together than this are one entry. A lone 9 is an opt-out."""
     max_backlog_ms: int = 120_000

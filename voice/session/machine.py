@@ -32,6 +32,12 @@ Lines that go to the journal, and so to the live stream of the call (`Journal.ty
 | `turn.latency` | `item_id`, `ms` from the end of the caller's speech to the first agent audio sent |
 | `turn.interrupted` | `item_id`, `reason` (`caller`, `key`, `end`, ...), `heard_ms`, `received_ms` |
 | `transcript.delta` | `item_id`, `speaker`, `text`: words as they are heard, four times a second at most |
+| `operator.said`, `operator.whispered` | `by`, `audible` to the caller, `text` unless off the record |
+| `operator.muted`, `operator.unmuted` | `by`, `audible`; `why` if nobody asked for it |
+| `operator.took_over` | `by`, `audible` |
+| `operator.gave_back` | `by`, `why` (`asked`, `operator-lost`, `closing`, ...), `seconds`, `audible` |
+| `operator.transferred`, `operator.hung_up` | `by`, `audible` |
+| `operator.refused` | `by`, `command`, `code`: nothing came of it |
 | `tool.late`, `tool.abandoned` | `call_id` (and `name`): dropped result; not over when the call was |
 | `model.usage` | `response_id`, `usage` as the provider reports it |
 | `model.error` | `code`, `param`, `what` (which request of ours) |
@@ -43,7 +49,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from voice.session import answering, connection, control, ending, hearing, opening, phone, speech, tooling
+from voice.session import (
+    answering,
+    connection,
+    control,
+    desk,
+    ending,
+    hearing,
+    opening,
+    phone,
+    speech,
+    tooling,
+)
 from voice.session import events as ev
 from voice.session.commands import Command
 from voice.session.limits import Limits
@@ -109,11 +126,26 @@ _TALK: Table = {
     ev.ToolFinished: tooling.on_finished,
     ev.OperatorSay: control.on_say,
     ev.OperatorWhisper: control.on_whisper,
+    ev.OperatorMute: desk.on_mute,
+    ev.OperatorUnmute: desk.on_unmute,
+    ev.OperatorTakeOver: desk.on_take_over,
+    ev.OperatorVoice: desk.on_voice,
+    ev.OperatorGiveBack: desk.on_give_back,
     ev.OperatorHangUp: control.on_hang_up,
     ev.OperatorTransfer: control.on_transfer,
+    ev.CallerTyped: control.on_typed,
     ev.WrapUp: control.on_wrap_up,
     ev.Drain: control.on_drain,
 }
+
+_NOT_NOW: Table = {
+    ev.OperatorSay: desk.not_now,
+    ev.OperatorWhisper: desk.not_now,
+    ev.OperatorMute: desk.not_now,
+    ev.OperatorTakeOver: desk.not_now,
+    ev.OperatorTransfer: desk.not_now,
+}
+"""What an operator is told when nothing can come of it."""
 
 TABLE: Final[dict[Phase, Table]] = {
     Phase.IDLE: {
@@ -126,6 +158,7 @@ TABLE: Final[dict[Phase, Table]] = {
     },
     Phase.OPENING: {
         **_ALWAYS,
+        **_NOT_NOW,
         **_WORDS,
         ev.SpeechStarted: hearing.on_speech_started,
         ev.SpeechStopped: hearing.on_speech_stopped,
@@ -144,12 +177,15 @@ TABLE: Final[dict[Phase, Table]] = {
     },
     Phase.TALKING: _TALK,
     Phase.CLOSING: {
-        key: handler
-        for key, handler in _TALK.items()
-        if key not in {ev.OperatorSay, ev.OperatorWhisper, ev.OperatorTransfer}
+        **_TALK,
+        **_NOT_NOW,
+        ev.OperatorMute: desk.on_mute,
+        ev.OperatorTakeOver: desk.on_take_over,
+        ev.OperatorVoice: _nothing,
     },
     Phase.VOICEMAIL: {
         **_ALWAYS,
+        **_NOT_NOW,
         ev.CallerAudio: phone.on_audio_to_machine,
         ev.MarkReturned: phone.on_mark,
         ev.StreamStopped: phone.on_stream_stopped,
@@ -161,6 +197,8 @@ TABLE: Final[dict[Phase, Table]] = {
     },
     Phase.FAILING: {
         **_ALWAYS,
+        **_NOT_NOW,
+        ev.OperatorVoice: _nothing,
         ev.CallerAudio: phone.on_audio_only,
         ev.MarkReturned: phone.on_mark,
         ev.DtmfPressed: phone.on_dtmf,
@@ -205,7 +243,7 @@ TABLE: Final[dict[Phase, Table]] = {
 }
 """phase -> event -> handler."""
 
-_HOT: Final = frozenset({ev.CallerAudio, ev.AudioDelta})
+_HOT: Final = frozenset({ev.CallerAudio, ev.AudioDelta, ev.OperatorVoice})
 """Fifty and more a second: nothing but their handler runs."""
 
 _MAX_TIMERS_AT_ONCE: Final = 64
@@ -246,6 +284,7 @@ _TIMERS: Final[dict[Timer, Callable[[Live, float], None]]] = {
     Timer.ROTATE: connection.on_rotate_timer,
     Timer.DTMF: phone.on_dtmf_timer,
     Timer.TOOLS: tooling.on_timer,
+    Timer.DESK: desk.on_timer,
 }
 
 
@@ -305,6 +344,10 @@ class CallSession:
     def counters(self) -> Counter[str]:
         """What was dropped, late, unknown or repeated."""
         return self._live.counters
+
+    def agent_speaks(self, now: float) -> bool:
+        """Sound of our side is being played to the other."""
+        return self._live.playback.ends_at() > now
 
     @property
     def spend_microusd(self) -> int:

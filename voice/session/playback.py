@@ -140,6 +140,11 @@ class Playback:
         return self._anchor_at + (self._sent_ms - self._anchor_ms) / 1000.0
 
     @property
+    def full(self) -> bool:
+        """So many marks are awaited that no more may be sent."""
+        return len(self._marks) >= MAX_MARKS
+
+    @property
     def busy(self) -> bool:
         """Something was sent that no mark has confirmed yet."""
         return bool(self._marks)

@@ -125,7 +125,7 @@ def on_played(live: Live, now: float) -> None:
 
 def owe(live: Live, now: float, *, since: float | None = None) -> None:
     """The model is due to speak, since `since` or now. Its other messages pay nothing: nobody hears them."""
-    if live.owed_at is None:
+    if live.owed_at is None and not live.desk.holds:
         live.owed_at = now if since is None else since
         live.stall_filler = False
         live.timers.set(Timer.STALL, max(now, live.owed_at + live.limits.stall_filler_s))
@@ -193,6 +193,8 @@ def pump(live: Live, now: float) -> None:
     """Send the next `response.create` if one may be sent."""
     responses = live.responses
     if live.phase not in {Phase.TALKING, Phase.CLOSING} or not live.link.ready or live.caller_speaking:
+        return
+    if live.desk.holds:
         return
     if responses.queue and opening.holds(live, now):
         return

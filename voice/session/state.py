@@ -12,7 +12,7 @@ from voice.session.playback import Playback
 from voice.session.reasons import EndReason
 from voice.session.responses import Intent, Responses
 from voice.session.script import Script
-from voice.session.timers import Timers
+from voice.session.timers import Timer, Timers
 from voice.session.tools import Tools
 from voice.session.turns import Transcript
 
@@ -78,6 +78,26 @@ class Closing:
     """The model says nothing any more."""
 
 
+@dataclass(slots=True)
+class Desk:
+    """What operators do to the call. While it :attr:`holds`, the agent says and answers nothing."""
+
+    muted: bool = False
+    talker: str = ""
+    """Connection of the person who talks in the agent's place; empty: nobody does."""
+    by: str = ""
+    """Who that is."""
+    since: float = 0.0
+    voice_at: float = 0.0
+    """When their microphone was last heard of, silence included."""
+    model_gone: str = ""
+    """Code of the loss of the model, which ends the call only when it is given back."""
+
+    @property
+    def holds(self) -> bool:
+        return self.muted or self.talker != ""
+
+
 class Live:
     """Plain state. Handlers append commands to `out`."""
 
@@ -91,6 +111,7 @@ class Live:
         "clip_ms",
         "closing",
         "counters",
+        "desk",
         "digits",
         "direction",
         "ear",
@@ -134,6 +155,7 @@ class Live:
         "timers",
         "tools",
         "transcript",
+        "typed",
         "uncommitted",
         "who",
         "words",
@@ -172,6 +194,7 @@ class Live:
         self.responses = Responses()
         self.tools = Tools(max_calls=limits.tool_calls_per_call)
         self.closing: Closing | None = None
+        self.desk = Desk()
         self.end_reason: EndReason | None = None
         self._start_script()
         self._start_talk(now)
@@ -220,6 +243,8 @@ class Live:
         """Last moment at which somebody did something: silence counts from here."""
         self.reprompts = 0
         self.digits = ""
+        self.typed = 0
+        """Turns of the other side that were written."""
         self.opted_out = False
         self.muted: dict[str, None] = {}
         """Responses and items whose late audio is dropped."""
@@ -283,6 +308,16 @@ class Live:
     def ask(self, intent: Intent) -> None:
         if not self.responses.ask(intent):
             self.count("intent_dropped")
+
+    def let_go(self, why: str, now: float) -> None:
+        """Operators have the agent in hand no longer: it was given back, or the call comes to its end."""
+        desk, self.desk = self.desk, Desk()
+        if desk.talker:
+            self.timers.cancel(Timer.DESK)
+            seconds = round(now - desk.since, 1)
+            self.journal("operator.gave_back", by=desk.by, why=why, seconds=seconds, audible=False)
+        if desk.muted:
+            self.journal("operator.unmuted", by="", why=why, audible=False)
 
     def play_clip(self, clip: Clip, now: float) -> str:
         """Play one of our own lines; the name of its mark."""

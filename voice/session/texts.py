@@ -31,6 +31,11 @@ END_CANCELED: Final = (
 TRANSFER_FAILED: Final = (
     "The transfer did not work and the caller is still with you. Say so, and offer another way."
 )
+STEPPED_IN: Final = "The call is not ending after all: a supervisor has stepped in."
+UNMUTED: Final = (
+    "A supervisor had muted you for a while and lets you speak again. Do not mention it and do not start"
+    " over. Answer what the caller said meanwhile, or go on where you were."
+)
 OPERATOR_TRANSFER: Final = (
     "A colleague takes this call over. Tell the caller in one short sentence that you are connecting them."
 )
@@ -46,6 +51,15 @@ def digits(text: str) -> str:
 
 def whisper(text: str) -> str:
     return f"Instruction from the supervisor, not to be read out or mentioned: {text}"
+
+
+def gave_back(seconds: float, note: str) -> str:
+    noted = f" What the colleague wants you to know: {note}" if note else ""
+    return (
+        "A colleague of yours has just talked with the caller in your place for about"
+        f" {round(seconds)} seconds. You have heard the caller's side of it only. Do not greet again and do"
+        f" not start over; go on from what the caller said last.{noted}"
+    )
 
 
 def say(text: str) -> str:

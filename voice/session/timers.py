@@ -23,6 +23,7 @@ class Timer(StrEnum):
     ROTATE = "rotate"
     DTMF = "dtmf"
     TOOLS = "tools"
+    DESK = "desk"
 
 
 class Timers:

@@ -29,10 +29,14 @@ def on_called(live: Live, event: ToolCalled, now: float) -> None:
     if verdict in {"repeated", "flood"}:
         live.count(f"tool_{verdict}")
         return
-    if verdict == "refuse":
+    if verdict == "refuse" or live.desk.holds:
         live.count("tool_refused")
         live.tools.note_answered(group, response_over=over)
-        output = error_output("too_many_calls", "No more tool calls in this phone call.")
+        output = (
+            error_output("too_many_calls", "No more tool calls in this phone call.")
+            if verdict == "refuse"
+            else error_output("held_back", "A supervisor holds you back. Nothing was done.")
+        )
         live.out.append(cmd.SendToolOutput(event.call_id, output, live.event_id("out")))
         group_answered(live, now)
         return
@@ -79,7 +83,8 @@ def on_timer(live: Live, now: float) -> None:
     if filler is not None and now >= filler:
         for run in live.tools.running.values():
             run.filler = True
-        if live.phase is Phase.TALKING and not live.caller_speaking and not live.playback.busy:
+        quiet = not live.caller_speaking and not live.playback.busy and not live.desk.holds
+        if live.phase is Phase.TALKING and quiet:
             live.play_clip("one_moment", now)
     group_answered(live, now)
     arm(live, now)
@@ -128,6 +133,9 @@ def group_answered(live: Live, now: float) -> None:
 
 def _effect(live: Live, run: Run, event: ToolFinished, now: float) -> None:
     if not run.group:  # a key or a wording, not the model
+        return
+    if live.desk.holds and event.effect in {"transfer", "end_call"}:
+        live.count("effect_held_back")  # somebody stepped in since: it is theirs to end the call
         return
     match event.effect:
         case "none":

@@ -6,6 +6,7 @@ a base64 text tells its duration without decoding: that is all the pass-through 
 
 import sys
 from array import array
+from math import log10
 from typing import Final
 
 BYTES_PER_MS: Final = 8
@@ -65,6 +66,16 @@ _MULAW_LOW, _MULAW_HIGH = _split([_expand(code) for code in range(256)])
 _ALAW_LOW, _ALAW_HIGH = _split([_expand_alaw(code) for code in range(256)])
 _ENCODE = bytes(_compress(word - 0x10000 if word & 0x8000 else word) for word in range(0x10000))
 """µ-law code by the unsigned 16-bit pattern of a sample."""
+
+
+def _level(code: int) -> int:
+    """How loud a µ-law byte is: 0 (60 dB under full scale, and less) to 100."""
+    size = abs(_expand(code))
+    return round(min(100.0, max(0.0, 100 + 100 / 60 * 20 * log10(size / 32_124)))) if size else 0
+
+
+LEVELS: Final = bytes(_level(code) for code in range(256))
+"""Translate table."""
 
 
 def _interleave(low: bytes, high: bytes) -> bytes:
