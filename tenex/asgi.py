@@ -24,6 +24,8 @@ from tenex.server.roles import ServerRole  # noqa: E402
 from voice.bridge import assembly, threads  # noqa: E402
 from voice.bridge.consumer import MediaConsumer, SessionConsumer  # noqa: E402
 from voice.bridge.presence import Presence  # noqa: E402
+from voice.console.audio import AudioSocket  # noqa: E402
+from voice.console.sockets import LiveSocket  # noqa: E402
 
 
 def _warm_up() -> None:
@@ -76,6 +78,8 @@ application = ProtocolTypeRouter(
         "websocket": URLRouter(
             [
                 path("twilio/media", MediaConsumer.as_asgi()),
+                path("console/ws", LiveSocket.as_asgi()),
+                path("console/live/<uuid:call_id>/audio", AudioSocket.as_asgi()),
                 path("sessions/media/<str:token>", SessionConsumer.as_asgi()),
                 re_path("", _no_socket),  # type: ignore[arg-type]
             ]

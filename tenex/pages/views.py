@@ -77,6 +77,8 @@ class PageView(View):
 def membership_of(request: HttpRequest, user: User) -> Membership:
     """The membership that the browser looks through: the chosen one, else the oldest.
 
+    Of `request` only the session is looked at.
+
     Raises:
         Forbidden: the person is a member of no workspace.
     """

@@ -60,8 +60,9 @@ def may_manage(role: str, *, by_role: str | None, by_scopes: Iterable[str]) -> b
 
 
 def holds(held: Iterable[str], needed: str) -> bool:
-    """Whether the scopes `held` cover `needed`. `x:write` includes `x:read`, `calls:write` also every `live:…`; `*` is
-    everything.
+    """Whether the scopes `held` cover `needed`. `x:write` includes `x:read`, `calls:write` every `live:…`.
+
+    `*` is everything.
     """
     have = set(held)
     if ALL in have or needed in have:
