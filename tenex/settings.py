@@ -164,13 +164,16 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
 # --- pages: nothing comes from another host, nothing runs that is not a file of ours ---------------
+_media_elsewhere = (
+    [MEDIA_BASE_URL] if urlsplit(MEDIA_BASE_URL).netloc != urlsplit(PUBLIC_BASE_URL).netloc else []
+)  # who talks to an agent in the console talks to the media process
 SECURE_CSP = {
     "default-src": [CSP.NONE],
     "script-src": [CSP.SELF],
     "style-src": [CSP.SELF],
     "img-src": [CSP.SELF, "data:"],
     "font-src": [CSP.SELF],
-    "connect-src": [CSP.SELF],
+    "connect-src": [CSP.SELF, *_media_elsewhere],
     "media-src": [CSP.SELF, "blob:"],
     "worker-src": [CSP.SELF],
     "manifest-src": [CSP.SELF],

@@ -79,7 +79,8 @@ function show(call, parts) {
   setText(parts.name, name);
   parts.name.href = `/console/live/${call.id}`;
   const history = lead?.calls_before ? `${lead.calls_before} ${lead.calls_before === 1 ? "call" : "calls"} before` : "";
-  const about = lead ? [lead.title, lead.company, history] : [call.direction];
+  const way = call.direction === "inbound" ? "Inbound" : "Outbound";
+  const about = [way, lead?.title, lead?.company, history];
   setText(parts.about, [call.test ? "Test" : "", ...about, call.batch].filter(Boolean).join(" · "));
   const [label, tone] = STATES[call.state] ?? [call.state, "quiet"];
   const extra = call.state === "tool" ? `: ${call.tool}` : "";

@@ -54,22 +54,13 @@ export class Transcript {
   /** A snapshot: turns, the words of those that are not over, and what was done, in the order of the call. */
   begin({ turns, words, lines }) {
     this.clear();
-    const before = new Map(); // lines that a turn follows
-    const known = new Set(turns.map((turn) => turn.item_id));
-    let waiting = [];
-    for (const line of lines) {
-      const item = line.data?.item_id;
-      if (item && known.has(item) && line.type === "turn.latency") {
-        before.set(item, waiting);
-        waiting = [];
-      }
-      waiting.push(line);
-    }
-    for (const turn of turns) {
-      for (const line of before.get(turn.item_id) ?? []) this.line(line);
-      this.turn(turn);
-    }
-    for (const line of waiting) this.line(line);
+    const began = lines.find((line) => line.type === "call.stream_started")?.at_ms ?? 0; // turns count from here
+    const all = [
+      ...turns.map((turn) => ({ at: turn.start_ms + began, show: () => this.turn(turn) })),
+      ...lines.filter((line) => line.type !== "turn.latency").map((line) => ({ at: line.at_ms, show: () => this.line(line) })),
+    ];
+    for (const one of all.sort((a, b) => a.at - b.at)) one.show();
+    for (const line of lines) if (line.type === "turn.latency") this.latency(line.data);
     for (const told of words) this.words(told);
     this.end();
   }
@@ -127,11 +118,9 @@ export class Transcript {
   tool(data) {
     const row = document.createElement("li");
     row.className = "event";
-    const what = document.createElement("pre");
-    what.tabIndex = 0;
-    what.textContent = pretty(data.arguments);
-    const state = span("small", " · running");
-    row.append(span("by", data.name), state, what);
+    const asked = span("mono small", ` ${pretty(data.arguments)}`), state = span("small", " · running");
+    asked.dir = "auto";
+    row.append(span("by", data.name), asked, state);
     this.tools.set(data.tool_call_id, { row, state });
     this.list.append(row);
   }
@@ -139,12 +128,15 @@ export class Transcript {
   toolDone(data) {
     const known = this.tools.get(data.tool_call_id);
     if (!known) return;
-    const dry = data.output?.dry_run ? " · dry run, nothing was written" : "";
+    const dry = data.output?.dry_run ? " · dry run: nothing was written" : "";
     setText(known.state, ` · ${data.ok ? "done" : data.status} in ${delay(data.duration_ms)}${dry}`);
+    const details = document.createElement("details"), summary = document.createElement("summary");
     const answer = document.createElement("pre");
+    summary.textContent = "Answer";
     answer.tabIndex = 0;
     answer.textContent = pretty(data.output);
-    known.row.append(answer);
+    details.append(summary, answer);
+    known.row.append(details);
   }
 
   /** Whether the reader is at the end: then they are taken along. */

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib import auth
 from django.http import HttpRequest
-from django.http.request import split_domain_port, validate_host
 
 from tenex.errors import Forbidden, TenexError, Unauthorized
 from tenex.pages.views import membership_of
+from tenex.rest import origins
 from tenex.rest.off_loop import off_loop
 from tenex.workspaces.models import User
 from tenex.workspaces.principal import Principal
@@ -54,7 +53,8 @@ def door_of(scope: Mapping[str, Any]) -> Door:
         Forbidden: a page of another site asks. A browser sends the cookie all the same.
     """
     headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    if not _is_our_page(headers.get(b"origin", ""), headers.get(b"host", "")):
+    origin = headers.get(b"origin", "")
+    if origin != settings.OWN_ORIGIN and not origins.is_same_host(origin, headers.get(b"host", "")):
         raise Forbidden("not a page of ours")
     try:
         cookies = SimpleCookie(headers.get(b"cookie", ""))
@@ -64,21 +64,6 @@ def door_of(scope: Mapping[str, Any]) -> Door:
     if found is None or not found.value:
         raise Unauthorized("there is no session")
     return Door(found.value)
-
-
-def _is_our_page(origin: str, host: str) -> bool:
-    """The page came from the host that it talks to now, under a name that is ours."""
-    if origin == settings.OWN_ORIGIN:
-        return True
-    domain, _ = split_domain_port(host)
-    return (
-        bool(domain)
-        and urlsplit(origin).netloc == host
-        and validate_host(domain, settings.ALLOWED_HOSTS or _LOCAL)
-    )
-
-
-_LOCAL: Final = ["localhost", "127.0.0.1", "[::1]"]
 
 
 @off_loop

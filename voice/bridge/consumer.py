@@ -100,8 +100,11 @@ class SessionConsumer(MediaConsumer):
         fault = live.forged(_address_token(scope))
         if fault:
             return fault
-        origin = next((value for name, value in scope["headers"] if name.lower() == b"origin"), None)
-        if origin is not None and not origins.is_known(origin.decode("latin-1")):
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        origin = headers.get(b"origin")
+        if origin is not None and not (
+            origins.is_known(origin) or origins.is_same_host(origin, headers.get(b"host", ""))
+        ):
             return "origin"  # a client that sends none is no browser, and no page can make a browser do so
         return _too_busy()
 

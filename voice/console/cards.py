@@ -1,7 +1,9 @@
 """A live call as its card shows it: what the lines of its journal add up to. Pure."""
 
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from tenex.lib import phone
 from voice.models import Call
 from voice.selectors.live import Line
 
@@ -30,7 +32,7 @@ class Card:
             "status": call.status,
             "state": _STATES_OF_STATUS.get(call.status, "ended"),
             "direction": call.direction,
-            "number": call.remote_number,
+            "number": phone.pretty(call.remote_number),
             "agent": version.agent.name if version else "",
             "version": version.number if version else None,
             "lead": _lead(call) if lead else None,
@@ -54,6 +56,11 @@ class Card:
     def apply(self, line: Line) -> None:
         """One line more."""
         self.seq = max(self.seq, line.seq)
+        if line.type == "call.answered":
+            answered_at = datetime.fromisoformat(self.shown["created_at"]) + timedelta(
+                milliseconds=line.at_ms
+            )
+            self.set("answered_at", answered_at.isoformat(timespec="milliseconds"))
         handler = _HANDLERS.get(line.type)
         if handler is not None:
             handler(self, line.data)
@@ -167,7 +174,7 @@ def _lead(call: Call) -> dict[str, Any]:
     assert lead is not None  # the caller has looked  # noqa: S101
     return {
         "id": str(lead.pk),
-        "name": str(lead),
+        "name": lead.name,
         "title": lead.title,
         "company": lead.company.name if lead.company else "",
         "stage": lead.stage,

@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from voice.console import calls, live
+from voice.console import calls, live, talk
 
 urlpatterns: list[URLPattern] = [
     path("calls", calls.CallList.as_view(), name="calls"),
@@ -15,4 +15,6 @@ urlpatterns += [
     path("live/<uuid:call_id>/unmute", live.Unmute.as_view(), name="live_unmute"),
     path("live/<uuid:call_id>/transfer", live.Transfer.as_view(), name="live_transfer"),
     path("live/<uuid:call_id>/hangup", live.HangUp.as_view(), name="live_hangup"),
+    path("agents/<uuid:agent_id>/talk", talk.Talk.as_view(), name="agent_talk"),
+    path("agents/<uuid:agent_id>/talk/<uuid:call_id>/type", talk.TypeText.as_view(), name="agent_type"),
 ]
