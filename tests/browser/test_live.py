@@ -59,7 +59,9 @@ def operator(
 ) -> Iterator[BrowserContext]:
     """An owner at a computer with a microphone."""
     browser = chrome.launch(play, microphone=microphone_file(tmp_path_factory.mktemp("mic")))
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, permissions=["microphone"])
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900}, permissions=["microphone"], reduced_motion="reduce"
+    )
     context.set_default_timeout(15_000)
     chrome.sign_in(context, world.system.base_url, world.email, PASSWORD)
     yield context
