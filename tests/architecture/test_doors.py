@@ -32,6 +32,7 @@ OF_ROWS_THAT_WERE_FOUND = {
     "voice/selectors/calls.py:position": "a call that its reader was admitted to",
     "voice/selectors/calls.py:journal_after": "a call that its reader was admitted to",
     "voice/selectors/calls.py:matching": "narrows rows that are a workspace's already",
+    "voice/selectors/live.py:positions": "workspaces whose members look at their live calls",
     "voice/selectors/journal.py:snapshot": "a call that its reader was admitted to",
     "crm/selectors/calendars.py:meeting_of_call": "the call that is under way",
     "crm/selectors/leads.py:with_consents": "rows that are a workspace's already",
