@@ -7,7 +7,7 @@ const empty = document.querySelector("[data-empty]");
 const pattern = document.getElementById("call-card").content.firstElementChild;
 const calls = new Map(); // id -> what the server said
 const nodes = new Map(); // id -> the card and its parts
-let dirty = new Set(), levels = {}, reorder = false, fresh = false;
+let dirty = new Set(), levels = {}, reorder = false, fresh = false, connected = false;
 
 const draw = framed(() => {
   if (fresh) { // a new snapshot: cards that it does not have are gone
@@ -26,6 +26,7 @@ const draw = framed(() => {
 link("/console/ws", {
   onState: (state, text) => {
     showState(state, text);
+    connected = state === "on";
     if (state !== "on") for (const parts of nodes.values()) meter(parts, [0, 0]);
   },
   onMessage(message) {
@@ -165,7 +166,7 @@ function tally() {
 }
 
 function tick(call, parts) {
-  if (call.state === "ended") return;
+  if (!connected || call.state === "ended") return; // a clock that runs would look like life
   const from = Date.parse(call.answered_at ?? call.created_at);
   setText(parts.clock, (call.answered_at ? "" : "waiting ") + clock(from));
 }

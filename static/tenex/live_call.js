@@ -2,14 +2,14 @@
 import { toast } from "./app.js";
 import { RATE, decode, encode, loudness, microphoneFault, openMicrophone, openSpeaker } from "./audio.js";
 import { STATES, clock, delay, framed, link, setText, showState } from "./link.js";
-import { Transcript } from "./transcript.js";
+import { Transcript, who } from "./transcript.js";
 
 const SPEAKS = 25;
 const page = document.querySelector("[data-call-page]");
 const f = Object.fromEntries([...document.querySelectorAll("[data-f]")].map((part) => [part.dataset.f, part]));
 const id = page.dataset.call;
 const transcript = new Transcript(f.words);
-let call = null, seq = 0, waiting = [], levels = null, socket = null;
+let call = null, seq = 0, waiting = [], levels = null, socket = null, connected = false;
 
 // --- what happens ------------------------------------------------------------------------------------
 
@@ -37,6 +37,7 @@ if (page.dataset.isLive) {
   socket = link(`/console/ws?call=${id}`, {
     onState: (state, text) => {
       showState(state, text);
+      connected = state === "on";
       if (state !== "on") meters([0, 0]);
     },
     onMessage(message) {
@@ -60,7 +61,7 @@ function show() {
   f.off_record.hidden = !call.off_record;
   const mine = audio.talks && call.talker === page.dataset.me;
   const text = mine ? "You talk to the caller. The agent is silent and does not hear you."
-    : call.talker ? `${call.talker} talks to the caller. The agent is silent.`
+    : call.talker ? `${who(call.talker)} talks to the caller. The agent is silent.`
     : call.muted ? "The agent is muted. The caller hears silence." : "";
   if (f.holding) {
     setText(f.holding, text);
@@ -79,7 +80,7 @@ function show() {
 }
 
 function tick() {
-  if (call && call.state !== "ended") setText(f.clock, clock(Date.parse(call.answered_at ?? call.created_at)));
+  if (connected && call && call.state !== "ended") setText(f.clock, clock(Date.parse(call.answered_at ?? call.created_at)));
 }
 setInterval(tick, 1000);
 

@@ -1,16 +1,19 @@
 // A transcript as it is spoken: turns by item, what was done between them, struck through what was not heard.
 import { delay, setText } from "./link.js";
 
+/** Somebody as the journal names them: a person by their address, a program by its key. */
+export const who = (by) => (by ?? "").replace(/^user:/, "").replace(/^key:/, "API key ");
+
 const DONE = {
-  "operator.listened": (d) => `${d.by} listens`,
-  "operator.whispered": (d) => `${d.by} whispered${d.text ? `: ${d.text}` : ""}`,
-  "operator.said": (d) => `${d.by} lets the agent say${d.text ? `: ${d.text}` : " a sentence"}`,
-  "operator.muted": (d) => `${d.by || "Somebody"} muted the agent`,
-  "operator.unmuted": (d) => (d.by ? `${d.by} lets the agent speak again` : "The agent may speak again"),
-  "operator.took_over": (d) => `${d.by || "An operator"} talks to the caller`,
-  "operator.gave_back": (d) => `${WHY[d.why] ?? "The agent goes on"} after ${d.seconds} s of ${d.by || "the operator"}`,
-  "operator.transferred": (d) => `${d.by || "An operator"} transfers the call`,
-  "operator.hung_up": (d) => `${d.by} hangs up`,
+  "operator.listened": (d) => `${who(d.by)} listens`,
+  "operator.whispered": (d) => `${who(d.by)} whispered${d.text ? `: ${d.text}` : ""}`,
+  "operator.said": (d) => `${who(d.by)} lets the agent say${d.text ? `: ${d.text}` : " a sentence"}`,
+  "operator.muted": (d) => `${who(d.by) || "Somebody"} muted the agent`,
+  "operator.unmuted": (d) => (d.by ? `${who(d.by)} lets the agent speak again` : "The agent may speak again"),
+  "operator.took_over": (d) => `${who(d.by) || "An operator"} talks to the caller`,
+  "operator.gave_back": (d) => `${WHY[d.why] ?? "The agent goes on"} after ${d.seconds} s of ${who(d.by) || "the operator"}`,
+  "operator.transferred": (d) => `${who(d.by) || "An operator"} transfers the call`,
+  "operator.hung_up": (d) => `${who(d.by)} hangs up`,
   "operator.refused": (d) => `${(d.command ?? "").replace("_", " ")}: ${REFUSED[d.code] ?? d.code}`,
   "call.answered": () => "Answered",
   "call.off_record": () => "Off the record: they do not want to be recorded",

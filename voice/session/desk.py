@@ -58,6 +58,7 @@ def _hold(live: Live, now: float) -> None:
     if not opening.pending(live):
         speech.interrupt(live, now, "operator", cancel=True)
     speech.paid(live)
+    live.latency_from = None  # how long they are held back is no time that the agent takes to answer
 
 
 def _release(live: Live, now: float, fact: str) -> None:
