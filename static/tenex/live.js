@@ -1,6 +1,7 @@
 // The board of calls in progress: a snapshot, then changes, drawn once a frame.
 import { STATES, clock, delay, framed, link, setText, showState } from "./link.js";
 
+const BUDGET_MS = 10; // of a frame
 const SPEAKS = 25; // of 100: louder than a line's noise
 const board = document.querySelector("[data-board]");
 const empty = document.querySelector("[data-empty]");
@@ -15,12 +16,17 @@ const draw = framed(() => {
     for (const id of [...nodes.keys()]) if (!calls.has(id)) drop(id);
     for (const node of board.querySelectorAll("[data-call]")) if (!nodes.has(node.dataset.call)) node.remove();
   }
-  for (const id of dirty) if (calls.has(id)) show(calls.get(id), node(id));
   for (const [id, both] of Object.entries(levels)) meter(nodes.get(id), both);
-  dirty = new Set();
   levels = {};
+  const until = performance.now() + BUDGET_MS;
+  for (const id of dirty) { // reads no layout, so that all of it costs one
+    dirty.delete(id);
+    if (calls.has(id)) show(calls.get(id), node(id));
+    if (performance.now() > until) break;
+  }
   if (reorder) arrange();
   tally();
+  if (dirty.size) draw(); // the rest in the next frame
 });
 
 link("/console/ws", {
@@ -116,8 +122,6 @@ function words(call, parts) {
     }
     setText(line.lastChild, turn.text + (turn.cut ? " –" : ""));
   }
-  const box = list.parentElement;
-  if (document.activeElement !== box) box.scrollTop = 1e6; // whoever reads back is left alone
 }
 
 function meter(parts, both) {

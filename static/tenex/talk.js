@@ -8,7 +8,7 @@ const SID = "talk", SPEAKS = 25, FRAME_MS = 20;
 const page = document.querySelector("[data-talk]");
 const f = Object.fromEntries([...document.querySelectorAll("[data-f]")].map((part) => [part.dataset.f, part]));
 const begin = document.querySelector("form[data-begin]"), write = document.querySelector("form[data-write]");
-const transcript = new Transcript(f.words);
+const transcript = new Transcript(f.words, { caller: "You", agent: "Agent" });
 const SILENCE = toBase64(new Uint8Array(160).fill(255));
 let now = null; // the call that goes on
 

@@ -32,7 +32,9 @@ const WHY = { asked: "Given back to the agent", "operator-lost": "The operator's
 const REFUSED = { agent_held: "the agent is muted; let it speak first", call_ending: "the call is ending", not_talking: "the call is not that far", taken: "somebody else talks already" };
 
 export class Transcript {
-  constructor(list) {
+  /** `names`: what the two sides are called. */
+  constructor(list, names = { caller: "Caller", agent: "Agent" }) {
+    this.names = names;
     this.list = list;
     this.box = list.parentElement;
     this.clear();
@@ -73,7 +75,7 @@ export class Transcript {
     if (!entry) {
       const row = document.createElement("li");
       row.dataset.speaker = speaker;
-      const by = span("by", speaker === "caller" ? "Caller " : "Agent ");
+      const by = span("by", `${this.names[speaker]} `);
       const said = span("", ""), unheard = span("unheard", ""), late = span("small muted", "");
       said.dir = unheard.dir = "auto";
       row.append(by, said, unheard, late);
@@ -144,11 +146,11 @@ export class Transcript {
 
   /** Whether the reader is at the end: then they are taken along. */
   get atEnd() {
-    return this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 60;
+    return this.box.scrollTop > -60; // the box is upside down
   }
 
   end() {
-    this.box.scrollTop = this.box.scrollHeight;
+    this.box.scrollTop = 0;
   }
 }
 
