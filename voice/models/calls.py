@@ -132,6 +132,9 @@ class Call(Row):
     placed_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    off_record_at = models.DateTimeField(
+        null=True, blank=True, help_text="They objected to being recorded: nothing said later is kept."
+    )
     finalized_at = models.DateTimeField(null=True, blank=True)
     duration_ms = models.PositiveIntegerField(null=True, blank=True, help_text="Answer to end.")
     end_hint = models.CharField(

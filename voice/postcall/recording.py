@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from tenex.events import services as events
@@ -69,12 +69,14 @@ def fetch(recording_id: uuid.UUID, *, get: Fetch | None = None) -> bool:
 
 
 def delete_at_carrier(recording_id: uuid.UUID) -> None:
-    """Delete the carrier's copy of a recording that was deleted here; one that is gone already is fine.
+    """Delete the carrier's copy of a recording that was deleted here, or of a call in which somebody objected
+    to it; one that is gone already is fine.
 
     Raises:
         CarrierError: it could not be deleted now; the task is tried again.
     """
-    row = Recording.objects.filter(pk=recording_id, status=RecordingStatus.DELETED).first()
+    unwanted = Q(status=RecordingStatus.DELETED) | Q(call__off_record_at__isnull=False)
+    row = Recording.objects.filter(unwanted, pk=recording_id).exclude(status=RecordingStatus.PENDING).first()
     if row is None:
         return
     try:
@@ -95,6 +97,13 @@ def _from_carrier(url: str, file: BinaryIO) -> int:
 
 def _store(row: Recording, file: BinaryIO, size: int) -> bool:
     info = wav.read_header(file, size)
+    keep_ms = _keep_ms(row)
+    if keep_ms is not None and keep_ms < info.duration_ms:
+        if keep_ms <= 0:
+            return _unwanted(row)
+        size = wav.shorten(file, info, keep_ms)
+        file.seek(0)
+        info = wav.read_header(file, size)
     file.seek(0)
     digest = _sha256(file)
     file.seek(0)
@@ -108,6 +117,31 @@ def _store(row: Recording, file: BinaryIO, size: int) -> bool:
         return True
     if not Recording.objects.filter(file=stored).exists():
         default_storage.delete(stored)  # deleted while we fetched it
+    return False
+
+
+def _keep_ms(row: Recording) -> int | None:
+    """How much of the recording may be kept: all (None), or what is older than an objection to it.
+
+    The carrier was told to stop then; whether it did, and when, is not left to it. It tells the start in
+    whole seconds, so a second less is kept.
+    """
+    objected_at = row.call.off_record_at
+    if objected_at is None:
+        return None
+    started_at = row.started_at or row.call.answered_at or row.call.created_at
+    kept = (objected_at - started_at - timedelta(seconds=1)).total_seconds()
+    return max(0, int(kept * 1000 * settings.TIME_SCALE))
+
+
+def _unwanted(row: Recording) -> bool:
+    """Nothing of it may be kept."""
+    with transaction.atomic():
+        Recording.objects.filter(pk=row.pk, status=RecordingStatus.PENDING).update(
+            status=RecordingStatus.DELETED, next_at=None
+        )
+        wake("voice.postcall.delete_recording", str(row.pk))
+    log.info("recording not kept: it was objected to", call_id=str(row.call_id))
     return False
 
 
@@ -134,6 +168,8 @@ def _attach(row: Recording, stored: str, info: wav.WavInfo, size: int, digest: s
         )
         if not changed:
             return False
+        if call.off_record_at is not None:
+            wake("voice.postcall.delete_recording", str(row.pk))
         url = f"{settings.PUBLIC_BASE_URL}/api/v1/voice/calls/{call.pk}/recording"
         events.record(
             workspace_id=row.workspace_id,
