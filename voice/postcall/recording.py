@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from tenex.events import services as events
@@ -24,6 +24,7 @@ from tenex.lib.wake import wake
 from voice.models import Call, Recording, RecordingStatus
 from voice.postcall import wav
 from voice.services.recordings import purge_after
+from voice.services.timing import scaled
 from voice.telephony.client import carrier
 from voice.telephony.errors import CarrierError, CarrierGone, CarrierRejected
 
@@ -34,6 +35,7 @@ MAX_TRIES = 12
 _FIRST_S = 1.0
 _LONGEST_S = 120.0
 _LEASE = timedelta(seconds=180)
+_CARRIER_AGAIN_S = 240.0
 
 Fetch = Callable[[str, BinaryIO], int]
 """Writes the WAV of a recording's URL into a file and returns its length."""
@@ -69,20 +71,46 @@ def fetch(recording_id: uuid.UUID, *, get: Fetch | None = None) -> bool:
 
 
 def delete_at_carrier(recording_id: uuid.UUID) -> None:
-    """Delete the carrier's copy of a recording that was deleted here, or of a call in which somebody objected
-    to it; one that is gone already is fine.
+    """Delete the carrier's copy of a recording that we have, or do not want; one that is gone is fine.
 
     Raises:
         CarrierError: it could not be deleted now; the task is tried again.
     """
-    unwanted = Q(status=RecordingStatus.DELETED) | Q(call__off_record_at__isnull=False)
-    row = Recording.objects.filter(unwanted, pk=recording_id).exclude(status=RecordingStatus.PENDING).first()
+    row = _at_carrier().filter(pk=recording_id).first()
     if row is None:
         return
     try:
         carrier().delete_recording(row.provider_sid)
     except CarrierGone:
         log.info("recording was gone at the carrier", call_id=str(row.call_id))
+    Recording.objects.filter(pk=row.pk).update(carrier_deleted_at=timezone.now())
+
+
+def _at_carrier() -> "QuerySet[Recording]":
+    """Recordings whose copy at the carrier is to go: deleted here, or stored here."""
+    unwanted = Q(status=RecordingStatus.DELETED)
+    if settings.DELETE_RECORDINGS_AT_CARRIER:
+        unwanted |= Q(status=RecordingStatus.STORED)
+    else:
+        unwanted |= Q(status=RecordingStatus.STORED, call__off_record_at__isnull=False)
+    return Recording.objects.filter(unwanted, carrier_deleted_at=None)
+
+
+def clear_carrier(limit: int = 100) -> int:
+    """Delete copies at the carrier whose wake-up was lost, or that it would not delete at first; how many."""
+    now, cleared = timezone.now(), 0
+    free = Q(next_at=None) | Q(next_at__lte=now)
+    for pk in _at_carrier().filter(free).order_by("created_at").values_list("pk", flat=True)[:limit]:
+        claimed = Recording.objects.filter(free, pk=pk).update(next_at=now + scaled(_CARRIER_AGAIN_S))
+        try:
+            if claimed:
+                delete_at_carrier(pk)
+                cleared += 1
+        except CarrierError as exc:
+            log.warning("recording not deleted at the carrier", recording_id=str(pk), code=exc.code)
+            continue
+        Recording.objects.filter(pk=pk).exclude(status=RecordingStatus.PENDING).update(next_at=None)
+    return cleared
 
 
 def due(limit: int = 100) -> list[uuid.UUID]:
@@ -168,8 +196,7 @@ def _attach(row: Recording, stored: str, info: wav.WavInfo, size: int, digest: s
         )
         if not changed:
             return False
-        if call.off_record_at is not None:
-            wake("voice.postcall.delete_recording", str(row.pk))
+        wake("voice.postcall.delete_recording", str(row.pk))
         url = f"{settings.PUBLIC_BASE_URL}/api/v1/voice/calls/{call.pk}/recording"
         events.record(
             workspace_id=row.workspace_id,
