@@ -81,7 +81,7 @@ def date_recordings(workspace: Workspace) -> int:
             " AND voice_recording.workspace_id = %s AND voice_recording.status IN ('pending', 'stored')",
             [days, workspace.pk],
         )
-        changed = cursor.rowcount
+        changed = int(cursor.rowcount)
         Workspace.objects.filter(pk=workspace.pk, recording_retention_days=days).update(
             recordings_dated_by_days=days
         )
