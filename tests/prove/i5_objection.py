@@ -77,7 +77,7 @@ def _script(mind: PlainMind, cue: Cue) -> list[Step]:
 
 
 def prove(full: bool) -> dict[str, Any]:
-    rounds = 60 if full else 3
+    rounds = 60 if full else 2
     return run_live(
         lambda system: _body(system, rounds),
         scale=_SCALE,
