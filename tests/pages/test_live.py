@@ -11,7 +11,7 @@ from django.utils import timezone
 from tenex.workspaces.models import AuditEntry, Membership, Role, User, Workspace
 from tests import rows
 from voice.models import Agent, Call, CallEvent
-from voice.services import control
+from voice.services import control, live
 
 JSON = {"Accept": "application/json"}
 ACTIONS = {
@@ -149,6 +149,26 @@ def test_a_test_call_runs_the_version_that_was_chosen_and_is_marked() -> None:
     assert (call.is_test, call.agent_version, call.lead) == (True, draft, lead)
     assert CallEvent.objects.filter(call=call).count() == 1
     assert AuditEntry.objects.filter(action="call.test").count() == 1
+
+
+@pytest.mark.django_db
+def test_another_prompt_is_tried_and_the_version_stays_as_it_is() -> None:
+    space = rows.workspace()
+    agent = an_agent(space)
+    client = person(Role.OPERATOR, space)
+    url = f"/console/agents/{agent.pk}/talk"
+    made = client.post(url, {"prompt": "You sell {{workspace.name}} to {{lead.first_name}}."})
+    call = Call.objects.get(pk=made.json()["call"])
+    assert call.spoken
+    assert call.spoken.system_prompt.startswith("You sell")
+    assert call.spoken.tools == call.agent_version.tools  # type: ignore[union-attr]
+    assert agent.versions.get().system_prompt == "You are Ava."
+    token = made.json()["stream"].rpartition("/")[2]
+    context = live.open_stream(token, "", "talk", "here", by_carrier=False)
+    assert "You sell Acme to" in context.instructions
+    assert "You are Ava." not in context.instructions
+    refused = client.post(url, {"prompt": "Dear {{lead.nickname}}"})
+    assert refused.status_code == 422
 
 
 @pytest.mark.django_db

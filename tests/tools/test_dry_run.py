@@ -9,7 +9,7 @@ from django.utils import timezone
 from crm.models import FollowUp, Lead, Meeting, Suppression, TimelineEntry
 from tenex.events.models import Event
 from tests import rows
-from voice.models import Call, CallEvent, ToolCall
+from voice.models import Call, CallEvent, EndReason, ToolCall
 from voice.postcall import stop, write_back
 from voice.services import calls
 from voice.tools import registry
@@ -17,10 +17,10 @@ from voice.tools import registry
 pytestmark = pytest.mark.django_db
 
 
-def a_call(**fields: object) -> Call:
+def a_call() -> Call:
     space = rows.workspace()
     rows.calendar(space)
-    return rows.call(space, lead=rows.lead(space, first_name="Maria"), is_test=True, **fields)
+    return rows.call(space, lead=rows.lead(space, first_name="Maria"), is_test=True)
 
 
 def ran(call: Call, name: str, **arguments: object) -> dict[str, object]:
@@ -45,7 +45,7 @@ def test_neither_lead_nor_list_nor_timeline_changes() -> None:
     ran(call, "update_lead", fields={"first_name": "Mary"})
     ran(call, "note_opt_out")
     ran(call, "schedule_callback", at=(timezone.now() + timedelta(days=3)).isoformat())
-    assert Lead.objects.get(pk=call.lead_id).first_name == "Maria"
+    assert Lead.objects.get().first_name == "Maria"
     assert (TimelineEntry.objects.count(), Event.objects.count()) == before
     assert not Suppression.objects.exists()
     assert not FollowUp.objects.exists()
@@ -66,15 +66,15 @@ def test_a_real_call_is_no_dry_run() -> None:
     call = rows.call(space, lead=rows.lead(space))
     result = registry.run(call.pk, "c1", "update_lead", json.dumps({"fields": {"first_name": "Mary"}}))
     assert "dry_run" not in json.loads(result.output_json)
-    assert Lead.objects.get(pk=call.lead_id).first_name == "Mary"
+    assert Lead.objects.get().first_name == "Mary"
 
 
 def test_nothing_is_written_back_and_nobody_is_told() -> None:
     call = a_call()
     rows.say(call, ("caller", "Do not call me again."))
-    assert calls.end(call.pk, rows.EndReason.OPTED_OUT)
+    assert calls.end(call.pk, EndReason.OPTED_OUT)
     assert stop.settle(call.pk) == {}
     assert write_back.write_back(call.pk)["lead"] is None
     assert not Suppression.objects.exists()
     assert not Event.objects.filter(call_id=call.pk).exists()
-    assert Lead.objects.get(pk=call.lead_id).last_outcome == ""
+    assert Lead.objects.get().last_outcome == ""

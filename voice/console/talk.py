@@ -1,6 +1,7 @@
 """Talk to your agent: a test call through the browser's microphone or in writing; tools write nothing."""
 
 import uuid
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -13,9 +14,10 @@ from tenex.workspaces.services import audit
 from voice.models import Agent, AgentVersion
 from voice.selectors import agents as read
 from voice.selectors import calls as read_calls
-from voice.services import operator, sessions
+from voice.services import operator, sessions, templates
 
 _MOST_WORDS = 1000
+_MOST_PROMPT = 50_000
 _LEADS = 50
 
 
@@ -35,6 +37,7 @@ class Talk(PageView):
             if self.principal.allows("leads:read")
             else (),
             "may": self.principal.allows("calls:write"),
+            "chosen": request.GET.get("version", ""),
         }
         return self.page("console/talk.html", context)
 
@@ -49,6 +52,7 @@ class Talk(PageView):
                 version=self._version(agent),
                 lead=read_leads.get(self.workspace.pk, _id(lead)) if lead else None,
                 is_test=True,
+                trial=self._trial(),
             )
         except TenexError as exc:
             return JsonResponse({"error": exc.detail, "code": exc.code}, status=exc.status)
@@ -57,6 +61,20 @@ class Talk(PageView):
             self.workspace.pk, self.principal.actor, "call.test", object_type="call", object_id=call.pk
         )
         return JsonResponse({"call": str(call.pk), "stream": _address(made.token)}, status=201)
+
+    def _trial(self) -> dict[str, Any] | None:
+        """What is tried instead of the version's own text.
+
+        Raises:
+            InvalidInput: it is too long, or names a variable that does not exist.
+        """
+        text = self.request.POST.get("prompt", "").strip()
+        if not text:
+            return None
+        if len(text) > _MOST_PROMPT:
+            raise InvalidInput(f"at most {_MOST_PROMPT} characters", loc=("body", "prompt"))
+        templates.check(text, "system_prompt")
+        return {"system_prompt": text}
 
     def _version(self, agent: Agent) -> AgentVersion | None:
         number = self.request.POST.get("version", "")

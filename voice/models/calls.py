@@ -120,6 +120,11 @@ class Call(Row):
         db_default=False,
         help_text="Somebody tries the agent out: no figure counts it, tools write nothing, nobody is told.",
     )
+    trial = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Of a test: fields of an agent's version that are tried instead of its own.",
+    )
     objective = models.TextField(blank=True)
     variables = models.JSONField(default=dict, blank=True)
 
@@ -247,6 +252,17 @@ class Call(Row):
 
     def __str__(self) -> str:
         return f"{self.direction} call {self.id}"
+
+    @property
+    def spoken(self) -> AgentVersion | None:
+        """What the agent goes by: the version, with what is tried in a test in place of its own."""
+        version = self.agent_version
+        if version is None or not self.trial:
+            return version
+        tried = AgentVersion(agent=version.agent, number=version.number)
+        for name in ("system_prompt", "objective", "criteria", "tools"):
+            setattr(tried, name, self.trial.get(name, getattr(version, name)))
+        return tried
 
     @property
     def remote_number(self) -> str:

@@ -74,7 +74,7 @@ class Case:
 
 def of(call: Call) -> Case:
     """Everything about a call, in order."""
-    version = call.agent_version
+    version = call.spoken
     transcript = [
         Said(turn.item_id, turn.speaker, text)
         for turn in Turn.objects.filter(call=call).order_by("position")

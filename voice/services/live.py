@@ -234,7 +234,7 @@ def _model(call: Call) -> str:
 
 
 def _context(call: Call, session: VoiceSession, number: int, stream_sid: str, owner: str) -> CallContext:
-    version = call.agent_version
+    version = call.spoken
     assert version is not None  # _claim refused it  # noqa: S101
     profile = version.agent.profile
     history = _history(call)
@@ -303,7 +303,7 @@ def _history(call: Call) -> tuple[tuple[Literal["caller", "agent"], str], ...]:
 
 def _values(call: Call) -> dict[str, object]:
     """What `{{…}}` may name."""
-    lead, version = call.lead, call.agent_version
+    lead, version = call.lead, call.spoken
     given = {str(key): value for key, value in call.variables.items()}
     return {
         **given,
@@ -330,7 +330,7 @@ def _values(call: Call) -> dict[str, object]:
 
 
 def _instructions(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str:
-    version, lead, workspace = call.agent_version, call.lead, call.workspace
+    version, lead, workspace = call.spoken, call.lead, call.workspace
     assert version is not None  # noqa: S101
     facts = prompt.Facts(
         now=timezone.now(),

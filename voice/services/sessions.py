@@ -48,11 +48,12 @@ def provision(
     variables: dict[str, Any] | None = None,
     version: AgentVersion | None = None,
     is_test: bool = False,
+    trial: dict[str, Any] | None = None,
 ) -> Provisioned:
     """An inbound call that waits for its session socket, with its first session.
 
     It counts as ringing, so that the dialer leaves it alone; the sweeper ends it if nobody comes. The agent
-    speaks as `version` has it, without one as its current version. `is_test`: see `Call.is_test`.
+    speaks as `version` has it, without one as its current version. `is_test` and `trial`: see `Call`.
 
     Raises:
         InvalidInput: `phone` is not a phone number.
@@ -72,6 +73,7 @@ def provision(
             number=number,
             agent_version=version or agent.current_version,
             is_test=is_test,
+            trial=trial,
             lead=lead,
             calendar=calendar or agent.calendar,
             objective=objective,

@@ -176,7 +176,7 @@ def _call_tool(row: ToolCall, arguments_json: str) -> Answer:
 
 
 def _allowed(scope: Scope, tool: Tool) -> bool:
-    version = scope.call.agent_version
+    version = scope.call.spoken
     return tool.always or (version is not None and tool.name in version.tools)
 
 
