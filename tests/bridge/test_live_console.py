@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings as configured
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.db import OperationalError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -20,6 +21,7 @@ from tests.bridge.conftest import SILENCE, Talk, World, make_call
 from voice.bridge import tap as taps
 from voice.console import board
 from voice.models import CallEvent
+from voice.selectors import live
 from voice.services import journal
 from voice.wire import g711
 
@@ -199,6 +201,23 @@ async def test_a_page_of_one_call_has_its_lines_each_once(world: World) -> None:
                         seen.append(line["seq"])
                         digits += [line["data"]["digits"]] if line["type"] == "call.dtmf" else []
             assert digits == ["0", "1", "2", "3", "4"]
+        await talk.phone.stop()
+        await talk.over()
+
+
+async def test_a_page_is_not_kept_when_the_rows_cannot_be_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.talking() as talk:
+        cookie = await cookie_of(world, talk, Role.VIEWER)
+        async with page(world, "/console/ws", cookie) as browser:
+            await browser.of("snapshot")
+
+            def away(workspace_id: object) -> None:
+                raise OperationalError("gone")
+
+            monkeypatch.setattr(live, "rows", away)
+            assert await browser.closed() == 1013
         await talk.phone.stop()
         await talk.over()
 

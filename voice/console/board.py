@@ -35,6 +35,8 @@ BEAT_S: Final = 0.2
 QUIET_S: Final = 1.0
 LINGER_S: Final = 6.0
 """A call that is over is shown for so long."""
+STALE_S: Final = 5.0
+"""Nothing was read for so long: what is shown may be old."""
 LEASE_S: Final = 12.0
 _RENEW_S: Final = 4.0
 _MOST_WAITING: Final = 64
@@ -127,6 +129,7 @@ class Board:
         self.cards: dict[uuid.UUID, Card] = {}
         self.ready = asyncio.Event()
         """The rows have been read, and can be."""
+        self._read_at = 0.0
 
     @contextlib.contextmanager
     def watch(self, page: Page) -> Any:
@@ -146,6 +149,11 @@ class Board:
                 self.cards.clear()
                 self._over.clear()
 
+    @property
+    def is_fresh(self) -> bool:
+        """What pages have been told is how it is; False also if the database just does not answer."""
+        return self.ready.is_set() and time.monotonic() - self._read_at < STALE_S
+
     def snapshot(self) -> str:
         """All cards; what is offered afterwards goes on from here."""
         calls = [card.whole() for card in self.cards.values()]
@@ -160,10 +168,14 @@ class Board:
                 try:
                     known = {call_id: card.seq for call_id, card in self.cards.items()}
                     self._apply(await _read(self._workspace_id, known))
+                    self._read_at = time.monotonic()
                     self.ready.set()
-                except DatabaseFault as exc:
-                    log.warning("live calls not read", error=type(exc).__name__)
-                    self.ready.clear()  # no page is told that it is up to date
+                except (
+                    Exception
+                ) as exc:  # the top of this task: without it pages would show old state as live
+                    report = log.warning if isinstance(exc, DatabaseFault) else log.exception
+                    report("live calls not read", error=type(exc).__name__)
+                    self.ready.clear()
                     await asyncio.sleep(QUIET_S)
                     continue
                 # What lingers has to go, and lines that were read a page at a time have a rest.

@@ -101,12 +101,14 @@ async def _write(send: Any, page: Page, board: Board, principal: Principal) -> i
     loop = asyncio.get_running_loop()
     sent_at = loop.time()
     while True:
-        if not board.ready.is_set():
+        if not board.is_fresh:
             # The rows cannot be read: what the page shows may be old, and it must know.
+            if not page.behind:
+                return TRY_AGAIN
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_READY_WAIT_S):
                     await board.ready.wait()
-            if not board.ready.is_set():
+            if not board.is_fresh:
                 return TRY_AGAIN
         if page.behind:
             if page.call_id is None:
@@ -120,7 +122,7 @@ async def _write(send: Any, page: Page, board: Board, principal: Principal) -> i
             await send(_text(message))
             sent_at = loop.time()
         await page.news(max(0.05, sent_at + ALIVE_S - loop.time()))
-        if loop.time() - sent_at >= ALIVE_S and board.ready.is_set():
+        if loop.time() - sent_at >= ALIVE_S and board.is_fresh:
             await send(_text('{"type":"alive"}'))
             sent_at = loop.time()
 
