@@ -45,8 +45,8 @@ BATCH = 200
 """Calls or recordings a step."""
 _LEASE_S = 120.0
 _BIT = {KeptClass.TRANSCRIPT: 1, KeptClass.JOURNAL: 2, KeptClass.EVIDENCE: 4}
-_WORDS = ("transcript.", "turn.", "tool.", "operator.")
-"""Types of journal lines that hold what was said or done for somebody."""
+_WORDS = ("transcript.", "turn.", "tool.")
+"""Types of journal lines that hold what was said; of others those with one of these keys."""
 _WORD_KEYS = ["text", "arguments", "output", "instructions", "summary", "reason_text"]
 
 
