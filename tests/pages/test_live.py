@@ -5,7 +5,9 @@ from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tenex.workspaces.models import AuditEntry, Membership, Role, User, Workspace
@@ -124,6 +126,25 @@ def test_the_board_is_the_list_of_live_calls_without_a_script() -> None:
     text = person(Role.VIEWER, space).get("/console/").content.decode()
     assert "Maria" in text
     assert "0188" not in text
+
+
+@pytest.mark.django_db
+def test_the_board_asks_as_much_for_many_calls_as_for_one() -> None:
+    space = rows.workspace()
+    agent = rows.version(space)
+    client = person(Role.VIEWER, space)
+
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get("/console/").status_code == 200
+        return len(captured)
+
+    rows.call(space, agent=agent, lead=rows.lead(space, first_name="", phone="+14155550110"))
+    one = asked()
+    for n in range(20):
+        lead = rows.lead(space, first_name="", phone=f"+141555502{n:02d}")
+        rows.call(space, agent=agent, lead=lead)
+    assert asked() == one
 
 
 # --- talk to your agent ----------------------------------------------------------------------------
