@@ -93,6 +93,15 @@ export const STATES = {
   wrapping: ["Wrapping up", "quiet"], ended: ["Over", "quiet"],
 };
 
+/** Put a turn's row before those that come after it in the conversation: words come in another order than turns. */
+export function place(row, position) {
+  if (position === undefined || position === null || row.position === position) return;
+  row.position = position;
+  let first = null;
+  for (let other = row.previousElementSibling; other; other = other.previousElementSibling) if (other.position > position) first = other;
+  first?.before(row);
+}
+
 export function setText(element, text) {
   if (element && element.textContent !== text) element.textContent = text;
 }

@@ -1,5 +1,5 @@
 // The board of calls in progress: a snapshot, then changes, drawn once a frame.
-import { STATES, clock, delay, framed, link, setText, showState } from "./link.js";
+import { STATES, clock, delay, framed, link, place, setText, showState } from "./link.js";
 
 const BUDGET_MS = 10; // of a frame
 const SPEAKS = 25; // of 100: louder than a line's noise
@@ -120,6 +120,7 @@ function words(call, parts) {
       parts.turns.set(turn.item, line);
       list.append(line);
     }
+    place(line, turn.at);
     setText(line.lastChild, turn.text + (turn.cut ? " –" : ""));
   }
 }

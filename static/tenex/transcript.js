@@ -1,5 +1,5 @@
 // A transcript as it is spoken: turns by item, what was done between them, struck through what was not heard.
-import { delay, setText } from "./link.js";
+import { delay, place, setText } from "./link.js";
 
 /** Somebody as the journal names them: a person by their address, a program by its key. */
 export const who = (by) => (by ?? "").replace(/^user:/, "").replace(/^key:/, "API key ");
@@ -101,8 +101,7 @@ export class Transcript {
     const heard = data.interrupted ? data.heard_text : data.text;
     setText(entry.said, heard);
     setText(entry.unheard, data.interrupted ? data.text.slice(heard.length) : "");
-    const previous = this.turns.get(data.previous_item_id)?.row;
-    if (previous && previous.compareDocumentPosition(entry.row) & Node.DOCUMENT_POSITION_PRECEDING) previous.after(entry.row);
+    place(entry.row, data.position);
   }
 
   latency({ item_id, ms }) {

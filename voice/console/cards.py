@@ -153,13 +153,13 @@ class Card:
         heard = data.get("heard_text") if data.get("interrupted") else data.get("text")
         turn["text"] = str(heard or "")[-_CHARS:]
         turn["cut"] = bool(data.get("interrupted"))
-        turn["done"] = True
+        turn["done"], turn["at"] = True, data.get("position")
 
     def _turn(self, item: str, speaker: str) -> dict[str, Any]:
         turn = self.turns.get(item)
         if turn is None:
             turn = self.turns[item] = {
-                "item": item, "speaker": speaker, "text": "", "cut": False, "done": False,
+                "item": item, "speaker": speaker, "text": "", "cut": False, "done": False, "at": None,
             }  # fmt: skip
             while len(self.turns) > _TURNS:
                 oldest = next(iter(self.turns))
