@@ -122,7 +122,7 @@ def test_the_board_shows_the_call_while_it_goes_on(operator: BrowserContext, wor
         expect(card.locator(".state")).to_have_text("Talking", timeout=30_000)
         expect(card).to_contain_text("hear more about the robots", timeout=30_000)
         expect(card.locator(".meter.speaks").first).to_be_visible(timeout=20_000)
-        expect(card).to_contain_text(re.compile(r"answers in \d"))
+        expect(card).to_contain_text(re.compile(r"answers in \d"), timeout=20_000)
         expect(page.locator('[data-tally="talking"]')).to_have_text("1")
         visit.check()
         visit.shots("live-board")
