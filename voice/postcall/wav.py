@@ -1,7 +1,7 @@
 """Reading the header of a WAV file. Pure. The standard library's `wave` refuses mu-law."""
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 _FORMATS = {1: "pcm", 6: "alaw", 7: "mulaw", 0xFFFE: "extensible"}
@@ -18,6 +18,9 @@ class WavInfo:
     sample_rate_hz: int
     duration_ms: int
     encoding: str
+    bytes_per_s: int = field(default=0, compare=False)
+    data_bytes: int = field(default=0, compare=False)
+    """Of the audio, which begins where the file stands after :func:`read_header`."""
 
 
 def read_header(file: BinaryIO, size_bytes: int) -> WavInfo:
@@ -70,4 +73,4 @@ def _info(layout: tuple[int, int, int, str] | None, length: int, rest: int) -> W
     audio = rest if length in _UNKNOWN_LENGTHS or length > rest else length
     if audio <= 0:
         raise NotWav("no audio data")
-    return WavInfo(channels, rate, audio * 1000 // bytes_per_s, encoding)
+    return WavInfo(channels, rate, audio * 1000 // bytes_per_s, encoding, bytes_per_s, audio)
