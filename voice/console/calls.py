@@ -22,8 +22,8 @@ _PORTION = "200"
 COLUMNS = (
     "id", "created_at", "direction", "status", "outcome", "end_reason", "from", "to", "lead_id", "lead_name",
     "organization", "agent", "agent_version", "batch", "answered_at", "ended_at", "duration_s",
-    "first_audio_ms", "answer_p50_ms", "qualification", "confidence", "needs_review", "corrected_at", "summary",
-    "recording",
+    "first_audio_ms", "answer_p50_ms", "qualification", "confidence", "needs_review", "corrected_at",
+    "summary", "recording",
 )  # fmt: skip
 
 

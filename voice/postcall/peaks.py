@@ -68,6 +68,7 @@ def _peaks(samples: NDArray[np.int16], step: int) -> Levels:
 
 _WINDOW: Final = 20
 """Steps before and after the beginning of a turn that are compared: 0.4 s."""
+_LEAST: Final = 5
 _EARLIER_MS: Final = 1300
 _LATER_MS: Final = 700
 _TURNS: Final = 60
@@ -89,13 +90,23 @@ def offset_ms(found: Levels, starts_ms: Sequence[int], guess_ms: int, *, channel
     sums = np.concatenate(([0], np.cumsum(loud > threshold)))
     shifts = np.arange(guess_ms - _EARLIER_MS, guess_ms + _LATER_MS + 1, 1000 // PER_S)
     places = (starts[None, :] + shifts[:, None]) * PER_S // 1000
-
-    def active(first: NDArray[np.int64]) -> NDArray[np.int64]:
-        last = len(sums) - 1
-        return np.asarray(sums[np.clip(first + _WINDOW, 0, last)] - sums[np.clip(first, 0, last)])
-
-    scores = (active(places) - active(places - _WINDOW)).mean(axis=1) / _WINDOW
+    scores = _onset(sums, places)
     best = scores.max()
     if best < _CLEAR:
         return guess_ms
     return int(np.median(shifts[scores >= best - 1e-9]))
+
+
+def _onset(sums: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of loud steps after each place less that before it; the mean over the places of a row that count.
+
+    Those do of which enough lies inside the recording, on both sides.
+    """
+    last = len(sums) - 1
+    at = np.clip(places, 0, last)
+    before, after = np.clip(places - _WINDOW, 0, last), np.clip(places + _WINDOW, 0, last)
+    counts = (at - before >= _LEAST) & (after - at >= _LEAST)
+    rises = (sums[after] - sums[at]) / np.maximum(1, after - at)
+    falls = (sums[at] - sums[before]) / np.maximum(1, at - before)
+    scores = ((rises - falls) * counts).sum(axis=1) / np.maximum(1, counts.sum(axis=1))
+    return np.asarray(scores, dtype=np.float64)
