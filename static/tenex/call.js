@@ -40,6 +40,18 @@ async function more(url, place) {
   place.replaceWith(...made.childNodes);
 }
 
+// What hangs open over the page closes by Escape and by a click elsewhere.
+const hanging = [...document.querySelectorAll("details.keys, details.menu-button")];
+document.addEventListener("click", (event) => {
+  for (const one of hanging) if (one.open && !one.contains(event.target)) one.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  const open = event.key === "Escape" && hanging.find((one) => one.open);
+  if (!open) return;
+  open.open = false;
+  open.querySelector("summary").focus();
+});
+
 // Links of the head open what they point at.
 for (const link of document.querySelectorAll('a[href="#correct"]')) {
   link.addEventListener("click", () => {

@@ -1,5 +1,6 @@
 """How what happened to a call reads."""
 
+import json
 from typing import Any, Final
 
 from django import template
@@ -61,6 +62,12 @@ def met(value: bool | None) -> str:
 def stage(name: str) -> str:
     """When a decision was made."""
     return _STAGES.get(name, name)
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """Data as engineers write it."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 @register.filter
