@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -10,7 +9,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import chrome
 from tests.browser.chrome import Visit
 from tests.flows.world import World
-
 
 TALK = {
     "name": "call-page",
@@ -52,7 +50,7 @@ def call(world: World) -> str:
 
 
 @pytest.fixture
-def page(visit: Visit, call: str) -> Iterator[Page]:
+def page(visit: Visit, call: str) -> Page:
     """The call's page with its waveform drawn."""
     opened = visit.open(f"/console/calls/{call}")
     until(opened, "document.querySelector('[data-state]')?.textContent === ''")
@@ -226,7 +224,7 @@ def test_the_verdict_is_corrected_and_says_by_whom(page: Page, visit: Visit, wor
     expect(page.locator("#verdict")).to_contain_text("They said so by e-mail.")
     visit.check()
     assert world.api.get(f"/api/v1/voice/calls/{call}")["verdict"]["qualification"] == other
-    assert world.delivered(call, "verdict.corrected").body["data"]["verdict"]["qualification"] == other
+    assert world.delivered(call, "verdict.corrected").data["verdict"]["qualification"] == other
 
 
 def test_a_link_opens_without_a_session_until_it_is_revoked(

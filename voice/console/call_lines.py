@@ -13,7 +13,7 @@ _MS_A_CHARACTER = 65
 
 
 @dataclass(slots=True)
-class Line:
+class Entry:
     """A turn or a tool call. Instants are milliseconds of the recording, or of the call if there is none."""
 
     kind: str
@@ -42,10 +42,10 @@ def lines(
     tools_ms: int,
     shifts: Mapping[str, int],
     latency: Mapping[str, int],
-) -> list[Line]:
+) -> list[Entry]:
     """`zero_ms`: where the turns' clock begins in the recording; `tools_ms`: by how much the tools' is later;
     `shifts`: milliseconds to add for turns of a resumed stream; `latency`: how long an answer took."""
-    found: list[Line] = []
+    found: list[Entry] = []
     for one in told:
         if isinstance(one, ToolCall):
             found.append(_tool(one, len(found) + 1, zero_ms + tools_ms))
@@ -56,9 +56,9 @@ def lines(
     return found
 
 
-def _tool(one: ToolCall, number: int, zero_ms: int) -> Line:
+def _tool(one: ToolCall, number: int, zero_ms: int) -> Entry:
     at_ms = max(0, one.at_ms + zero_ms)
-    return Line(
+    return Entry(
         "tool",
         f"tool-{one.pk.hex}",
         number,
@@ -72,11 +72,11 @@ def _tool(one: ToolCall, number: int, zero_ms: int) -> Line:
     )
 
 
-def _turn(turn: Turn, number: int, zero_ms: int) -> Line:
+def _turn(turn: Turn, number: int, zero_ms: int) -> Entry:
     heard, unheard = parts(turn)
     start_ms = max(0, turn.start_ms + zero_ms)
     end_ms = start_ms + len(heard) * _MS_A_CHARACTER if turn.end_ms is None else turn.end_ms + zero_ms
-    return Line(
+    return Entry(
         "turn",
         turn.item_id,
         number,
@@ -136,7 +136,7 @@ class Shown:
 def verdict(
     row: Verdict,
     corrections: Sequence[VerdictCorrection],
-    told: Sequence[Line],
+    told: Sequence[Entry],
     described: Sequence[Any],
 ) -> Shown:
     """`described`: the criteria of the agent's version."""
@@ -157,7 +157,7 @@ def verdict(
     return Shown(found, original)
 
 
-def _quote(made: Criterion, given: Mapping[str, Any], by_item: Mapping[str, Line]) -> None:
+def _quote(made: Criterion, given: Mapping[str, Any], by_item: Mapping[str, Entry]) -> None:
     made.quote = str(given.get("quote") or "")
     line = by_item.get(str(given.get("item_id") or ""))
     if line is None or not made.quote:

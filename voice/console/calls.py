@@ -41,7 +41,7 @@ class CallList(PageView):
             "picked": [part for value in request.GET.getlist("outcome") for part in value.split(",") if part],
             "offered": offered,
             "chips": call_filters.chips(request.GET, offered),
-            "further": _FURTHER & {name for name, value in request.GET.items() if value.strip()},
+            "further": _FURTHER & {name for name in request.GET if request.GET[name].strip()},
             "export": f"calls.csv?{_unpaged(request.GET).urlencode()}",
         }
         try:

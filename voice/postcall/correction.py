@@ -72,9 +72,7 @@ def _change(
 ) -> None:
     known = {str(one.get("name", "")) for one in verdict.criteria}
     if unknown := set(met) - known:
-        raise InvalidInput(
-            f"no such criterion: {sorted(unknown)[0]}", loc=("body", "criteria"), type_="unknown"
-        )
+        raise InvalidInput(f"no such criterion: {sorted(unknown)[0]}", loc=("body", "criteria"))
     changed = []
     for one in verdict.criteria:
         name = str(one.get("name", ""))

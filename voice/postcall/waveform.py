@@ -1,6 +1,7 @@
 """The picture of a recording: made once after it is stored, or when an old one is looked at."""
 
 import uuid
+from typing import BinaryIO, cast
 
 import structlog
 from django.core.files.storage import default_storage
@@ -30,7 +31,7 @@ def make(recording_id: uuid.UUID) -> bool:
     found, problem = peaks.levels_of_nothing(), ""
     try:
         with default_storage.open(row.file, "rb") as file:
-            found = peaks.levels(file, default_storage.size(row.file))
+            found = peaks.levels(cast(BinaryIO, file), default_storage.size(row.file))
     except wav.NotWav as exc:
         problem = str(exc)[:80]
     made = {

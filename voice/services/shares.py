@@ -32,7 +32,7 @@ def create(call: Call, by: Principal, *, hours: int, with_audio: bool) -> tuple[
         Conflict: the call is under way, or has 50 links already.
     """
     if not 1 <= hours <= HOURS_MOST:
-        raise InvalidInput("from one hour to 30 days", loc=("body", "hours"), type_="out_of_range")
+        raise InvalidInput("from one hour to 30 days", loc=("body", "hours"))
     if with_audio and not by.allows("recordings:read"):
         raise Forbidden("you may not listen to recordings yourself", code="forbidden_scope")
     if call.status not in OVER:
