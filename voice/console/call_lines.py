@@ -140,7 +140,7 @@ def verdict(
     described: Sequence[Any],
 ) -> Shown:
     """`described`: the criteria of the agent's version."""
-    original = corrections[0].before if corrections else None
+    original = (corrections[0].before or None) if corrections else None
     was = {str(one.get("name")): one for one in (original or {}).get("criteria", [])}
     texts = {
         str(one.get("name")): str(one.get("description", "")) for one in described if isinstance(one, dict)

@@ -42,6 +42,7 @@ from voice.models.evidence import (
 from voice.models.metrics import MetricsDue, MetricsHour
 from voice.models.numbers import NumberSource, NumberStatus, PhoneNumber
 from voice.models.pacing import BatchPacer, CarrierAccount, CarrierSlot, MediaProcess, Pacer
+from voice.models.retention import KeptClass, LegalHold, PurgeReceipt
 
 __all__ = [
     "Agent",
@@ -66,6 +67,8 @@ __all__ = [
     "EndReason",
     "Finalization",
     "FinalizationStep",
+    "KeptClass",
+    "LegalHold",
     "MediaProcess",
     "MetricsDue",
     "MetricsHour",
@@ -75,6 +78,7 @@ __all__ = [
     "Pacer",
     "PauseCode",
     "PhoneNumber",
+    "PurgeReceipt",
     "Recipient",
     "RecipientStatus",
     "Recording",

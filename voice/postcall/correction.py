@@ -127,7 +127,7 @@ def _note(
             "from": before["qualification"],
             "to": after["qualification"],
             "criteria": _differences(before, after),
-            "reason": reason[:500],
+            "correction": row.number,  # why: there, where it goes with the other words
         },
     )
     return row

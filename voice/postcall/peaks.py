@@ -30,7 +30,7 @@ def levels(file: BinaryIO, size_bytes: int) -> Levels:
         wav.NotWav: no WAV file, or samples of a width that we do not read.
     """
     info = wav.read_header(file, size_bytes)
-    frame_bytes = info.bytes_per_s // info.sample_rate_hz
+    frame_bytes = info.block_bytes
     width = frame_bytes // info.channels
     step = info.sample_rate_hz // PER_S
     if not step or width not in (1, 2):
