@@ -20,8 +20,8 @@ TALK = {
             "agent": [
                 {"tool": "lookup_lead", "args": {}},
                 {
-                    "say": "Good to hear that. A pilot runs for eight weeks with five robots, and it includes the "
-                    "integration with your warehouse system and the training of your people."
+                    "say": "Good to hear that. A pilot runs for eight weeks with five robots, and it "
+                    "includes the integration with your warehouse system and the training of your people."
                 },
             ]
         },

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
+from django.conf import LazySettings, settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -427,7 +427,7 @@ def shared(client: Client, call: Call, **fields: str) -> str:
     """The path of a new link."""
     answer = client.post(f"{L}/{call.pk}/shares", {"hours": "24", **fields})
     assert answer.status_code == 201, answer.content.decode()[-1500:]
-    return str(answer.context["sharing"]["url"]).removeprefix("http://testserver")
+    return str(answer.context["sharing"]["url"]).removeprefix(settings.PUBLIC_BASE_URL)
 
 
 def test_a_link_shows_words_and_verdict_without_a_session_and_nothing_else(

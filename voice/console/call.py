@@ -66,7 +66,7 @@ class CallView(PageView):
             "costs": items,
             "cost_microusd": costs.of_call(call.usage, call.duration_ms),
             "corrections": read.corrections(call),
-            "shares": read.shares(call) if self.principal.allows("calls:share") else [],
+            "shares": list(read.shares(call)[:50]) if self.principal.allows("calls:share") else [],
             "now": timezone.now(),
             "decisions": read.decisions(call),
             "history": read.history(call),

@@ -68,8 +68,7 @@ class CallShares(CallView):
             return self.shown(
                 call_id, status=422, sharing={"errors": {str(exc.loc[-1]): exc.detail}, "hours": hours}
             )
-        url = request.build_absolute_uri(reverse("shared_call", args=[token]))
-        return self.shown(call_id, status=201, sharing={"url": url})
+        return self.shown(call_id, status=201, sharing={"url": shares.url(token)})
 
 
 class CallShareRevoke(CallView):

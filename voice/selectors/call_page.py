@@ -95,8 +95,9 @@ def corrections(call: Call) -> list[VerdictCorrection]:
     return list(VerdictCorrection.objects.filter(call=call).order_by("number"))
 
 
-def shares(call: Call) -> list[CallShare]:
-    return list(CallShare.objects.filter(call=call).order_by("-created_at", "-id")[:50])
+def shares(call: Call) -> QuerySet[CallShare]:
+    """The newest first, void ones too."""
+    return CallShare.objects.filter(call=call)
 
 
 def share(workspace: Workspace, call_id: uuid.UUID, share_id: uuid.UUID) -> CallShare:

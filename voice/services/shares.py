@@ -5,6 +5,7 @@ import secrets
 from datetime import timedelta
 from typing import Final
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -54,6 +55,11 @@ def create(call: Call, by: Principal, *, hours: int, with_audio: bool) -> tuple[
         )
         _audit(share, by.actor, "call.shared", hours=hours, with_audio=with_audio)
     return share, token
+
+
+def url(token: str) -> str:
+    """Where the link leads, for people outside."""
+    return f"{settings.PUBLIC_BASE_URL}/console/shared/{token}"
 
 
 def revoke(share: CallShare, actor: str) -> bool:
