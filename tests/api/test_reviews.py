@@ -64,7 +64,9 @@ def test_a_revoked_link_is_void_and_a_key_lends_no_more_than_it_has(alice: Tenan
     for _ in range(2):
         assert alice.api.delete(f"{path}/{made['id']}").status_code == 204
     assert Client().get(url).status_code == 410
-    weak = alice.api.post("/api/v1/keys", {"name": "weak", "scopes": ["calls:read", "calls:share"]}).json()
+    weak = alice.api.post(
+        "/api/v1/admin/api-keys", {"name": "weak", "scopes": ["calls:read", "calls:share"]}
+    ).json()
     answer = Api(weak["secret"]).post(path, {"hours": 2, "with_audio": True})
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden_scope")
     assert Api(weak["secret"]).post(f"{C}/{alice.call.id}/verdict", {}).status_code == 403

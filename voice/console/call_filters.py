@@ -120,7 +120,7 @@ def _without(sent: QueryDict, name: str, rest: list[str]) -> str:
     for page in PAGE_PARAMETERS:
         kept.pop(page, None)
     kept.pop(name, None)
-    for empty in [key for key in kept if not kept[key].strip()]:
+    for empty in [key for key in kept if not str(kept[key]).strip()]:
         kept.pop(empty, None)
     if rest:
         kept.setlist(name, rest)
