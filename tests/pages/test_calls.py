@@ -33,7 +33,7 @@ from voice.models import (
     Waveform,
 )
 from voice.postcall import peaks, wav, waveform
-from voice.services import recording_files
+from voice.services import recording_files, retention
 
 pytestmark = pytest.mark.django_db
 L = "/console/calls"
@@ -254,6 +254,27 @@ def test_what_there_is_to_hear_is_said(space: Workspace, client: Client, media: 
     row.delete()
     Workspace.objects.update(recording_consent="off")
     assert "Recording is off" in text_of(client, f"{L}/{call.pk}")
+
+
+def test_words_that_were_deleted_are_said_to_be(space: Workspace, client: Client) -> None:
+    call = desk.judged(space)
+    Call.objects.filter(pk=call.pk).update(ended_at=timezone.now() - timedelta(days=400), answered_at=None)
+    retention.purge(space)
+    page = text_of(client, f"{L}/{call.pk}")
+    assert "The words are deleted" in page
+    assert "two thousand" not in page
+    assert "Qualified" in page
+
+
+def test_a_correction_goes_with_the_evidence(space: Workspace, client: Client) -> None:
+    call = desk.judged(space)
+    correct(client, call)
+    Call.objects.filter(pk=call.pk).update(ended_at=timezone.now() - timedelta(days=400), answered_at=None)
+    retention.purge(space)
+    assert "rupees" not in text_of(client, f"{L}/{call.pk}")
+    row = VerdictCorrection.objects.get()
+    assert (row.reason, row.before, row.after) == ("", {}, {})
+    assert "rupees" not in str(list(AuditEntry.objects.values()))
 
 
 def test_a_long_call_in_a_right_to_left_language_costs_as_many_queries(

@@ -13,12 +13,12 @@ from tenex.pages.views import PageView
 from tenex.rest.pagination import page_in_order
 from voice.api import media, transcripts
 from voice.console import call_lines
-from voice.models import Call, Recording, Waveform
+from voice.models import Call, KeptClass, Recording, Waveform
 from voice.models.calls import LIVE
 from voice.selectors import call_clock
 from voice.selectors import call_page as read
 from voice.selectors import calls as read_calls
-from voice.services import costs
+from voice.services import costs, retention
 
 LIFETIMES = ((1, "1 hour"), (8, "8 hours"), (24, "1 day"), (72, "3 days"), (168, "7 days"), (720, "30 days"))
 
@@ -35,8 +35,9 @@ class CallView(PageView):
         """The page; `correction` and `sharing` are forms that were sent and did not go through, or did."""
         call = read.one(self.workspace, call_id)
         context = {
-            **conversation(call),
+            **(said := conversation(call)),
             **self._around(call),
+            "state": state_of(call, said["sound"]),
             "correction": correction or {},
             "sharing": sharing or {},
             "lifetimes": LIFETIMES,
@@ -58,14 +59,12 @@ class CallView(PageView):
         """What only members of the workspace see."""
         items = costs.by_kind(call.usage, call.duration_ms)
         return {
-            "state": state_of(call),
             "may_correct": self.principal.allows("verdicts:write"),
             "may_share": self.principal.allows("calls:share"),
             "may_listen": self.principal.allows("recordings:read"),
             "may_delete": self.principal.allows("recordings:write"),
             "costs": items,
             "cost_microusd": costs.of_call(call.usage, call.duration_ms),
-            "corrections": read.corrections(call),
             "shares": list(read.shares(call)[:50]) if self.principal.allows("calls:share") else [],
             "now": timezone.now(),
             "decisions": read.decisions(call),
@@ -98,15 +97,17 @@ def conversation(call: Call) -> dict[str, Any]:
         shifts=call_clock.shifts(call),
         latency=read.answer_latency(call),
     )
-    verdict = getattr(call, "verdict", None)
+    verdict, corrections = getattr(call, "verdict", None), read.corrections(call)
     described = call.agent_version.criteria if call.agent_version else []
     return {
         "call": call,
         "lines": shown,
+        "words_deleted": retention.is_gone(call, KeptClass.TRANSCRIPT),
         "sound": sound,
         "zero_ms": zero_ms,
         "verdict": verdict,
-        "judged": verdict and call_lines.verdict(verdict, read.corrections(call), shown, described),
+        "corrections": corrections,
+        "judged": verdict and call_lines.verdict(verdict, corrections, shown, described),
         "barge_ins": sum(1 for line in shown if line.interrupted and line.speaker == "agent"),
     }
 
@@ -117,9 +118,8 @@ def playable(recording: Recording, *, by: str) -> str:
     return link.removeprefix(settings.PUBLIC_BASE_URL)
 
 
-def state_of(call: Call) -> str:
+def state_of(call: Call, sound: read.Sound) -> str:
     """Changes when the page has something new to show: the end of post-call, a recording that came."""
-    sound = read.sound(call)
     return f"{call.status}:{sound.state}"
 
 
@@ -127,7 +127,8 @@ class CallState(CallView):
     """Asked by a page that waits for something."""
 
     def get(self, request: HttpRequest, call_id: uuid.UUID) -> HttpResponseBase:
-        return JsonResponse({"state": state_of(read_calls.bare(self.workspace, call_id))})
+        call = read_calls.bare(self.workspace, call_id)
+        return JsonResponse({"state": state_of(call, read.sound(call))})
 
 
 class CallPeaks(CallView):

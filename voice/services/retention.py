@@ -71,6 +71,11 @@ def cutoff(workspace: Workspace, kept_class: KeptClass, now: datetime) -> dateti
     return now - timedelta(days=days)
 
 
+def is_gone(call: Call, kept_class: KeptClass) -> bool:
+    """Whether the texts of that class were deleted after their retention."""
+    return bool(call.purged & _BIT[kept_class])
+
+
 def date_recordings(workspace: Workspace) -> int:
     """Let a changed retention hold for the recordings that exist; how many it concerned."""
     days = workspace.recording_retention_days
