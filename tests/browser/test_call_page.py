@@ -255,7 +255,14 @@ def test_a_link_opens_without_a_session_until_it_is_revoked(
 
 def test_the_list_is_walked_by_keyboard_and_narrowed_by_several_outcomes(visit: Visit, call: str) -> None:
     page = visit.open("/console/calls")
-    page.locator("a.main-link").first.focus()
+    mine = page.locator(f"a.main-link[href$='{call}']")
+    mine.focus()
+    if page.locator("a.main-link").count() > 1:
+        page.keyboard.press("Home")
+        expect(page.locator("a.main-link").first).to_be_focused()
+        page.keyboard.press("ArrowDown")
+        expect(page.locator("a.main-link").nth(1)).to_be_focused()
+        mine.focus()
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{visit.base_url}/console/calls/{call}")
     page = visit.open("/console/calls")
