@@ -33,7 +33,7 @@ from voice.models import (
     Waveform,
 )
 from voice.postcall import peaks, wav, waveform
-from voice.services import recording_files, retention
+from voice.services import erasure, recording_files, retention
 
 pytestmark = pytest.mark.django_db
 L = "/console/calls"
@@ -275,6 +275,23 @@ def test_a_correction_goes_with_the_evidence(space: Workspace, client: Client) -
     row = VerdictCorrection.objects.get()
     assert (row.reason, row.before, row.after) == ("", {}, {})
     assert "rupees" not in str(list(AuditEntry.objects.values()))
+
+
+def test_forgetting_a_person_voids_links_and_takes_corrections_along(
+    space: Workspace, client: Client, media: Path
+) -> None:
+    call = desk.judged(space, from_number="+14155550177")
+    row = desk.recorded(call, desk.wav([], 1000))
+    waveform.make(row.pk)
+    path = shared(client, call)
+    correct(client, call)
+    assert erasure.run(erasure.ask(space, actor="user:a", phone="+14155550177"))
+    assert Client().get(path).status_code == 410
+    assert not Waveform.objects.exists()
+    kept = [VerdictCorrection, Verdict, Event, AuditEntry, TimelineEntry]
+    told = " ".join(str(list(model._default_manager.values())) for model in kept)
+    assert "rupees" not in told
+    assert "0177" not in text_of(client, f"{L}/{call.pk}")
 
 
 def test_a_long_call_in_a_right_to_left_language_costs_as_many_queries(
