@@ -276,3 +276,40 @@ def test_the_list_is_walked_by_keyboard_and_narrowed_by_several_outcomes(visit: 
     visit.check()
     page.get_by_role("link", name="Clear all").click()
     expect(page.locator("a.main-link").first).to_be_visible()
+
+
+STATES = """
+from tenex.workspaces.models import Workspace
+from tests.pages import desk
+from voice.models import Agent, Call, PhoneNumber, ToolCall, Turn, Verdict
+space, number = Workspace.objects.get(), PhoneNumber.objects.first()
+version = Agent.objects.first().current_version
+long = desk.judged(space, agent=version, number=number)
+text = "שלום, מה שלומך היום? ספרו לי עוד על המחיר."
+for n in range(3, 300):
+    desk.turn(long, n, "caller" if n % 2 else "agent", text, n * 3000, n * 3000 + 2000)
+Verdict.objects.filter(call=long).update(needs_review=True)
+busy = desk.judged(space, agent=version, number=number, outcome="busy", direction="outbound")
+for kind in (Turn, ToolCall, Verdict):
+    kind.objects.filter(call=busy).delete()
+unanswered = {"end_reason": "busy", "answered_at": None, "duration_ms": None, "latency": {}, "usage": {}}
+Call.objects.filter(pk=busy.pk).update(**unanswered)
+print(long.pk, busy.pk)
+"""
+
+
+def test_long_right_to_left_and_unanswered_calls_read_well_without_sound(visit: Visit, world: World) -> None:
+    long, busy = world.system.manage("shell", "-v0", "-c", STATES).split()[-2:]
+    page = visit.open(f"/console/calls/{long}")
+    expect(page.locator(".said")).to_have_count(300)
+    expect(page.get_by_text("Needs review")).to_be_visible()
+    assert page.locator(".said p").nth(10).evaluate("e => getComputedStyle(e).direction") == "rtl"
+    visit.check()
+    visit.shots("call-long")
+    page = visit.open(f"/console/calls/{busy}")
+    expect(page.get_by_text("Nobody answered, so there is nothing to judge.")).to_be_visible()
+    visit.check()
+    visit.shots("call-busy")
+    page = visit.open("/console/calls?needs_review=true")
+    expect(page.locator(f"a[href$='{long}']")).to_be_visible()
+    visit.check()
