@@ -47,6 +47,11 @@ def all_of(workspace: Workspace) -> QuerySet[Batch]:
     )
 
 
+def named(workspace: Workspace, *, at_most: int = 100) -> QuerySet[Batch]:
+    """The newest ones with their names only, to choose from."""
+    return Batch.objects.filter(workspace=workspace).only("name", "created_at")[:at_most]
+
+
 def one(workspace: Workspace, batch_id: uuid.UUID) -> Batch:
     """Raises NotFound."""
     row = all_of(workspace).filter(pk=batch_id).first()
