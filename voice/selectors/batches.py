@@ -1,6 +1,7 @@
 """Reads about batches: the rows, their counters, the result of each lead."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -45,6 +46,11 @@ def all_of(workspace: Workspace) -> QuerySet[Batch]:
         .prefetch_related(Prefetch("versions", queryset=versions))
         .annotate(files_open=Exists(BatchUpload.objects.filter(batch=OuterRef("pk"), done_at=None)))
     )
+
+
+def named(workspace: Workspace, *, at_most: int = 100) -> QuerySet[Batch]:
+    """The newest ones with their names only, to choose from."""
+    return Batch.objects.filter(workspace=workspace).only("name", "created_at")[:at_most]
 
 
 def one(workspace: Workspace, batch_id: uuid.UUID) -> Batch:
@@ -94,6 +100,12 @@ def whole(workspace: Workspace, batch_id: uuid.UUID) -> Batch:
 
 def uploads(batch: Batch) -> list[BatchUpload]:
     return list(batch.uploads.select_related("lead_import")[:20])
+
+
+def names(workspace: Workspace, batch_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """What these are called."""
+    rows = Batch.objects.filter(workspace=workspace, pk__in=batch_ids).only("name")
+    return {row.pk: str(row) for row in rows}
 
 
 def recipient(batch: Batch, recipient_id: uuid.UUID) -> Recipient:
