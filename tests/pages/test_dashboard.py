@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from tenex.workspaces.models import Role, Workspace
 from tests import rows
-from tests.pages.test_access import person
+from tests.pages.people import member
 from voice.console import dashboard_query
 from voice.models import Agent, AgentVersion, Call, CallStatus, EndReason, Outcome
 
@@ -58,7 +58,7 @@ def space() -> Workspace:
 
 @pytest.fixture
 def client(space: Workspace) -> Client:
-    return person(Role.VIEWER, space)
+    return member(Role.VIEWER, space)
 
 
 def text_of(html: str) -> str:
@@ -218,4 +218,4 @@ def test_the_number_of_queries_does_not_grow(client: Client, space: Workspace) -
 
 def test_who_may_not_read_calls_sees_no_figures(space: Workspace) -> None:
     assert Client().get("/console/dashboard").status_code == 302
-    assert person(None, space, "x@example.com").get("/console/dashboard").status_code == 403
+    assert member(None, space, "x@example.com").get("/console/dashboard").status_code == 403

@@ -20,6 +20,16 @@ def agents(workspace: Workspace) -> QuerySet[Agent]:
     return every_agent(workspace).filter(archived_at=None)
 
 
+def talking(workspace: Workspace) -> QuerySet[Agent]:
+    """Agents that can talk: not archived, with a published version."""
+    return agents(workspace).filter(current_version__isnull=False).order_by("-is_default", "created_at")
+
+
+def calling(workspace: Workspace) -> QuerySet[PhoneNumber]:
+    """Numbers to call from."""
+    return PhoneNumber.objects.filter(workspace=workspace, status=NumberStatus.ACTIVE).order_by("created_at")
+
+
 def agent(workspace: Workspace, agent_id: uuid.UUID) -> Agent:
     """Raises NotFound."""
     row = agents(workspace).filter(pk=agent_id).first()
