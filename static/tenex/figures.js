@@ -66,6 +66,16 @@ export function start(root = document) {
   }
 }
 
+// What was open stays open when a part of the page is replaced.
+let opened = [];
+document.addEventListener("htmx:beforeSwap", (event) => {
+  opened = [...event.target.querySelectorAll("details[open][id]")].map(({ id }) => id);
+});
+document.addEventListener("htmx:afterSwap", () => {
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  opened = [];
+});
+
 start();
 document.addEventListener("htmx:afterSwap", (event) => start(event.target));
 addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });

@@ -7,7 +7,10 @@ from typing import Final
 from django.http import HttpResponse
 from django.utils.safestring import SafeString
 
+from tenex.pages.templatetags.ui import usd as dollars
 from tenex.rest import csv_stream
+
+__all__ = ["FEW", "Cell", "Figure", "Line", "as_csv", "dollars", "percent", "rate"]
 
 FEW: Final = 10
 """A rate of fewer calls than this says little, and is marked."""
@@ -70,9 +73,3 @@ def rate(part: int, whole: int, *, href: str = "") -> Cell:
 
 def percent(value: float) -> str:
     return f"{value * 100:.1f} %" if 0 < value < 0.1 else f"{value * 100:.0f} %"
-
-
-def dollars(microusd: float) -> str:
-    """`$1.23`; below a dollar with what a call costs still to be seen."""
-    usd = microusd / 1_000_000
-    return f"${usd:,.2f}" if usd >= 1 or not usd else f"${usd:.3f}"
