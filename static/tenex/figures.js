@@ -2,7 +2,7 @@
 
 const LINKS = "a[href]";
 
-/** Only one datum of a chart is reached by Tab; the arrow keys go on from there. */
+/** Only one datum of a chart (or what is around it) is reached by Tab; the arrow keys go on from there. */
 export function rove(chart) {
   const links = [...chart.querySelectorAll(LINKS)];
   links.forEach((link, place) => link.setAttribute("tabindex", place ? "-1" : "0"));
@@ -39,6 +39,7 @@ function told(event) {
   return event.target.closest?.(".chart a[href], .chart g[role='img']");
 }
 
+// On what is around the drawing: an SVG element that listens to the focus would take it.
 function listen(chart) {
   for (const title of chart.querySelectorAll("title")) title.remove(); // else there would be two
   chart.addEventListener("pointermove", (event) => {
@@ -59,10 +60,8 @@ function listen(chart) {
 export function start(root = document) {
   for (const place of root.querySelectorAll("[data-chart]:not([data-ready])")) {
     place.dataset.ready = "";
-    for (const chart of place.querySelectorAll(".chart")) {
-      rove(chart);
-      listen(chart);
-    }
+    rove(place);
+    listen(place);
   }
 }
 

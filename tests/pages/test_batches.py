@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -317,6 +318,19 @@ def test_the_funnel_reasons_hours_and_versions_of_a_batch(place: Place) -> None:
     assert f"lead-{third.pk}" in refused
     assert f"lead-{fourth.pk}" not in refused
     assert 'role="alert"' in place.page(f"/console/batches/{batch.pk}?status=lost", status=422)
+
+
+async def _lines(answer: Any) -> list[str]:
+    return b"".join([chunk async for chunk in answer]).decode().splitlines()
+
+
+def test_all_results_come_as_a_file(place: Place) -> None:
+    batch = place.batch(2)
+    answer = place.client.get(f"/console/batches/{batch.pk}/results.csv")
+    assert answer["Content-Type"].startswith("text/csv")
+    header, *lines = async_to_sync(_lines)(answer)
+    assert header.startswith("position,lead_id,lead_name")
+    assert len(lines) == 2
 
 
 def test_the_list_shows_progress_and_is_filtered(place: Place) -> None:

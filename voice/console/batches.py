@@ -21,6 +21,7 @@ from tenex.rest.pagination import page, page_in_order, page_walked
 from tenex.workspaces.services import workspaces
 from voice.api.batch_outputs import next_action
 from voice.api.batch_previews import when_of
+from voice.api.batch_results import as_csv
 from voice.api.filters import BatchFilters, ResultFilters
 from voice.console import batch_figures, call_links, contacting
 from voice.console.reasons import words
@@ -291,6 +292,16 @@ class BatchCancel(_Verb):
     do = staticmethod(write.cancel)
     said = "Canceled. Nobody else is called; whoever talks, talks on."
     takes_reason = True
+
+
+class BatchResults(PageView):
+    """All leads of a batch with their results, as one file."""
+
+    scope = "batches:read"
+
+    def get(self, request: HttpRequest, batch_id: uuid.UUID) -> HttpResponseBase:
+        batch = read.one(self.workspace, batch_id)
+        return as_csv(read.results(batch), name=f"batch-{batch.pk}.csv")
 
 
 class RecipientOut(PageView):

@@ -62,8 +62,8 @@ def tiles(asked: Asked, now: Tally, before: Tally, buckets: Sequence[Tally]) -> 
         rate("Qualified rate", "qualified", "connected", "connected", qualified),
         count("Meetings", "meetings_booked", qualified),
         _tile("Avg. conversation", _average_s, duration, now, before, buckets, calls),
-        _tile("Answers within (half)", _percentile(0.50), ms, now, before, buckets, calls),
-        _tile("Answers within (95 %)", _percentile(0.95), ms, now, before, buckets, calls),
+        _tile("Median delay", _percentile(0.50), ms, now, before, buckets, calls),
+        _tile("95 % delay", _percentile(0.95), ms, now, before, buckets, calls),
         _tile("Cost", lambda tally: costs.of_sums(tally.sums), dollars, now, before, buckets, calls),
     ]
 

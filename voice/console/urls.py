@@ -29,6 +29,7 @@ urlpatterns += [
     path("batches/<uuid:batch_id>/edit", batch_edit.BatchEdit.as_view(), name="batch_edit"),
     path("batches/<uuid:batch_id>/preview", batches.BatchPreview.as_view(), name="batch_preview"),
     path("batches/<uuid:batch_id>/prospects", batches.BatchProspects.as_view(), name="batch_prospects"),
+    path("batches/<uuid:batch_id>/results.csv", batches.BatchResults.as_view(), name="batch_results"),
     path("batches/<uuid:batch_id>/start", batches.BatchStart.as_view(), name="batch_start"),
     path("batches/<uuid:batch_id>/pause", batches.BatchPause.as_view(), name="batch_pause"),
     path("batches/<uuid:batch_id>/resume", batches.BatchResume.as_view(), name="batch_resume"),
