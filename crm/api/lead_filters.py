@@ -146,7 +146,8 @@ def as_rules(query: QueryDict) -> dict[str, Any]:
         InvalidInput: a filter that a segment cannot have.
     """
     nodes: list[dict[str, Any]] = []
-    for name, value in query.items():
+    for name, given in query.items():
+        value = str(given)
         if name in PAGE_PARAMETERS:
             continue
         if found := _CUSTOM.fullmatch(name):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, QueryDict
@@ -80,7 +80,7 @@ def _spoken(target: str) -> str:
     return f"Custom field {target.removeprefix('custom.')}"
 
 
-def file_of(request: HttpRequest) -> UploadedFile:
+def file_of(request: HttpRequest) -> UploadedFile[Any]:
     """The file that was sent.
 
     Raises:
@@ -112,7 +112,7 @@ def options_of(sent: QueryDict, *, standard: OnDuplicate = OnDuplicate.SKIP) -> 
     )
 
 
-def stream(file: UploadedFile) -> IO[bytes]:
+def stream(file: UploadedFile[Any]) -> IO[bytes]:
     """The bytes of an uploaded file, from the beginning."""
     opened: IO[bytes] = file.file  # type: ignore[assignment]
     opened.seek(0)

@@ -120,7 +120,12 @@ def _custom_input(key: str, known: CustomField, one: Callable[..., Input]) -> In
             return one(name, label)
 
 
-def fields_of(workspace: Workspace, sent: QueryDict) -> LeadFields:
+def texts(sent: QueryDict) -> dict[str, str]:
+    """What was sent, the last value of each name."""
+    return {name: str(value) for name, value in sent.items()}
+
+
+def fields_of(workspace: Workspace, sent: Mapping[str, str]) -> LeadFields:
     """What was sent, as the service takes it; an empty field takes its value away.
 
     Raises:

@@ -98,7 +98,7 @@ class _Edit(PageView):
 
     def refused(self, request: HttpRequest, exc: InvalidInput | Conflict, lead: Lead | None) -> HttpResponse:
         twin = lead_form.twin_of(exc) if isinstance(exc, Conflict) else None
-        given = {name: str(request.POST[name]) for name in request.POST}
+        given = lead_form.texts(request.POST)
         form = lead_form.form(self.workspace, given, errors=lead_form.problem(exc), twin=twin)
         return self.shown(form, lead, status=exc.status)
 
@@ -109,7 +109,7 @@ class LeadNew(_Edit):
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
         try:
-            fields = lead_form.fields_of(self.workspace, request.POST)
+            fields = lead_form.fields_of(self.workspace, lead_form.texts(request.POST))
             if not any(fields.get(name) for name in ("first_name", "last_name", "phone", "email")):
                 raise InvalidInput("a name, a phone or an e-mail is needed", loc=("body", "first_name"))
             lead = write.create(self.workspace, actor=self.principal.actor, **fields)
@@ -127,7 +127,7 @@ class LeadEdit(_Edit):
     def post(self, request: HttpRequest, lead_id: uuid.UUID) -> HttpResponseBase:
         lead = read.get(self.workspace.pk, lead_id)
         try:
-            fields = lead_form.fields_of(self.workspace, request.POST)
+            fields = lead_form.fields_of(self.workspace, lead_form.texts(request.POST))
             write.update(self.workspace, lead_id, actor=self.principal.actor, **fields)
         except (InvalidInput, Conflict) as exc:
             return self.refused(request, exc, lead)

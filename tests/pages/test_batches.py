@@ -262,12 +262,10 @@ def test_the_kill_switch_is_the_admins(place: Place) -> None:
     assert place.client.post("/console/batches/calling", {"paused": "1"}).status_code == 403
     boss = member(Role.ADMIN, place.space, "boss@example.com")
     boss.post("/console/batches/calling", {"paused": "1"})
-    place.space.refresh_from_db()
-    assert place.space.calling_paused_at is not None
+    assert Workspace.objects.filter(pk=place.space.pk, calling_paused_at__isnull=False).exists()
     assert "Calling is paused" in place.page("/console/batches")
     boss.post("/console/batches/calling", {"paused": "0"})
-    place.space.refresh_from_db()
-    assert place.space.calling_paused_at is None
+    assert not Workspace.objects.filter(pk=place.space.pk, calling_paused_at__isnull=False).exists()
     switches.stop(actor="root", reason="maintenance")
     assert "All calling of this system is stopped" in place.page(f"/console/batches/{place.batch().pk}")
 

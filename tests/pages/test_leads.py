@@ -18,7 +18,7 @@ from tenex.workspaces.models import AuditEntry, Role, Workspace
 from tests import rows
 from tests.pages.people import member
 from tests.pages.test_dashboard import text_of
-from voice.models import Call, Decision, NumberStatus, PhoneNumber
+from voice.models import Agent, Call, Decision, NumberStatus, PhoneNumber
 
 pytestmark = pytest.mark.django_db
 
@@ -371,7 +371,7 @@ def test_notes_and_the_archive(client: Client, ready: Lead) -> None:
 def test_the_page_shows_calls_and_verdicts_with_the_same_number_of_queries(
     client: Client, space: Workspace, ready: Lead
 ) -> None:
-    version = rows.Agent.objects.get(workspace=space).current_version
+    version = Agent.objects.get(workspace=space).current_version
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as seen:

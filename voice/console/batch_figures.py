@@ -109,7 +109,7 @@ def versions(batch: Batch, found: Stats) -> Figure:
     """What each version of the agent brought."""
     lines = []
     for one in found.versions:
-        href = call_links.calls(which=Which(batch_id=batch.pk), version=one.number)
+        href = call_links.calls(which=Which(batch_id=batch.pk), more={"version": one.number})
         cells = [
             Cell("–" if one.weight is None else str(one.weight), one.weight or ""),
             Cell(f"{one.leads:,}", one.leads),

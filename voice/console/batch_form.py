@@ -59,7 +59,7 @@ def fresh(agent: Agent | None, purpose: str) -> BatchForm:
 def of_batch(batch: Batch) -> BatchForm:
     """What the form of a batch holds at first."""
     start, end = batch.window_start, batch.window_end
-    given = {name: str(getattr(batch, name)) for name in (*_TEXTS, *_IDS, *_WHOLE)}
+    given: dict[str, Any] = {name: str(getattr(batch, name)) for name in (*_TEXTS, *_IDS, *_WHOLE)}
     given |= {
         "machine_detection": batch.machine_detection,
         "retry_after_h": f"{batch.retry_after_s / 3600:g}",
@@ -140,7 +140,7 @@ def _body(sent: QueryDict, errors: dict[str, str], *, patch: bool) -> dict[str, 
     }
     body |= {name: value for name, value in further.items() if value or patch}
     if "starts_at" in sent:
-        body["starts_at"] = _instant(sent["starts_at"], errors)
+        body["starts_at"] = _instant(sent.get("starts_at", ""), errors)
     return body
 
 
@@ -175,7 +175,7 @@ def _versions(sent: QueryDict, errors: dict[str, str]) -> list[dict[str, Any]]:
     found = []
     for name in sent:
         version_id = name.removeprefix("weight-")
-        if version_id == name or not sent[name].strip():
+        if version_id == name or not sent.get(name, "").strip():
             continue
         weight = _number(sent, name, errors)
         if weight:

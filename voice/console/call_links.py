@@ -17,13 +17,13 @@ def calls(
     which: Which | None = None,
     *,
     outcomes: Iterable[Outcome] = (),
-    **more: object,
+    more: Mapping[str, object] | None = None,
 ) -> str:
     """The list of calls that were created in `period` and fit; `more` are filters of that list by name."""
     asked: dict[str, object] = dict(which.conditions()) if which else {}
     if wanted := ",".join(outcomes):
         asked["outcome"] = wanted
-    asked |= {name: value for name, value in more.items() if value is not None}
+    asked |= {name: value for name, value in (more or {}).items() if value is not None}
     if period is not None:
         asked["from"] = f"{period.start.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         asked["to"] = f"{period.end.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}".replace(".000000Z", "Z")

@@ -67,7 +67,7 @@ class _Figures(PageView):
         for slot, tally in slots.items():
             sums[slot[place]].merge(tally)
         return [
-            Part(name, call_links.calls(asked.period, asked.which, **{asked.by: key}), sums[key])
+            Part(name, call_links.calls(asked.period, asked.which, more={asked.by: key}), sums[key])
             for key, name in names.items()
             if sums[key].sums["calls"]
         ]
@@ -79,7 +79,7 @@ class _Figures(PageView):
             key=lambda pair: -pair[1].sums["calls"],
         )
         return [
-            Part(name, call_links.calls(asked.period, asked.which, **narrowed) if narrowed else "", tally)
+            Part(name, call_links.calls(asked.period, asked.which, more=narrowed) if narrowed else "", tally)
             for key, tally in there
             for name, narrowed in [known.get(key, ("(deleted)" if key else "(none)", {}))]
         ]

@@ -253,7 +253,7 @@ def by_hour(asked: Asked, slots: dict[tuple[int, int], Tally]) -> Figure:
         for hour in range(24):
             tally = slots.get((day, hour)) or Tally()
             part, whole = tally.sums["connected_dialed"], tally.sums["dialed"]
-            href = call_links.calls(asked.period, asked.which, weekday=day, hour=hour)
+            href = call_links.calls(asked.period, asked.which, more={"weekday": day, "hour": hour})
             if not whole:
                 row.append(Datum(None))
                 continue

@@ -1,7 +1,7 @@
 """A lead's page, and what is done from it."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,11 +84,12 @@ def _custom(lead: Lead) -> list[tuple[str, Any]]:
     return [*named, *((key, value) for key, value in lead.custom.items() if key not in known)]
 
 
-def _with_state(rows: Sequence[Consent], now: datetime) -> list[Consent]:
+def _with_state(rows: Iterable[Consent], now: datetime) -> list[Consent]:
     """The consents, each with the state that it is in."""
-    for one in rows:
+    found = list(rows)
+    for one in found:
         one.state = read_consents.state(one, now)  # type: ignore[attr-defined]
-    return list(rows)
+    return found
 
 
 class _Action(LeadPage):
@@ -237,8 +238,9 @@ class CallNow(_Action):
         return f"{lead} {what}. The call is {str(call.pk)[:8]}… in the list of calls."
 
     def _named(self, agent_id: str, number_id: str) -> tuple[Agent | None, PhoneNumber | None]:
-        agent = read_agents.agents(self.workspace).filter(pk=_id(agent_id, "agent_id")).first()
-        number = read_agents.numbers(self.workspace).filter(pk=_id(number_id, "number_id")).first()
+        agent_pk, number_pk = _id(agent_id, "agent_id"), _id(number_id, "number_id")
+        agent = read_agents.agents(self.workspace).filter(pk=agent_pk).first() if agent_pk else None
+        number = read_agents.numbers(self.workspace).filter(pk=number_pk).first() if number_pk else None
         if agent_id and agent is None:
             raise InvalidInput("there is no such agent", loc=("body", "agent_id"), type_="missing")
         if number_id and number is None:
