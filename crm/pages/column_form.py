@@ -80,7 +80,7 @@ def _spoken(target: str) -> str:
     return f"Custom field {target.removeprefix('custom.')}"
 
 
-def file_of(request: HttpRequest) -> UploadedFile[Any]:
+def file_of(request: HttpRequest) -> "UploadedFile[Any]":
     """The file that was sent.
 
     Raises:
@@ -112,7 +112,7 @@ def options_of(sent: QueryDict, *, standard: OnDuplicate = OnDuplicate.SKIP) -> 
     )
 
 
-def stream(file: UploadedFile[Any]) -> IO[bytes]:
+def stream(file: "UploadedFile[Any]") -> IO[bytes]:
     """The bytes of an uploaded file, from the beginning."""
     opened: IO[bytes] = file.file  # type: ignore[assignment]
     opened.seek(0)
