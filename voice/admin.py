@@ -39,12 +39,13 @@ from voice.models import (
     VoiceProfile,
     VoiceSession,
 )
-from voice.retention_admin import LegalHoldAdmin, PurgeReceiptAdmin
+from voice.retention_admin import ErasureAdmin, LegalHoldAdmin, PurgeReceiptAdmin
 from voice.services import agents, batches, costs
 
 __all__ = [
     "CallingSwitchAdmin",
     "CarrierAccountAdmin",
+    "ErasureAdmin",
     "LegalHoldAdmin",
     "MediaProcessAdmin",
     "PurgeReceiptAdmin",

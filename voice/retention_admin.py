@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from tenex.adminsite import Evidence, FormBase, Page
 from tenex.errors import TenexError
-from voice.models import LegalHold, PurgeReceipt
+from voice.models import Erasure, LegalHold, PurgeReceipt
 from voice.services import holds
 
 
@@ -65,3 +65,11 @@ class PurgeReceiptAdmin(Evidence):
     list_display = ("number", "workspace", "kept_class", "counts", "older_than", "created_at")
     list_filter = ("workspace", "kept_class")
     list_select_related = ("workspace",)
+
+
+@admin.register(Erasure)
+class ErasureAdmin(Evidence):
+    list_display = ("created_at", "workspace", "asked_by", "waits_for", "finished_at", "counts")
+    list_filter = ("workspace", ("finished_at", admin.EmptyFieldListFilter))
+    list_select_related = ("workspace",)
+    fields = ("workspace", "created_at", "asked_by", "waits_for", "finished_at", "counts")
