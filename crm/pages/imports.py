@@ -121,9 +121,9 @@ class ImportCancel(PageView):
     def post(self, request: HttpRequest, import_id: uuid.UUID) -> HttpResponseBase:
         try:
             write.cancel(self.workspace, import_id, actor=self.principal.actor)
-            messages.info(request, "The import was stopped. What it had read stays.", "info")
+            messages.info(request, "The import was stopped. What it had read stays.")
         except Conflict as exc:
-            messages.warning(request, f"{exc.detail[:1].upper()}{exc.detail[1:]}.", "warn")
+            messages.warning(request, f"{exc.detail[:1].upper()}{exc.detail[1:]}.")
         return HttpResponseRedirect(f"/console/leads/imports/{import_id}")
 
 

@@ -83,9 +83,9 @@ class SegmentOfFilters(PageView):
                 actor=self.principal.actor,
             )
         except (InvalidInput, Conflict) as exc:
-            messages.error(request, f"No segment was made: {exc.detail}.", extra_tags="bad")
+            messages.error(request, f"No segment was made: {exc.detail}.")
             return HttpResponseRedirect(back)
-        messages.success(request, f"The segment “{made.name}” holds whoever fits these filters.", "good")
+        messages.success(request, f"The segment “{made.name}” holds whoever fits these filters.")
         return HttpResponseRedirect(f"{LIST}?segment_id={made.pk}")
 
 
@@ -115,7 +115,7 @@ class LeadNew(_Edit):
             lead = write.create(self.workspace, actor=self.principal.actor, **fields)
         except (InvalidInput, Conflict) as exc:
             return self.refused(request, exc, None)
-        messages.success(request, "The lead was added.", "good")
+        messages.success(request, "The lead was added.")
         return HttpResponseRedirect(f"{LIST}/{lead.pk}")
 
 
@@ -131,5 +131,5 @@ class LeadEdit(_Edit):
             write.update(self.workspace, lead_id, actor=self.principal.actor, **fields)
         except (InvalidInput, Conflict) as exc:
             return self.refused(request, exc, lead)
-        messages.success(request, "Saved.", "good")
+        messages.success(request, "Saved.")
         return HttpResponseRedirect(f"{LIST}/{lead_id}")

@@ -322,6 +322,7 @@ async def _lines(answer: Any) -> list[str]:
     return b"".join([chunk async for chunk in answer]).decode().splitlines()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_all_results_come_as_a_file(place: Place) -> None:
     batch = place.batch(2)
     answer = place.client.get(f"/console/batches/{batch.pk}/results.csv")

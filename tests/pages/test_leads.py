@@ -298,6 +298,7 @@ def test_a_lead_without_consent_is_not_called_and_the_reason_is_shown(client: Cl
     assert "No: No consent to marketing calls holds." in text_of(page(client, f"/console/leads/{ready.pk}"))
     answer = client.post(f"/console/leads/{ready.pk}/call", follow=True)
     assert "Not called: No consent to marketing calls holds." in answer.content.decode()
+    assert '<div class="notice" data-tone="bad" role="status">' in answer.content.decode()
     assert not Call.objects.exists()
     assert Decision.objects.get().code == "no_consent"
 

@@ -81,7 +81,7 @@ class BatchNew(_Form):
         made = self.tried(self._make, None)
         if isinstance(made, HttpResponse):
             return made
-        messages.success(request, "A draft: look at the preview, then start it.", extra_tags="good")
+        messages.success(request, "A draft: look at the preview, then start it.")
         return HttpResponseRedirect(call_links.batch(made.pk))
 
     def _make(self) -> Batch:
@@ -119,7 +119,7 @@ class BatchEdit(_Form):
         done = self.tried(lambda: self._change(batch), batch)
         if isinstance(done, HttpResponse):
             return done
-        messages.success(request, "Saved. It holds from the next call on.", extra_tags="good")
+        messages.success(request, "Saved. It holds from the next call on.")
         return HttpResponseRedirect(call_links.batch(batch_id))
 
     def _change(self, batch: Batch) -> Batch:

@@ -88,9 +88,9 @@ class CallingPaused(PageView):
         workspaces.update(self.workspace, {"calling_paused": paused}, self.principal.actor)
         if paused:
             said = "Nobody is dialed any more. What rang was taken back; whoever talks, talks on."
-            messages.warning(request, said, extra_tags="warn")
+            messages.warning(request, said)
         else:
-            messages.success(request, "Calling goes on.", extra_tags="good")
+            messages.success(request, "Calling goes on.")
         return HttpResponseRedirect(LIST)
 
 
@@ -266,9 +266,9 @@ class _Verb(PageView):
         more = {"reason": request.POST.get("reason", "").strip()[:200]} if self.takes_reason else {}
         try:
             type(self).do(batch, actor=self.principal.actor, **more)
-            messages.success(request, self.said, extra_tags="good")
+            messages.success(request, self.said)
         except (Conflict, InvalidInput) as exc:
-            messages.error(request, exc.detail, extra_tags="bad")
+            messages.error(request, exc.detail)
         return HttpResponseRedirect(call_links.batch(batch_id))
 
 
@@ -313,7 +313,7 @@ class RecipientOut(PageView):
         batch = read.one(self.workspace, batch_id)
         try:
             batch_members.withdraw(read.recipient(batch, recipient_id), actor=self.principal.actor)
-            messages.success(request, "The lead is not called (any more).", extra_tags="good")
+            messages.success(request, "The lead is not called (any more).")
         except Conflict as exc:
-            messages.error(request, exc.detail, extra_tags="bad")
+            messages.error(request, exc.detail)
         return HttpResponseRedirect(f"{call_links.batch(batch_id)}#recipients")

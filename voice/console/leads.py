@@ -110,7 +110,7 @@ class _Action(LeadPage):
             wrong = {str(exc.loc[-1]): exc.detail, "form": self.form}
             return self.shown(lead, {"wrong": wrong, "sent": request.POST}, status=422)
         if said:
-            messages.success(request, said, extra_tags="good")
+            messages.success(request, said)
         return HttpResponseRedirect(f"/console/leads/{lead_id}{self.anchor}")
 
     def act(self, request: HttpRequest, lead: Lead, **more: Any) -> str:
@@ -160,9 +160,9 @@ def _instant(text: str, name: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError as exc:
-        raise InvalidInput("not a date and time", loc=("body", name), type_="datetime_parsing") from exc
+        raise InvalidInput("not a date and time", loc=("body", name)) from exc
     if not 1970 <= found.year < 2200:
-        raise InvalidInput("not in this century", loc=("body", name), type_="datetime_parsing")
+        raise InvalidInput("not in this century", loc=("body", name))
     zone = timezone.get_current_timezone()
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
@@ -206,7 +206,7 @@ class Unarchive(_Action):
         try:
             write.unarchive(self.workspace, lead.pk, actor=self.principal.actor)
         except Conflict as exc:
-            messages.error(request, f"Not brought back: {exc.detail}.", extra_tags="bad")
+            messages.error(request, f"Not brought back: {exc.detail}.")
             return ""
         return "The lead is back."
 
@@ -232,7 +232,7 @@ class CallNow(_Action):
                 only_now=not queued,
             )
         except Conflict as exc:
-            messages.error(request, _refusal(exc), extra_tags="bad")
+            messages.error(request, _refusal(exc))
             return ""
         what = "waits in the queue" if queued else "is being dialed"
         return f"{lead} {what}. The call is {str(call.pk)[:8]}… in the list of calls."

@@ -15,7 +15,7 @@ INSERT INTO voice_metricsdue (workspace_id, hour) SELECT DISTINCT workspace_id, 
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('voice', '0033_retention_queues'),
+        ('voice', '0034_erasures'),
     ]
 
     operations = [
