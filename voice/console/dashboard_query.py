@@ -40,7 +40,7 @@ class Asked:
         days = (self.last - self.first).days + 1
         if days <= 2:
             return Granularity.HOUR
-        return Granularity.DAY if days <= 100 else Granularity.WEEK
+        return Granularity.DAY if days <= 62 else Granularity.WEEK
 
     def query(self, **changes: object) -> str:
         """The address of this question, with some of it changed; None takes one away."""
