@@ -1,7 +1,6 @@
 """Reads about agents, their versions, voices and numbers."""
 
 import uuid
-from collections.abc import Iterable
 
 from django.db.models import QuerySet
 
@@ -48,7 +47,7 @@ def any_version(workspace: Workspace, version_id: uuid.UUID) -> AgentVersion | N
     return rows.select_related("agent").filter(pk=version_id).first()
 
 
-def versions_by_id(workspace: Workspace, version_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, AgentVersion]:
+def versions_by_id(workspace: Workspace, version_ids: list[uuid.UUID]) -> dict[uuid.UUID, AgentVersion]:
     """These versions with the names of their agents, archived ones too; prompts stay where they are."""
     rows = AgentVersion.objects.filter(agent__workspace=workspace, pk__in=version_ids)
     return {row.pk: row for row in rows.select_related("agent").only("number", "agent__name")}

@@ -22,6 +22,16 @@ def of_call(usage: Mapping[str, Any], talked_ms: int | None) -> int:
     return carrier + spend.cost_microusd(dict(usage), prices())
 
 
+def prices() -> Prices:
+    """The model's, as a live call counts them: microdollars per 1,000 tokens."""
+    return Prices(**{name: round(usd * 1000) for name, usd in settings.MODEL_PRICES_USD.items()})
+
+
+def minor(microusd: int) -> int:
+    """Whole cents, rounded up: what is spent is never shown as less."""
+    return -(-microusd // MICRO_PER_MINOR)
+
+
 def of_sums(sums: Mapping[str, int]) -> int:
     """Microdollars of many calls, by the sums of `voice.selectors.measures`."""
     carrier = sums["carrier_minutes"] * round(settings.CARRIER_USD_PER_MINUTE * 1_000_000)
@@ -37,13 +47,3 @@ def of_sums(sums: Mapping[str, int]) -> int:
         + sums["output_audio_tokens"] * each.audio_out
     )
     return carrier + per_thousand // 1000
-
-
-def prices() -> Prices:
-    """The model's, as a live call counts them: microdollars per 1,000 tokens."""
-    return Prices(**{name: round(usd * 1000) for name, usd in settings.MODEL_PRICES_USD.items()})
-
-
-def minor(microusd: int) -> int:
-    """Whole cents, rounded up: what is spent is never shown as less."""
-    return -(-microusd // MICRO_PER_MINOR)
