@@ -179,6 +179,41 @@ def write_back(
     return True
 
 
+def correct(
+    lead_id: uuid.UUID,
+    *,
+    call_id: uuid.UUID,
+    called_at: datetime,
+    outcome: str,
+    qualification: str,
+    was: str,
+    summary: str,
+    data: dict[str, Any],
+    actor: str,
+) -> bool:
+    """A person corrected what the call concluded: the lead follows, if this call is the last one known.
+
+    `was` is the qualification before. A person's word counts more than a model's: `undetermined` too is
+    taken over. False if a later call has had its say; the history has the line either way.
+    """
+    with transaction.atomic():
+        lead = Lead.objects.select_for_update(of=("self",)).select_related("company").get(pk=lead_id)
+        timeline.add(lead, "call.verdict_corrected", summary, call_id=call_id, data=data)
+        if lead.last_call_at is not None and called_at < lead.last_call_at:
+            return False
+        values: dict[str, Any] = {"last_outcome": outcome, "qualification": qualification}
+        if qualification == "qualified" and lead.stage in (Stage.NEW, Stage.CONTACTED):
+            values["stage"] = Stage.QUALIFIED
+        elif was == "qualified" != qualification and lead.stage == Stage.QUALIFIED:
+            values["stage"] = Stage.CONTACTED
+        changes = assign(lead, values)
+        if changes:
+            lead.updated_at = timezone.now()
+            lead.save()
+            _announce_update(lead, changes, actor, call_id=call_id)
+    return True
+
+
 def _conclusions(lead: Lead, qualification: str, *, talked: bool) -> dict[str, Any]:
     """Qualification and stage after a call. "Don't know" never overwrites what is known."""
     values: dict[str, Any] = {}

@@ -13,6 +13,8 @@ WRONG_SECRETS_PER_MINUTE: Final = 10
 """For one key's prefix."""
 SIGN_INS_PER_MINUTE: Final = 20
 """Of an address, and of an account: a password check takes a tenth of a second of all cores on purpose."""
+SHARED_OPENS_PER_MINUTE: Final = 120
+"""Of an address: pages of shared calls and what they load, and guesses at links."""
 BODY_BYTES: Final = 1024 * 1024
 UPLOAD_BODY_BYTES: Final = 26 * 1024 * 1024
 """Of any route: a CSV file of 25 MiB, in a form."""

@@ -30,6 +30,10 @@ class Flag(django_filters.BooleanFilter):  # type: ignore[misc]
     field_class = _TrueOrFalse
 
 
+class Several(django_filters.BaseInFilter, django_filters.ChoiceFilter):  # type: ignore[misc]
+    """One of the choices, or several with commas between them."""
+
+
 def apply[T: Model](
     filters: type[django_filters.FilterSet], query: QueryDict, rows: QuerySet[T]
 ) -> QuerySet[T]:

@@ -12,6 +12,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 
+from tenex.rest.filters import Several
 from tenex.rest.moments import MomentFilter
 from tenex.rest.permissions import AnyCredential
 from tenex.rest.serializers import Output
@@ -224,10 +225,18 @@ def _parameter(item: tuple[str, Any]) -> OpenApiParameter:
             this_century = {"type": "string", "pattern": "^20[0-9]{2}-"}
             moment = this_century | {"anyOf": [{"format": "date-time"}, {"format": "date"}]}
             return OpenApiParameter(name, moment, description=text)
+        case Several():
+            choices = [value for value, _ in one.extra["choices"]]
+            return OpenApiParameter(
+                name, str, description=text, enum=choices, many=True, explode=False, style="form"
+            )
         case django_filters.ChoiceFilter():
             return OpenApiParameter(
                 name, str, description=text, enum=[value for value, _ in one.extra["choices"]]
             )
+        case django_filters.NumberFilter():
+            whole = {"type": "integer", "minimum": one.extra["min_value"], "maximum": one.extra["max_value"]}
+            return OpenApiParameter(name, whole, description=text)
         case django_filters.UUIDFilter():
             return OpenApiParameter(name, OpenApiTypes.UUID, description=text)
         case django_filters.IsoDateTimeFilter():

@@ -19,6 +19,7 @@ EVENT_TYPES: Final = (
     "number.updated",
     "recording.available",
     "transcript.available",
+    "verdict.corrected",
     "webhook.disabled",
     "webhook.test",
 )

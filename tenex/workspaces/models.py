@@ -257,4 +257,8 @@ class AuditEntry(Row):
     class Meta:
         verbose_name_plural = "audit entries"
         ordering = ("-created_at", "-id")
-        indexes = [models.Index(fields=("workspace", "-created_at"), name="audit_recent")]
+        indexes = [
+            models.Index(fields=("workspace", "-created_at"), name="audit_recent"),
+            # What was done with one thing, on its page.
+            models.Index(fields=("workspace", "object_type", "object_id"), name="audit_of_object"),
+        ]

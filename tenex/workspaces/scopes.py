@@ -11,6 +11,7 @@ SCOPES: Final[dict[str, str]] = {
     "batches:read": "See batches and their results",
     "batches:write": "Start and control batches",
     "calls:read": "See calls, transcripts, verdicts and live events",
+    "calls:share": "Show a call to outsiders by a link that expires",
     "calls:write": "Place calls and steer live ones",
     "keys:admin": "Mint, list and revoke API keys",
     "leads:read": "See leads, their timeline and the do-not-call list",
@@ -23,6 +24,7 @@ SCOPES: Final[dict[str, str]] = {
     "settings:write": "Change the workspace's settings",
     "users:read": "See the members of the workspace and open invitations",
     "users:write": "Invite members, change their roles, remove them",
+    "verdicts:write": "Correct the verdicts of calls",
     "webhooks:read": "See webhook subscriptions and deliveries",
     "webhooks:write": "Change webhook subscriptions, replay deliveries",
 }
@@ -33,7 +35,8 @@ ROLE_SCOPES: Final[dict[str, frozenset[str]]] = {
     "owner": frozenset({ALL}),
     "admin": frozenset({ALL}),
     "operator": _READS
-    | {"agents:write", "batches:write", "calls:write", "leads:write", "numbers:write", "webhooks:write"},
+    | {"agents:write", "batches:write", "calls:share", "calls:write", "leads:write", "numbers:write"}
+    | {"verdicts:write", "webhooks:write"},
     "viewer": _READS,
 }
 """Keys are the values of `workspaces.Role`."""

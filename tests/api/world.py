@@ -25,6 +25,7 @@ from voice.models import (
     Agent,
     Batch,
     Call,
+    CallShare,
     CallStatus,
     Decision,
     EndReason,
@@ -94,6 +95,7 @@ class Tenant:
     call: Call
     session: VoiceSession
     recording: Recording
+    share: CallShare
     batch: Batch
     recipient: Recipient
     segment: Segment
@@ -171,6 +173,14 @@ def make(slug: str, seat: int) -> Tenant:
         call=call,
         session=VoiceSession.objects.get(call=call),
         recording=Recording.objects.get(call=call),
+        share=CallShare.objects.create(
+            workspace=workspace,
+            call=call,
+            digest=bytes([seat]) * 32,
+            created_by="system:tests",
+            issuer=f"user:{owner.id}",
+            expires_at=now + timedelta(days=1),
+        ),
         batch=batch,
         recipient=recipient,
         segment=segment,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.test import Client
 from django.utils import timezone
 
 from tenex.lib import limits
@@ -41,6 +42,12 @@ def sign_ins(tenant: Tenant) -> None:
         throttling.admit("login:nobody@example.com", limit=limits.SIGN_INS_PER_MINUTE)
     body = {"email": "nobody@example.com", "password": "x"}
     assert Api().post("/api/v1/users/login", body).status_code == 429
+
+
+def shared_opens(tenant: Tenant) -> None:
+    for _ in range(limits.SHARED_OPENS_PER_MINUTE):
+        throttling.admit("shared:ip:127.0.0.1", limit=limits.SHARED_OPENS_PER_MINUTE)
+    assert Client().get("/console/shared/guess").status_code == 429
 
 
 def body_bytes(tenant: Tenant) -> None:
@@ -137,6 +144,7 @@ TRIED: dict[str, Callable[[Tenant], None]] = {
     "SIGN_INS_PER_MINUTE": sign_ins,
     "BODY_BYTES": body_bytes,
     "UPLOAD_BODY_BYTES": upload_bytes,
+    "SHARED_OPENS_PER_MINUTE": shared_opens,
     "JSON_DEPTH": json_depth,
     "FREE_OBJECT_BYTES": free_object,
     "BULK_ITEMS": bulk,

@@ -145,6 +145,27 @@ def test_calls_are_told_apart_by_everything(client: Client, space: Workspace) ->
     assert sum(int(line[1]) for line in narrowed[1:]) == 1
 
 
+_OF_CALL = re.compile(r'href="/console/calls/[0-9a-f-]{36}"')
+
+
+def test_every_link_leads_to_as_many_calls_as_it_says(client: Client, space: Workspace) -> None:
+    first = rows.version(space)
+    second = AgentVersion.objects.create(agent=first.agent, number=2, system_prompt="x")
+    for place, outcome in enumerate([*Outcome.values] * 3):
+        finished(space, (first, second)[place % 2], outcome, ago=timedelta(hours=7 * place + 2))
+    links: list[tuple[str, str]] = []
+    for by in ("agent", "version", "number", "hour", "weekday"):
+        page = client.get(f"/console/dashboard?range=30d&by={by}").content.decode()
+        parts = page[page.index('id="parts"') :]
+        links += re.findall(r'<th scope="row"><a href="([^"]+)">[^<]+</a></th><td class="num">(\d+)', parts)
+    links += re.findall(r'<a href="([^"]+)" aria-label="[^"]*: (\d+)"><title>', page)
+    assert len(links) > 40
+    for href, count in links:
+        answer = client.get(href.replace("&amp;", "&"))
+        assert answer.status_code == 200, href
+        assert len(_OF_CALL.findall(answer.content.decode())) == int(count), href
+
+
 def test_every_figure_has_its_numbers_as_a_file(client: Client, space: Workspace) -> None:
     agent = rows.version(space)
     finished(space, agent, "qualified", ago=timedelta(days=1))

@@ -23,7 +23,7 @@ from tests import rows
 from tests.postcall.responses_server import ResponsesServer
 from tests.postcall.test_recording import WAV, giving, note
 from voice.models import Batch, BatchStatus, CallStatus, EndReason, Recipient
-from voice.postcall import pipeline, recording
+from voice.postcall import correction, pipeline, recording
 from voice.services import batches, calls, numbers
 
 pytestmark = pytest.mark.django_db
@@ -74,6 +74,13 @@ def happen() -> dict[str, dict[str, Any]]:
     row = note(call, RecordingDuration="1", RecordingChannels="2")
     assert recording.fetch(row.pk, get=giving(WAV))
     assert pipeline.finalize(call.pk)
+    correction.correct(
+        call.pk,
+        qualification="unqualified",
+        met={"need": False},
+        reason="Only looked around.",
+        actor="user:ana@acme.example",
+    )
     Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.COMPLETED, completed_at=now)
     batch.refresh_from_db()
     batches.announce_if_over(batch)

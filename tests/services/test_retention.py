@@ -148,7 +148,13 @@ def test_receipts_count_what_went_and_tell_who_changes_them(space: Workspace) ->
     receipts = {row.kept_class: row for row in PurgeReceipt.objects.filter(workspace=space)}
     assert receipts["audio"].counts == {"recordings": 2, "files": 2, "bytes": 200}
     assert receipts["transcript"].counts == {"calls": 1, "turns": 2, "tool_calls": 1, "lines": 1}
-    assert receipts["evidence"].counts == {"calls": 1, "verdicts": 1, "timeline": 1, "event": 2}
+    assert receipts["evidence"].counts == {
+        "calls": 1,
+        "verdicts": 1,
+        "corrections": 0,
+        "timeline": 1,
+        "event": 2,
+    }
     assert SECRET not in str(list(PurgeReceipt.objects.values()))
     assert retention.first_forged(space) is None
     row = PurgeReceipt.objects.get(workspace=space, number=2)

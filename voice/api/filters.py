@@ -4,7 +4,7 @@ import django_filters as df
 from django.db.models import Q, QuerySet
 
 from tenex.lib.periods import Granularity
-from tenex.rest.filters import Flag
+from tenex.rest.filters import Flag, Several
 from tenex.rest.moments import MomentFilter
 from voice.models import (
     Agent,
@@ -25,7 +25,16 @@ class CallFilters(df.FilterSet):  # type: ignore[misc]
     batch_id = df.UUIDFilter(help_text="Calls of this batch.")
     direction = df.ChoiceFilter(choices=Direction.choices, help_text="Who called.")
     status = df.ChoiceFilter(choices=CallStatus.choices, help_text="Where the call is.")
-    outcome = df.ChoiceFilter(choices=Outcome.choices, help_text="What came of it.")
+    outcome = Several(choices=Outcome.choices, help_text="What came of it; several with commas.")
+    number_id = df.UUIDFilter(help_text="Calls from or to this number of yours.")
+    version = df.NumberFilter(
+        "agent_version__number",
+        min_value=1,
+        max_value=1_000_000,
+        decimal_places=0,
+        help_text="Number of the agent's version that ran; best with `agent_id`.",
+    )
+    needs_review = Flag("verdict__needs_review", help_text="Whether a person should look at the verdict.")
     locals()["from"] = df.IsoDateTimeFilter(
         "created_at", lookup_expr="gte", help_text="Created at this instant (ISO 8601) or later."
     )

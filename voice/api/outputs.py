@@ -71,6 +71,9 @@ class VerdictOut(Output):
     summary = f.CharField()
     undetermined_because = f.CharField(help_text="Why there is no conclusion; empty if there is one.")
     needs_review = f.BooleanField()
+    corrected_at = f.DateTimeField(
+        allow_null=True, help_text="When a person last corrected it; null: it is the model's."
+    )
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         """Stored as checked JSON by post-call: shown as it is, absent keys as null."""
@@ -92,6 +95,8 @@ class VerdictOut(Output):
             "summary": instance.summary,
             "undetermined_because": instance.undetermined_because,
             "needs_review": instance.needs_review,
+            "corrected_at": instance.corrected_at
+            and instance.corrected_at.isoformat().replace("+00:00", "Z"),
         }
 
 

@@ -15,6 +15,7 @@ from voice.api import (
     metrics,
     numbers,
     profiles,
+    reviews,
     sessions,
     stream,
 )
@@ -27,6 +28,9 @@ urlpatterns: list[URLPattern] = [
     path("calls/<uuid:call_id>", calls.CallDetail.as_view()),
     path("calls/<uuid:call_id>/transcript", calls.CallTranscript.as_view()),
     path("calls/<uuid:call_id>/recording", calls.CallRecording.as_view()),
+    path("calls/<uuid:call_id>/verdict", reviews.CallVerdict.as_view()),
+    path("calls/<uuid:call_id>/shares", reviews.CallShareList.as_view()),
+    path("calls/<uuid:call_id>/shares/<uuid:share_id>", reviews.CallShareDetail.as_view()),
     path("calls/<uuid:call_id>/stream", stream.stream),
     path("calls/<uuid:call_id>/stream-token", live.CallStreamToken.as_view()),
     path("calls/<uuid:call_id>/hangup", live.CallHangup.as_view()),

@@ -15,7 +15,7 @@ INSERT INTO voice_metricsdue (workspace_id, hour) SELECT DISTINCT workspace_id, 
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('voice', '0034_erasures'),
+        ('voice', '0040_call_page'),
     ]
 
     operations = [

@@ -25,6 +25,7 @@ from voice.models.calls import (
 )
 from voice.models.decisions import Decision, DecisionStage
 from voice.models.evidence import (
+    CallShare,
     Finalization,
     FinalizationStep,
     Recording,
@@ -35,6 +36,8 @@ from voice.models.evidence import (
     Turn,
     TurnStatus,
     Verdict,
+    VerdictCorrection,
+    Waveform,
 )
 from voice.models.metrics import MetricsDue, MetricsHour
 from voice.models.numbers import NumberSource, NumberStatus, PhoneNumber
@@ -51,6 +54,7 @@ __all__ = [
     "BatchVersion",
     "Call",
     "CallEvent",
+    "CallShare",
     "CallStatus",
     "CallingSwitch",
     "CarrierAccount",
@@ -88,7 +92,9 @@ __all__ = [
     "Turn",
     "TurnStatus",
     "Verdict",
+    "VerdictCorrection",
     "VoiceProfile",
     "VoiceSession",
     "VoicemailPolicy",
+    "Waveform",
 ]

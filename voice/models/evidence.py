@@ -115,6 +115,27 @@ class Recording(Row):
         ]
 
 
+class Waveform(models.Model):
+    """How loud the two sides of a recording are, for its picture. Gone with the recording.
+
+    `peaks`: one byte a channel and step, 0 to 255 on a square-root scale, caller first.
+    """
+
+    recording = models.OneToOneField(
+        Recording, on_delete=models.CASCADE, primary_key=True, related_name="waveform"
+    )
+    peaks = models.BinaryField(default=b"")
+    peaks_per_s = models.PositiveSmallIntegerField(default=50)
+    offset_ms = models.IntegerField(
+        default=0, help_text="Where the clock of the turns begins, in milliseconds of the recording."
+    )
+    problem = models.CharField(max_length=80, blank=True, help_text="Why there are no peaks.")
+    made_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.problem or f"{len(self.peaks) // 2} peaks"
+
+
 class Verdict(Row):
     """What we concluded about the lead (contract.md 5)."""
 
@@ -137,6 +158,8 @@ class Verdict(Row):
     undetermined_because = models.CharField(max_length=200, blank=True)
     needs_review = models.BooleanField(default=False)
     model = models.CharField(max_length=80, blank=True)
+    corrected_at = models.DateTimeField(null=True, blank=True, help_text="When a person last corrected it.")
+    corrected_by = models.CharField(max_length=300, blank=True, help_text="As in the audit log.")
 
     class Meta:
         constraints = [
@@ -144,6 +167,46 @@ class Verdict(Row):
                 condition=Q(confidence__gte=0) & Q(confidence__lte=1), name="verdict_confidence_range"
             )
         ]
+        indexes = [
+            # Calls that wait for a person: few of many.
+            models.Index(
+                fields=("workspace", "call"), condition=Q(needs_review=True), name="verdict_to_review"
+            ),
+        ]
+
+
+class VerdictCorrection(Row):
+    """One correction of a verdict by a person: what it said before and after. Never changed."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="corrections")
+    number = models.PositiveSmallIntegerField(help_text="1, 2, 3 … within the call.")
+    actor = models.CharField(max_length=300)
+    reason = models.TextField()
+    before = models.JSONField(help_text="The verdict as integrators saw it, and the call's `outcome`.")
+    after = models.JSONField()
+
+    class Meta:
+        ordering = ("call", "number")
+        constraints = [models.UniqueConstraint(fields=("call", "number"), name="correction_once")]
+
+
+class CallShare(Row):
+    """A link that shows one call to whoever has it, until it runs out or is revoked."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="shares")
+    digest = models.BinaryField(max_length=32, unique=True, editable=False, help_text="SHA-256 of the token.")
+    with_audio = models.BooleanField(default=False)
+    created_by = models.CharField(max_length=300, help_text="As in the audit log.")
+    issuer = models.CharField(max_length=80, help_text="Whose rights it lends: `user:<id>`.")
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    opened = models.PositiveIntegerField(default=0, help_text="How often the page was opened.")
+    last_opened_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at", "-id")
 
 
 class Finalization(models.Model):

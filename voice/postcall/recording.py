@@ -196,6 +196,7 @@ def _attach(row: Recording, stored: str, info: wav.WavInfo, size: int, digest: s
         )
         if not changed:
             return False
+        wake("voice.postcall.waveform", str(row.pk))
         wake("voice.postcall.delete_recording", str(row.pk))
         url = f"{settings.PUBLIC_BASE_URL}/api/v1/voice/calls/{call.pk}/recording"
         events.record(

@@ -28,6 +28,19 @@ def recording(recording_id: str) -> None:
 
 
 @shared_task(
+    name="voice.postcall.waveform",
+    autoretry_for=(OSError,),
+    retry_backoff=2,
+    retry_backoff_max=60,
+    max_retries=8,
+)
+def waveform(recording_id: str) -> None:
+    from voice.postcall import waveform as waveforms  # numpy, which only this needs
+
+    waveforms.make(uuid.UUID(recording_id))
+
+
+@shared_task(
     name="voice.postcall.delete_recording",
     autoretry_for=(CarrierError,),
     retry_backoff=5,

@@ -1,7 +1,7 @@
 """Reading and shortening WAV files. Pure. The standard library's `wave` refuses mu-law."""
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 _FORMATS = {1: "pcm", 6: "alaw", 7: "mulaw", 0xFFFE: "extensible"}
@@ -23,6 +23,8 @@ class WavInfo:
     bytes_per_s: int = 0
     block_bytes: int = 1
     """Of one sample of all channels."""
+    data_bytes: int = field(default=0, compare=False)
+    """Of the audio."""
 
 
 def read_header(file: BinaryIO, size_bytes: int) -> WavInfo:
@@ -75,7 +77,7 @@ def _info(layout: tuple[int, int, int, int, str] | None, length: int, rest: int,
     audio = rest if length in _UNKNOWN_LENGTHS or length > rest else length
     if audio <= 0:
         raise NotWav("no audio data")
-    return WavInfo(channels, rate, audio * 1000 // bytes_per_s, encoding, at, bytes_per_s, block)
+    return WavInfo(channels, rate, audio * 1000 // bytes_per_s, encoding, at, bytes_per_s, block, audio)
 
 
 def shorten(file: BinaryIO, info: WavInfo, keep_ms: int) -> int:

@@ -4,7 +4,8 @@ import re
 import uuid
 from dataclasses import dataclass
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from tenex.errors import Gone, NotFound
@@ -39,6 +40,30 @@ def listed(workspace: Workspace) -> QuerySet[Call]:
         "verdict__call",
         "verdict__qualification",
     )
+
+
+def shown(workspace: Workspace) -> QuerySet[Call]:
+    """Calls with what the operators' list shows of them; `recorded`: there is something to listen to."""
+    stored = Recording.objects.filter(call=OuterRef("pk"), status=RecordingStatus.STORED)
+    kept = stored.exclude(purge_after__lte=Now())
+    rows = all_of(workspace).select_related("lead__company", "agent", "batch", "number")
+    return rows.only(
+        *_OF_CALL,
+        "agent_version__number",
+        "agent__name",
+        "batch__name",
+        "number__e164",
+        "number__label",
+        "lead__first_name",
+        "lead__last_name",
+        "lead__company__name",
+        "verdict__call",
+        "verdict__qualification",
+        "verdict__confidence",
+        "verdict__summary",
+        "verdict__needs_review",
+        "verdict__corrected_at",
+    ).annotate(recorded=Exists(kept))
 
 
 def live(workspace: Workspace, *, at_most: int = 100) -> QuerySet[Call]:

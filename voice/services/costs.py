@@ -4,6 +4,7 @@ By the prices of the settings, for budgets and forecasts; the bills of carrier a
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,36 @@ def of_call(usage: Mapping[str, Any], talked_ms: int | None) -> int:
     minutes = -(-talked_ms // 60_000) if talked_ms else 0
     carrier = minutes * round(settings.CARRIER_USD_PER_MINUTE * 1_000_000)
     return carrier + spend.cost_microusd(dict(usage), prices())
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One kind of cost: `quantity` of `unit` (minutes, tokens)."""
+
+    label: str
+    quantity: int
+    unit: str
+    microusd: int
+
+
+def by_kind(usage: Mapping[str, Any], talked_ms: int | None) -> list[Item]:
+    """What :func:`of_call` is made of (but for its rounding): what nothing was used of is left out."""
+    minutes = -(-talked_ms // 60_000) if talked_ms else 0
+    carrier = minutes * round(settings.CARRIER_USD_PER_MINUTE * 1_000_000)
+    items = [Item("Phone line", minutes, "min", carrier)]
+    for part in spend.parts(dict(usage), prices()):
+        items.append(Item(_LABELS[part.kind], part.tokens, "tokens", part.millionths // 1000))
+    return [item for item in items if item.quantity]
+
+
+_LABELS = {
+    "audio_in": "Model: listening",
+    "audio_cached": "Model: listening, cached",
+    "text_in": "Model: reading",
+    "text_cached": "Model: reading, cached",
+    "audio_out": "Model: speaking",
+    "text_out": "Model: writing",
+}
 
 
 def prices() -> Prices:

@@ -27,6 +27,7 @@ from tenex.workspaces.services import audit, traces
 from voice.models import (
     Call,
     CallEvent,
+    CallShare,
     CallStatus,
     Decision,
     Erasure,
@@ -36,6 +37,8 @@ from voice.models import (
     ToolCall,
     Turn,
     Verdict,
+    VerdictCorrection,
+    Waveform,
 )
 from voice.models.retention import PERSON
 from voice.services import retention
@@ -135,6 +138,9 @@ def _forget(
     counts: Counter[str] = Counter({"calls": len(ids)})
     recordings = Recording.objects.filter(call_id__in=ids).exclude(status=RecordingStatus.DELETED)
     counts["recordings"] = recordings.update(status=RecordingStatus.DELETED, file="", next_at=None)
+    Waveform.objects.filter(recording__call_id__in=ids).delete()
+    shown = CallShare.objects.filter(call_id__in=ids, revoked_at=None)
+    counts["shares"] = shown.update(revoked_at=timezone.now())
     for texts in retention.TEXTS:
         counts.update(texts(ids))
     decided = Decision.objects.filter(Q(call_id__in=ids) | Q(lead__in=leads))
@@ -186,6 +192,7 @@ _OF_CALLS: dict[str, Any] = {
     "tool_calls": ToolCall,
     "journal": CallEvent,
     "verdicts": Verdict,
+    "corrections": VerdictCorrection,
     "recordings": Recording,
     "decisions": Decision,
 }

@@ -5,7 +5,7 @@ from django.db import transaction
 
 from tenex.lib.wake import wake
 from tenex.workspaces.services import audit
-from voice.models import Recording, RecordingStatus
+from voice.models import Recording, RecordingStatus, Waveform
 
 
 def delete(recording: Recording, actor: str) -> bool:
@@ -16,6 +16,7 @@ def delete(recording: Recording, actor: str) -> bool:
             return False
         name, row.file, row.status, row.next_at = row.file, "", RecordingStatus.DELETED, None
         row.save(update_fields=["file", "status", "next_at"])
+        Waveform.objects.filter(recording=row).delete()
         audit.record(row.workspace_id, actor, "recording.deleted", object_type="recording", object_id=row.pk)
         if name:
             transaction.on_commit(lambda: default_storage.delete(name), robust=True)

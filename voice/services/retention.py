@@ -36,6 +36,8 @@ from voice.models import (
     ToolCall,
     Turn,
     Verdict,
+    VerdictCorrection,
+    Waveform,
 )
 from voice.services.timing import scaled
 
@@ -67,6 +69,11 @@ def cutoff(workspace: Workspace, kept_class: KeptClass, now: datetime) -> dateti
         KeptClass.EVIDENCE: workspace.evidence_retention_days,
     }[kept_class]
     return now - timedelta(days=days)
+
+
+def is_gone(call: Call, kept_class: KeptClass) -> bool:
+    """Whether the texts of that class were deleted after their retention."""
+    return bool(call.purged & _BIT[kept_class])
 
 
 def date_recordings(workspace: Workspace) -> int:
@@ -179,6 +186,7 @@ def _audio(workspace: Workspace, now: datetime, at_once: int) -> dict[str, int]:
             .values_list("pk", flat=True)
         )
         Recording.objects.filter(pk__in=gone).update(status=RecordingStatus.DELETED, file="", next_at=None)
+        Waveform.objects.filter(recording_id__in=gone).delete()
         mine = [row for row in claimed if row.pk in set(gone)]
         counts = {
             "recordings": len(mine),
@@ -243,8 +251,10 @@ def _evidence(ids: Sequence[uuid.UUID]) -> dict[str, int]:
         summary="", reasons=[], criteria=[], follow_up={}, meeting=None, undetermined_because=""
     )
     Call.objects.filter(pk__in=ids).update(variables={}, objective="")
+    corrections = VerdictCorrection.objects.filter(call_id__in=ids).update(reason="", before={}, after={})
     return {
         "verdicts": verdicts,
+        "corrections": corrections,
         "timeline": timeline.forget_calls(ids),
         **events.forget_calls(ids),
     }

@@ -1,7 +1,7 @@
 """How values look on every page: instants, durations, numbers, money, states."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from django import template
 from django.contrib.staticfiles.storage import staticfiles_storage
@@ -84,9 +84,9 @@ def clock_ms(value: float | None) -> str:
 
 
 @register.filter
-def ms(value: float | None) -> str:
-    """A latency: `640 ms`, `2.1 s`."""
-    if value is None:
+def ms(value: float | Literal[""] | None) -> str:
+    """A latency: `640 ms`, `2.1 s`. What is not there is empty in a template."""
+    if value is None or value == "":
         return "–"
     return f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms"
 
