@@ -97,6 +97,7 @@ def test_filters_are_kept_as_a_segment(client: Client, space: Workspace) -> None
         ]
     }
     text = page(client, answer["Location"])
+    assert f"/console/batches/new?segment_id={segment.pk}" in text
     assert "Maria" in text
     assert "Ben" not in text
     again = client.post("/console/leads/segments?stage=qualified", {"name": "Warm"}, follow=True)
