@@ -380,6 +380,8 @@ MCP_TOOLS = ("voice.mcp", "crm.mcp", "tenex.api.mcp")
 """Modules with the tools of `/mcp`, in the order in which clients see them (tenex.mcp.registry)."""
 RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", limits.REQUESTS_PER_MINUTE, low=1)
 
+MESSAGE_TAGS = {20: "info", 25: "good", 30: "warn", 40: "bad"}  # levels of messages -> tones of notices
+
 # --- logs: static messages with fields; no transcripts, prompts, keys, whole numbers --------------
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOG_FORMAT = env.choice("LOG_FORMAT", "console" if DEBUG else "json", ("console", "json"))

@@ -241,13 +241,13 @@ class ImportErrors(ApiView):
         row = read.get(self.workspace.pk, import_id)
         found = page_in_order(read.errors(row), self.query, by="line", bound_to=f"import-errors:{row.pk}")
         if form == "csv":  # whole; wrong page parameters are wrong all the same
-            return _errors_csv(row)
+            return errors_csv(row)
         return Response(
             {"items": ImportErrorOut(found.items, many=True).data, "next_cursor": found.next_cursor}
         )
 
 
-def _errors_csv(row: LeadImport) -> HttpResponseBase:
+def errors_csv(row: LeadImport) -> HttpResponseBase:
     @off_loop
     def portion(after: int | None) -> csv_streams.Portion[int]:
         found = list(read.errors(row).filter(line__gt=after or 0)[: csv_streams.PORTION_ROWS])

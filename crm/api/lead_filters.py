@@ -17,6 +17,7 @@ from tenex.errors import InvalidInput
 from tenex.lib import phone as phones
 from tenex.rest import filters as strict
 from tenex.rest.filters import Flag
+from tenex.rest.pagination import PAGE_PARAMETERS
 from tenex.rest.schema import filter_parameters
 from tenex.workspaces.models import Workspace
 
@@ -43,6 +44,7 @@ _CONDITIONS = {
     "last_call_to": ("last_call_at", "lt"),
     "q": ("q", "contains"),
 }
+_FLAGS = {"opted_out", "has_phone", "has_email", "has_owner"}
 
 
 class LeadFilters(df.FilterSet):  # type: ignore[misc]
@@ -135,6 +137,28 @@ def filtered(workspace: Workspace, query: QueryDict) -> QuerySet[Lead]:
         "BoundLeadFilters", (LeadFilters,), {"workspace_id": workspace.pk, "customs": customs, **more}
     )
     return strict.apply(bound, query, rows)
+
+
+def as_rules(query: QueryDict) -> dict[str, Any]:
+    """The same filters as the rules of a segment.
+
+    Raises:
+        InvalidInput: a filter that a segment cannot have.
+    """
+    nodes: list[dict[str, Any]] = []
+    for name, given in query.items():
+        value = str(given)
+        if name in PAGE_PARAMETERS:
+            continue
+        if found := _CUSTOM.fullmatch(name):
+            nodes.append({"field": f"custom.{found[1]}", "op": "eq", "value": value})
+        elif name in _CONDITIONS:
+            field, op = _CONDITIONS[name]
+            flag = {"true": True, "false": False}.get(value, value) if name in _FLAGS else value
+            nodes.append({"field": field, "op": op, "value": flag})
+        else:
+            raise InvalidInput("a segment cannot have this condition", loc=("query", name))
+    return {"all": nodes}
 
 
 PARAMETERS = [

@@ -52,6 +52,20 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What a file says at a first look: its columns with what they would be read as, and its first rows.
+
+    `problem`: why it could not be imported like this.
+    """
+
+    encoding: str
+    delimiter: str
+    columns: list[tuple[str, str | None]]
+    rows: list[list[str]]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Head:
     """What the first line tells; the place of the record after it."""
 
@@ -105,6 +119,36 @@ def create(
             _note(row, actor, "created")
             wake("crm.imports.run", str(row.id))
     return row
+
+
+def look(
+    workspace: Workspace, file: IO[bytes], *, options: Options, variables: bool = False, rows: int = 5
+) -> Look:
+    """A first look at a file, or at its beginning; nothing is kept. A last line that is cut is left out.
+
+    Raises:
+        InvalidInput: no text, or no header.
+    """
+    with tempfile.TemporaryFile() as text:
+        name = _encoding(file, options.encoding)
+        _transcode(file, name, text)
+        problem = ""
+        try:
+            head = _head(workspace, text, options, variables=variables)
+        except InvalidInput as exc:
+            if exc.loc[:2] not in (("body", "header"), ("body", "mapping")):
+                raise
+            problem = exc.detail
+            head = _head(workspace, text, options, variables=variables, plain=True)
+        text.seek(head.next_byte)
+        blocks = iter(lambda: text.read(encoding.BLOCK_BYTES), b"")
+        found = []
+        for record in records.read(blocks, delimiter=head.delimiter, start_byte=head.next_byte):
+            if any(cell.strip() for cell in record.cells):
+                found.append(record.cells)
+            if len(found) == rows:
+                break
+    return Look(name, head.delimiter, head.columns, found, problem)
 
 
 def cancel(workspace: Workspace, import_id: uuid.UUID, *, actor: str) -> LeadImport:
@@ -193,7 +237,10 @@ def _transcode(file: IO[bytes], name: str, text: IO[bytes]) -> int:
     return text.tell()
 
 
-def _head(workspace: Workspace, text: IO[bytes], options: Options, *, variables: bool) -> _Head:
+def _head(
+    workspace: Workspace, text: IO[bytes], options: Options, *, variables: bool, plain: bool = False
+) -> _Head:
+    """`plain`: the headers alone, nothing of them is known."""
     text.seek(0)
     start = 0
     first = text.readline(records.MAX_RECORD_BYTES + 1)
@@ -213,6 +260,9 @@ def _head(workspace: Workspace, text: IO[bytes], options: Options, *, variables:
         raise InvalidInput(f"the first line: {header.reason}", loc=("body",), type_=header.problem)
     if len(header.cells) > 200:
         raise InvalidInput("more than 200 columns", loc=("body",), type_="too_long")
+    if plain:
+        bare: list[tuple[str, str | None]] = [(" ".join(cell.split()), None) for cell in header.cells]
+        return _Head(delimiter, bare, header.next_byte, header.next_line)
     try:
         planned = columns.plan(
             header.cells, options.mapping, fields.by_key(workspace.id), variables=variables

@@ -107,8 +107,13 @@ def random_usage(rng: random.Random) -> dict[str, Any]:
     return {
         "input_tokens": rng.randrange(5000),
         "output_tokens": rng.randrange(500),
-        "input_token_details": {"cached_tokens": rng.randrange(1000), "audio_tokens": rng.randrange(900)},
-        "output_token_details": {"audio_tokens": rng.randrange(400)},
+        "input_token_details": {
+            "cached_tokens": rng.randrange(1000),
+            "text_tokens": 1000 + rng.randrange(900),
+            "audio_tokens": 1000 + rng.randrange(900),
+            "cached_tokens_details": {"text_tokens": rng.randrange(900), "audio_tokens": rng.randrange(900)},
+        },
+        "output_token_details": {"audio_tokens": rng.randrange(400), "text_tokens": rng.randrange(90)},
     }
 
 
@@ -168,6 +173,7 @@ def _add(tally: Tally, call: Call) -> None:
     dialed = call.direction == Direction.OUTBOUND and call.placed_at is not None
     into, out = (call.usage.get(f"{way}_token_details") or {} for way in ("input", "output"))
     tokens = call.usage.get("input_tokens")
+    cached = into.get("cached_tokens_details") or {}
     each = call.latency.get("turn_ms", {}).get("each", [])
     add = {
         "calls": 1,
@@ -185,6 +191,11 @@ def _add(tally: Tally, call: Call) -> None:
         "input_audio_tokens": into.get("audio_tokens", 0),
         "output_tokens": call.usage.get("output_tokens", 0),
         "output_audio_tokens": out.get("audio_tokens", 0),
+        "input_text_tokens": into.get("text_tokens", 0),
+        "cached_text_tokens": cached.get("text_tokens", 0),
+        "cached_audio_tokens": cached.get("audio_tokens", 0),
+        "output_text_tokens": out.get("text_tokens", 0),
+        "carrier_minutes": -(-(call.duration_ms or 0) // 60_000),
         "turns": len(each),
         "turns_ms": sum(each),
     }

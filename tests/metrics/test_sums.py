@@ -2,8 +2,10 @@
 
 import random
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection, transaction
@@ -15,8 +17,8 @@ from tests.metrics.rows import HOURS, START, Place, counted, place, whiches
 from tests.rows import together
 from voice.models import Batch, Call, CallStatus, MetricsDue, MetricsHour, Verdict
 from voice.selectors.measures import BOUNDS_MS, BUCKETS, percentile_ms
-from voice.selectors.metrics import Which, tallies
-from voice.services import metrics
+from voice.selectors.metrics import Cut, Which, tallies, tallies_by, tallies_by_slot
+from voice.services import costs, metrics
 
 pytestmark = pytest.mark.django_db
 
@@ -188,3 +190,63 @@ def test_percentiles_at_the_ends() -> None:
     assert percentile_ms([0] * BUCKETS, 0.5) is None
     assert percentile_ms([3, *[0] * (BUCKETS - 1)], 0.95) == BOUNDS_MS[0]
     assert percentile_ms([*[0] * (BUCKETS - 1), 3], 0.5) == BOUNDS_MS[-1]
+
+
+@pytest.mark.parametrize("summed", [False, True])
+def test_cuts_of_a_period_are_its_calls_told_apart(summed: bool) -> None:
+    rng = random.Random(11)
+    where = place("acme", 0)
+    for _ in range(120):
+        Call.objects.create(**rows.random_fields(rng, where))
+    calls = list(Call.objects.all())
+    if summed:
+        metrics.sum_up_due()
+    part = Period(START + timedelta(minutes=17), END - timedelta(minutes=41))
+    columns = {
+        Cut.AGENT: "agent_id",
+        Cut.VERSION: "agent_version_id",
+        Cut.NUMBER: "number_id",
+        Cut.BATCH: "batch_id",
+    }
+    for which in (Which(), Which(direction="outbound"), Which(number_id=where.numbers[0].pk)):
+        wanted = which.conditions()
+        inside = [
+            call
+            for call in calls
+            if part.start <= call.created_at < part.end
+            and all(getattr(call, name) == value for name, value in wanted.items())
+        ]
+        for cut, column in columns.items():
+            found = tallies_by(where.workspace, part, which, cut)
+            assert {key: one.sums["calls"] for key, one in found.items()} == dict(
+                Counter(getattr(call, column) for call in inside)
+            )
+            total = sum(one.sums["duration_ms"] for one in found.values())
+            assert total == counted(where, part, which).sums["duration_ms"]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"])
+def test_hours_of_the_day_follow_the_clock_of_the_zone(zone: str) -> None:
+    rng = random.Random(5)
+    where = place("acme", 0)
+    for _ in range(80):
+        Call.objects.create(**rows.random_fields(rng, where))
+    metrics.sum_up_due()
+    part = Period(START + timedelta(minutes=20), END - timedelta(minutes=10))
+    expected: dict[tuple[int, int], int] = {}
+    for call in Call.objects.filter(created_at__gte=part.start, created_at__lt=part.end):
+        local = call.created_at.astimezone(ZoneInfo(zone))
+        slot = (local.isoweekday(), local.hour)
+        expected[slot] = expected.get(slot, 0) + 1
+    found = tallies_by_slot(where.workspace, part, Which(), ZoneInfo(zone))
+    assert {slot: one.sums["calls"] for slot, one in found.items()} == expected
+
+
+def test_the_cost_of_sums_is_that_of_the_calls() -> None:
+    rng = random.Random(3)
+    where = place("acme", 0)
+    for _ in range(60):
+        Call.objects.create(**rows.random_fields(rng, where))
+    [whole] = tallies(where.workspace, [WHOLE], Which())
+    one_by_one = sum(costs.of_call(call.usage, call.duration_ms) for call in Call.objects.all())
+    assert abs(costs.of_sums(whole.sums) - one_by_one) <= 60  # each call is rounded down to a microdollar

@@ -64,7 +64,7 @@ class BatchResults(ApiView):
             raise InvalidInput("a CSV has no pages", loc=("query", paged), type_="extra_forbidden")
         rows = strict.apply(ResultFilters, query, read.results(batch))
         if form == "csv":
-            return _as_csv(rows, name=f"batch-{batch.pk}.csv")
+            return as_csv(rows, name=f"batch-{batch.pk}.csv")
         found = page_in_order(rows, query, by="position", bound_to=f"results:{batch.pk}")
         return Response(
             {"items": BatchResultOut(found.items, many=True).data, "next_cursor": found.next_cursor}
@@ -129,7 +129,9 @@ class BatchRecipient(ApiView):
         return Response(BatchResultOut(read.recipient(batch, recipient_id)).data)
 
 
-def _as_csv(rows: QuerySet[Recipient], *, name: str) -> HttpResponseBase:
+def as_csv(rows: QuerySet[Recipient], *, name: str) -> HttpResponseBase:
+    """All results as one file, in constant memory."""
+
     @off_loop
     def portion(after: int | None) -> tuple[list[csv_stream.Row], int | None]:
         found = list(rows.filter(position__gt=after or 0).order_by("position")[:_PORTION])

@@ -59,6 +59,14 @@ class MetricsHour(models.Model):
     input_audio_tokens = models.BigIntegerField()
     output_tokens = models.BigIntegerField()
     output_audio_tokens = models.BigIntegerField()
+    # What the figures of cost are made of, at the prices of the day on which they are asked for.
+    input_text_tokens = models.BigIntegerField(default=0, db_default=0)
+    cached_text_tokens = models.BigIntegerField(default=0, db_default=0)
+    cached_audio_tokens = models.BigIntegerField(default=0, db_default=0)
+    output_text_tokens = models.BigIntegerField(default=0, db_default=0)
+    carrier_minutes = models.BigIntegerField(
+        default=0, db_default=0, help_text="Of all answered calls, each begun minute counted whole."
+    )
 
     turns = models.IntegerField(help_text="Answers of the agent whose delay was measured.")
     turns_ms = models.BigIntegerField()

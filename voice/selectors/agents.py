@@ -19,6 +19,16 @@ def agents(workspace: Workspace) -> QuerySet[Agent]:
     return every_agent(workspace).filter(archived_at=None)
 
 
+def talking(workspace: Workspace) -> QuerySet[Agent]:
+    """Agents that can talk: not archived, with a published version."""
+    return agents(workspace).filter(current_version__isnull=False).order_by("-is_default", "created_at")
+
+
+def calling(workspace: Workspace) -> QuerySet[PhoneNumber]:
+    """Numbers to call from."""
+    return PhoneNumber.objects.filter(workspace=workspace, status=NumberStatus.ACTIVE).order_by("created_at")
+
+
 def agent(workspace: Workspace, agent_id: uuid.UUID) -> Agent:
     """Raises NotFound."""
     row = agents(workspace).filter(pk=agent_id).first()
@@ -35,6 +45,12 @@ def any_version(workspace: Workspace, version_id: uuid.UUID) -> AgentVersion | N
     """A version of one of the agents that are not archived."""
     rows = AgentVersion.objects.filter(agent__workspace=workspace, agent__archived_at=None)
     return rows.select_related("agent").filter(pk=version_id).first()
+
+
+def versions_by_id(workspace: Workspace, version_ids: list[uuid.UUID]) -> dict[uuid.UUID, AgentVersion]:
+    """These versions with the names of their agents, archived ones too; prompts stay where they are."""
+    rows = AgentVersion.objects.filter(agent__workspace=workspace, pk__in=version_ids)
+    return {row.pk: row for row in rows.select_related("agent").only("number", "agent__name")}
 
 
 def version(agent: Agent, number: int) -> AgentVersion:

@@ -1,6 +1,7 @@
 """Reads about batches: the rows, their counters, the result of each lead."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -99,6 +100,12 @@ def whole(workspace: Workspace, batch_id: uuid.UUID) -> Batch:
 
 def uploads(batch: Batch) -> list[BatchUpload]:
     return list(batch.uploads.select_related("lead_import")[:20])
+
+
+def names(workspace: Workspace, batch_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """What these are called."""
+    rows = Batch.objects.filter(workspace=workspace, pk__in=batch_ids).only("name")
+    return {row.pk: str(row) for row in rows}
 
 
 def recipient(batch: Batch, recipient_id: uuid.UUID) -> Recipient:

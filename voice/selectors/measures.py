@@ -49,6 +49,11 @@ MEASURES: Final[dict[str, str]] = {
     "input_audio_tokens": _tokens("input_token_details.audio_tokens"),
     "output_tokens": _tokens("output_tokens"),
     "output_audio_tokens": _tokens("output_token_details.audio_tokens"),
+    "input_text_tokens": _tokens("input_token_details.text_tokens"),
+    "cached_text_tokens": _tokens("input_token_details.cached_tokens_details.text_tokens"),
+    "cached_audio_tokens": _tokens("input_token_details.cached_tokens_details.audio_tokens"),
+    "output_text_tokens": _tokens("output_token_details.text_tokens"),
+    "carrier_minutes": "coalesce(ceil(c.duration_ms / 60000.0), 0)::bigint",
 }
 """Column of MetricsHour -> what one call adds to it."""
 

@@ -61,3 +61,20 @@ def prices() -> Prices:
 def minor(microusd: int) -> int:
     """Whole cents, rounded up: what is spent is never shown as less."""
     return -(-microusd // MICRO_PER_MINOR)
+
+
+def of_sums(sums: Mapping[str, int]) -> int:
+    """Microdollars of many calls, by the sums of `voice.selectors.measures`."""
+    carrier = sums["carrier_minutes"] * round(settings.CARRIER_USD_PER_MINUTE * 1_000_000)
+    each = prices()
+    text_cached = min(sums["cached_text_tokens"], sums["input_text_tokens"])
+    audio_cached = min(sums["cached_audio_tokens"], sums["input_audio_tokens"])
+    per_thousand = (
+        (sums["input_text_tokens"] - text_cached) * each.text_in
+        + text_cached * each.text_cached
+        + (sums["input_audio_tokens"] - audio_cached) * each.audio_in
+        + audio_cached * each.audio_cached
+        + sums["output_text_tokens"] * each.text_out
+        + sums["output_audio_tokens"] * each.audio_out
+    )
+    return carrier + per_thousand // 1000

@@ -28,10 +28,12 @@ def place(
     calendar: Calendar | None = None,
     objective: str = "",
     variables: dict[str, Any] | None = None,
+    only_now: bool = False,
 ) -> Call:
     """A queued call to a lead, or to the lead with this number.
 
-    The dialer asks again when it dials, whatever was decided here.
+    The dialer asks again when it dials, whatever was decided here. A call that has to wait (for the hours of
+    the lead, say) waits in the queue; with `only_now` it is refused too, and `extra["until"]` is till when.
 
     Raises:
         InvalidInput: neither lead nor number, or something that is not this workspace's.
@@ -56,6 +58,9 @@ def place(
     if judged.refused is not None:
         decisions.record_many(DecisionStage.ENQUEUE, [_decided(about, judged)])
         raise Conflict(judged.refused.detail, code=judged.refused.code)
+    if only_now and (wait := judged.waits_for) is not None and wait.until is not None:
+        decisions.record_many(DecisionStage.ENQUEUE, [_decided(about, judged)])
+        raise Conflict(wait.detail, code=wait.code, extra={"until": wait.until.isoformat()})
     with transaction.atomic():
         call = Call.objects.create(
             workspace=workspace,

@@ -106,6 +106,15 @@ def money(minor: float | None) -> str:
 
 
 @register.filter
+def usd(microusd: float | None) -> str:
+    """Microdollars as `$1.23`; below a dollar with what a single call costs still to be seen."""
+    if microusd is None:
+        return "–"
+    dollars = microusd / 1_000_000
+    return f"${dollars:,.2f}" if dollars >= 1 or not dollars else f"${dollars:.3f}"
+
+
+@register.filter
 def phone(number: str | None) -> str:
     """E.164 as people write it, with the country's code."""
     return phones.pretty(number) if number else "–"

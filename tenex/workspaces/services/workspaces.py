@@ -35,7 +35,7 @@ def update(workspace: Workspace, data: dict[str, Any], actor: str) -> Workspace:
         )
     start = fields.get("calling_window_start", workspace.calling_window_start)
     end = fields.get("calling_window_end", workspace.calling_window_end)
-    if start >= end:
+    if start >= end and fields.keys() & {"calling_window_start", "calling_window_end"}:
         raise InvalidInput("the calling window must end after it starts", loc=("body", "calling_window_end"))
     before = {name: getattr(workspace, name) for name in fields}
     for name, value in fields.items():
