@@ -44,6 +44,8 @@ class FollowUpInline(EvidenceInline):
 
 @admin.register(Lead)
 class LeadAdmin(Page):
+    console = "/console/leads/"
+    resource = "leads"
     list_display = (
         "name",
         "phone",
@@ -58,7 +60,7 @@ class LeadAdmin(Page):
     search_fields = ("first_name", "last_name", "phone", "email", "company__name")
     date_hierarchy = "created_at"
     list_select_related = ("company",)
-    autocomplete_fields = ("company", "owner")
+    autocomplete_fields = ("company",)
     readonly_fields = ("last_call_at", "last_outcome", "opted_out_at", "created_at", "updated_at")
     inlines = (TimelineInline, ConsentInline, FollowUpInline)
     fieldsets = (
@@ -75,6 +77,7 @@ class LeadAdmin(Page):
 
 @admin.register(Company)
 class CompanyAdmin(Page):
+    resource = "leads"
     list_display = ("name", "domain", "workspace")
     list_filter = ("workspace",)
     search_fields = ("name", "domain")
@@ -82,6 +85,7 @@ class CompanyAdmin(Page):
 
 @admin.register(TimelineEntry)
 class TimelineAdmin(Evidence):
+    resource = "leads"
     list_display = ("created_at", "lead", "type", "summary", "call_id")
     list_filter = ("type", "workspace")
     search_fields = ("lead__phone", "lead__last_name", "call_id")
@@ -97,6 +101,7 @@ class TimelineAdmin(Evidence):
 
 @admin.register(Consent)
 class ConsentAdmin(Evidence):
+    resource = "leads"
     list_display = ("created_at", "lead", "purpose", "source", "state", "given_at", "expires_at")
     list_filter = ("purpose", "workspace")
     search_fields = ("lead__phone", "lead__last_name", "source")
@@ -112,6 +117,7 @@ class ConsentAdmin(Evidence):
 class CustomFieldAdmin(Evidence):
     """Only shown: type and choices are checked against leads' values and segments by the API."""
 
+    resource = "leads"
     list_display = ("key", "label", "type", "choices", "workspace")
     list_filter = ("type", "workspace")
     search_fields = ("key", "label")
@@ -121,6 +127,7 @@ class CustomFieldAdmin(Evidence):
 class SegmentAdmin(Evidence):
     """Only shown: rules are checked by the API."""
 
+    resource = "leads"
     list_display = ("name", "kind", "description", "workspace", "updated_at")
     list_filter = ("kind", "workspace")
     search_fields = ("name", "description")
@@ -138,6 +145,7 @@ class SegmentAdmin(Evidence):
 
 @admin.register(LeadImport)
 class LeadImportAdmin(Evidence):
+    resource = "leads"
     list_display = (
         "created_at",
         "file_name",
@@ -163,6 +171,7 @@ class LeadImportAdmin(Evidence):
 
 @admin.register(Suppression)
 class SuppressionAdmin(Evidence):
+    resource = "leads"
     list_display = ("created_at", "phone_hint", "source", "reason", "workspace", "call_id")
     list_filter = ("source", "workspace")
     search_fields = ("phone_hint", "reason")
@@ -172,6 +181,7 @@ class SuppressionAdmin(Evidence):
 
 @admin.register(FollowUp)
 class FollowUpAdmin(Page):
+    resource = "leads"
     list_display = ("due_at", "kind", "lead", "note", "status")
     list_filter = ("status", "kind", "workspace")
     search_fields = ("lead__phone", "lead__last_name", "note")
@@ -189,6 +199,7 @@ class ChunkInline(EvidenceInline):
 
 @admin.register(Document)
 class DocumentAdmin(Page):
+    resource = "agents"
     list_display = ("title", "workspace", "status", "error", "created_at")
     list_filter = ("status", "workspace")
     search_fields = ("title", "body")
@@ -198,6 +209,7 @@ class DocumentAdmin(Page):
 
 @admin.register(Calendar)
 class CalendarAdmin(Page):
+    resource = "agents"
     list_display = ("name", "workspace", "time_zone", "slot_minutes", "is_default")
     list_filter = ("workspace",)
     search_fields = ("name",)
@@ -205,6 +217,7 @@ class CalendarAdmin(Page):
 
 @admin.register(Meeting)
 class MeetingAdmin(Evidence):
+    resource = "leads"
     list_display = ("starts_at", "ends_at", "lead", "calendar", "status", "call_id")
     list_filter = ("status", "calendar")
     search_fields = ("lead__phone", "lead__last_name", "uid")

@@ -46,6 +46,7 @@ __all__ = ["CallingSwitchAdmin", "CarrierAccountAdmin", "MediaProcessAdmin"]
 
 @admin.register(VoiceProfile)
 class VoiceProfileAdmin(Page):
+    resource = "agents"
     list_display = ("name", "workspace", "voice", "model", "language", "speed", "turn_detection")
     list_filter = ("workspace", "turn_detection")
     search_fields = ("name",)
@@ -110,6 +111,8 @@ class VersionInline(EvidenceInline):
 
 @admin.register(Agent)
 class AgentAdmin(Page):
+    console = "/console/agents/"
+    resource = "agents"
     form = AgentForm
     list_display = ("name", "workspace", "profile", "calendar", "version")
     list_filter = ("workspace",)
@@ -134,6 +137,8 @@ class AgentAdmin(Page):
 
 @admin.register(AgentVersion)
 class AgentVersionAdmin(Evidence):
+    resource = "agents"
+    workspace_path = "agent__workspace"
     list_display = ("agent", "number", "created_at", "created_by", "note")
     list_filter = ("agent",)
     search_fields = ("agent__name", "note", "system_prompt")
@@ -142,6 +147,7 @@ class AgentVersionAdmin(Evidence):
 
 @admin.register(PhoneNumber)
 class PhoneNumberAdmin(Page):
+    resource = "numbers"
     list_display = ("e164", "label", "workspace", "agent", "status", "source", "problem_code")
     list_filter = ("workspace", "status", "source", "agent")
     search_fields = ("e164", "label", "provider_sid")
@@ -205,6 +211,8 @@ class JournalInline(EvidenceInline):
 
 @admin.register(Call)
 class CallAdmin(Evidence):
+    console = "/console/calls/"
+    resource = "calls"
     list_display = (
         "created_at",
         "direction",
@@ -232,6 +240,7 @@ class CallAdmin(Evidence):
 
 @admin.register(Verdict)
 class VerdictAdmin(Evidence):
+    resource = "calls"
     list_display = ("created_at", "call", "qualification", "confidence", "summary", "needs_review", "model")
     list_filter = ("qualification", "needs_review", "workspace")
     search_fields = ("call__id", "summary")
@@ -265,6 +274,7 @@ class VerdictAdmin(Evidence):
 class RecipientAdmin(Evidence):
     """Of a batch of any size: a page of its own, reached from the batch."""
 
+    resource = "batches"
     list_display = (
         "position",
         "batch",
@@ -302,6 +312,8 @@ class UploadInline(EvidenceInline):
 class BatchAdmin(Evidence):
     """Rows are evidence; what may be done with a batch are actions, which go through the services."""
 
+    console = "/console/batches/"
+    resource = "batches"
     list_display = (
         "created_at",
         "name",
@@ -338,7 +350,7 @@ class BatchAdmin(Evidence):
 
     def has_control_permission(self, request: HttpRequest) -> bool:
         """The page only shows, so the right to change batches is asked for by itself."""
-        return request.user.has_perm("voice.change_batch")
+        return self.may_write(request)
 
     @admin.action(description="Start", permissions=["control"])
     def start(self, request: HttpRequest, queryset: QuerySet[Batch]) -> None:
@@ -372,6 +384,7 @@ class BatchAdmin(Evidence):
 class DecisionAdmin(Evidence):
     """Why somebody was called, or was not."""
 
+    resource = "leads"
     list_display = ("created_at", "stage", "lead", "allowed", "code", "detail", "until", "batch")
     list_filter = ("stage", "allowed", "code", "workspace")
     search_fields = ("lead__phone", "lead__last_name", "batch__id", "call__id")
@@ -402,6 +415,7 @@ class DecisionAdmin(Evidence):
 class MetricsHourAdmin(Evidence):
     """What was summed up, for whoever doubts a figure: it is replaced when a call of the hour changes."""
 
+    resource = "calls"
     list_display = (
         "hour",
         "workspace",

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
-from tenex.adminsite import Evidence, FormBase, FormSetBase, InlineBase, Page
+from tenex.adminsite import Evidence, FormBase, InlineBase, LabeledFormSet, Page
 from tenex.workspaces.models import ApiKey, AuditEntry, Invitation, Membership, Role, User, Workspace
 from tenex.workspaces.services import audit, keys
 
@@ -23,7 +23,7 @@ def actor(request: HttpRequest) -> str:
     return f"user:{request.user}"
 
 
-class MembershipFormSet(FormSetBase):
+class MembershipFormSet(LabeledFormSet):
     """The database keeps the last owner (migration 0003); this says so before it does."""
 
     def clean(self) -> None:
@@ -45,6 +45,8 @@ class MembershipInline(InlineBase):
 
 @admin.register(Workspace)
 class WorkspaceAdmin(Page):
+    resource = "settings"
+    workspace_path = "pk"
     list_display = ("name", "slug", "time_zone", "max_concurrent_calls", "calls_per_second", "dialing")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
@@ -124,15 +126,14 @@ class UserAdmin(DjangoUserAdmin, Page):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("email", "name", "is_active", "is_staff", "last_login")
-    list_filter = ("is_active", "is_staff", "is_superuser")
+    list_display = ("email", "name", "is_active", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_superuser")
     search_fields = ("email", "name")
     ordering = ("email",)
     readonly_fields = ("last_login", "created_at")
-    filter_horizontal = ("user_permissions",)
     fieldsets = (
         (None, {"fields": ("email", "password", "name")}),
-        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "user_permissions")}),
+        ("Access", {"fields": ("is_active", "is_superuser")}),
         ("Times", {"fields": ("last_login", "created_at")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "name", "password1", "password2")}),)
@@ -146,6 +147,7 @@ class KeyForm(FormBase):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(Page):
+    resource = "keys"
     form = KeyForm
     list_display = (
         "name",
@@ -186,6 +188,7 @@ class ApiKeyAdmin(Page):
 
 @admin.register(Invitation)
 class InvitationAdmin(Evidence):
+    resource = "users"
     list_display = ("email", "workspace", "role", "invited_by", "expires_at", "accepted_at", "revoked_at")
     list_filter = ("workspace", "role")
     search_fields = ("email",)
@@ -194,6 +197,7 @@ class InvitationAdmin(Evidence):
 
 @admin.register(AuditEntry)
 class AuditAdmin(Evidence):
+    resource = "settings"
     list_display = ("created_at", "workspace", "actor", "action", "object_type", "object_id")
     list_filter = ("action", "workspace")
     search_fields = ("actor", "object_id")
