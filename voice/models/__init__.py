@@ -1,4 +1,4 @@
-from voice.models.agents import Agent, AgentVersion, VoiceProfile
+from voice.models.agents import Agent, AgentDraft, AgentVersion, VoiceProfile
 from voice.models.batches import (
     Batch,
     BatchStatus,
@@ -42,6 +42,7 @@ from voice.models.pacing import BatchPacer, CarrierAccount, CarrierSlot, MediaPr
 
 __all__ = [
     "Agent",
+    "AgentDraft",
     "AgentVersion",
     "Batch",
     "BatchPacer",
