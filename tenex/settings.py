@@ -274,6 +274,8 @@ TWILIO_API_KEY_SID = env.text("TWILIO_API_KEY_SID")
 TWILIO_API_KEY_SECRET = env.text("TWILIO_API_KEY_SECRET")
 TWILIO_API_BASE_URL = env.base_url("TWILIO_API_BASE_URL")
 TWILIO_TIMEOUT_S = env.number("TWILIO_TIMEOUT_S", 10.0)
+DELETE_RECORDINGS_AT_CARRIER = env.flag("DELETE_RECORDINGS_AT_CARRIER", default=True)
+"""As soon as a recording is in our storage; without it Twilio's copy goes when ours does."""
 CARRIER_CALLS_PER_SECOND = env.number("CARRIER_CALLS_PER_SECOND", 1.0)
 """Starts that the account's carrier may see in any second, over all workspaces."""
 CARRIER_MAX_CALLS = env.integer("CARRIER_MAX_CALLS", 0, low=0)

@@ -39,9 +39,16 @@ from voice.models import (
     VoiceProfile,
     VoiceSession,
 )
+from voice.retention_admin import LegalHoldAdmin, PurgeReceiptAdmin
 from voice.services import agents, batches, costs
 
-__all__ = ["CallingSwitchAdmin", "CarrierAccountAdmin", "MediaProcessAdmin"]
+__all__ = [
+    "CallingSwitchAdmin",
+    "CarrierAccountAdmin",
+    "LegalHoldAdmin",
+    "MediaProcessAdmin",
+    "PurgeReceiptAdmin",
+]
 
 
 @admin.register(VoiceProfile)

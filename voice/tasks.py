@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 
 from tenex.lib.wake import wake
-from voice.services import batch_filling, metrics, number_orders
+from voice.services import batch_filling, metrics, number_orders, retention
 from voice.telephony.client import carrier, configured
 
 SCHEDULE: dict[str, dict[str, Any]] = {
@@ -19,6 +19,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "voice.metrics.sum_up",
         "schedule": 10.0,
         "options": {"expires": 30.0},
+    },
+    "voice.retention.purge": {
+        "task": "voice.retention.purge",
+        "schedule": 60.0,
+        "options": {"expires": 120.0},
     },
 }
 """Entries for Celery's beat; periods and expiries in seconds of the rehearsal's clock."""
@@ -40,3 +45,9 @@ def fill_batches() -> None:
 def sum_up_metrics() -> None:
     """Hours that are over and whose calls have changed. Until then their calls are read."""
     metrics.sum_up_due()
+
+
+@shared_task(name="voice.retention.purge")
+def purge() -> None:
+    """What has been kept long enough. What is left after a minute is due again in the next one."""
+    retention.purge_all(seconds=50.0)

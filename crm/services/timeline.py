@@ -1,6 +1,7 @@
 """Lines of a lead's history."""
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from crm.models import Lead, TimelineEntry
@@ -24,3 +25,11 @@ def add(
         summary=storable.text(summary)[:500],
         data=storable.json_value(data or {}),
     )
+
+
+FORGOTTEN = "(deleted after its retention)"
+
+
+def forget_calls(call_ids: Iterable[uuid.UUID]) -> int:
+    """Take the words out of what these calls wrote into histories; the lines themselves stay. How many."""
+    return TimelineEntry.objects.filter(call_id__in=list(call_ids)).update(summary=FORGOTTEN, data={})

@@ -32,6 +32,8 @@ class SettingsIn(Input):
     recording_consent = f.ChoiceField(choices=RecordingConsent.choices, required=False)
     recording_retention_days = f.IntegerField(min_value=1, max_value=MAX_RETENTION_DAYS, required=False)
     transcript_retention_days = f.IntegerField(min_value=1, max_value=MAX_RETENTION_DAYS, required=False)
+    journal_retention_days = f.IntegerField(min_value=1, max_value=MAX_RETENTION_DAYS, required=False)
+    evidence_retention_days = f.IntegerField(min_value=1, max_value=MAX_RETENTION_DAYS, required=False)
     calling_window_start = LocalTime(required=False, help_text="In the lead's time zone.")
     calling_window_end = LocalTime(required=False)
     calling_days = f.ListField(
@@ -119,6 +121,8 @@ class SettingsOut(Output):
     recording_consent = f.ChoiceField(choices=RecordingConsent.choices)
     recording_retention_days = f.IntegerField()
     transcript_retention_days = f.IntegerField()
+    journal_retention_days = f.IntegerField()
+    evidence_retention_days = f.IntegerField()
     calling_window_start = LocalTime()
     calling_window_end = LocalTime()
     calling_days = f.ListField(child=f.IntegerField())

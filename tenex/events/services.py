@@ -6,7 +6,7 @@ workspace's event counter, whose row lock makes sequence numbers follow the orde
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,3 +143,9 @@ def _count(workspace_id: uuid.UUID, facts: int) -> int:
             [facts, workspace_id],
         )
         return int(cursor.fetchone()[0])
+
+
+def forget_calls(call_ids: Iterable[uuid.UUID]) -> dict[str, int]:
+    """Delete what was told of these calls, to whom it was delivered with it; rows by kind."""
+    _, by_model = Event.objects.filter(call_id__in=list(call_ids)).delete()
+    return {name.rpartition(".")[2].lower(): count for name, count in by_model.items() if count}

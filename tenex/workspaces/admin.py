@@ -58,7 +58,13 @@ class WorkspaceAdmin(Page):
         (
             "Recording and retention",
             {
-                "fields": ("recording_consent", "recording_retention_days", "transcript_retention_days"),
+                "fields": (
+                    "recording_consent",
+                    "recording_retention_days",
+                    "transcript_retention_days",
+                    "journal_retention_days",
+                    "evidence_retention_days",
+                ),
                 "description": "The announcement is spoken before anything is stored.",
             },
         ),

@@ -51,6 +51,17 @@ class Workspace(Row):
     )
     recording_retention_days = models.PositiveIntegerField(default=30, validators=[MinValueValidator(1)])
     transcript_retention_days = models.PositiveIntegerField(default=90, validators=[MinValueValidator(1)])
+    journal_retention_days = models.PositiveIntegerField(
+        default=90, validators=[MinValueValidator(1)], help_text="Days after a call that its journal is kept."
+    )
+    evidence_retention_days = models.PositiveIntegerField(
+        default=365,
+        validators=[MinValueValidator(1)],
+        help_text="Days after a call that summary and quotes of its verdict are kept; figures stay.",
+    )
+    recordings_dated_by_days = models.PositiveIntegerField(
+        null=True, editable=False, help_text="The retention that `purge_after` of the recordings was set by."
+    )
     calling_window_start = models.TimeField(default="09:00")
     calling_window_end = models.TimeField(default="20:00")
     calling_days = models.JSONField(

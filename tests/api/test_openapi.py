@@ -120,7 +120,7 @@ def test_the_docs_page_needs_no_other_host() -> None:
     assert "default-src 'self'" in page["Content-Security-Policy"]
     assert b"http://" not in page.content
     assert b"https://" not in page.content
-    assert Api().get("/").url == "/docs"
+    assert Api().get("/").url == "/console/"
 
 
 def test_the_published_document_is_this_one() -> None:

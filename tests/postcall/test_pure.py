@@ -3,6 +3,7 @@
 import io
 import random
 import struct
+from typing import Any
 
 import pytest
 
@@ -209,3 +210,18 @@ def test_any_bytes_are_refused_or_read() -> None:
             continue
         assert info.channels > 0
         assert info.duration_ms >= 0
+
+
+@pytest.mark.parametrize("options", [{}, {"extra": True}, {"code": 7, "width": 1}])
+@pytest.mark.parametrize("keep_ms", [1, 250, 999])
+def test_shortened_audio_ends_there_and_says_so(options: dict[str, Any], keep_ms: int) -> None:
+    data = riff(**options, audio=bytes(range(256)) * 250) + b"LIST\x04\0\0\0abcd"
+    file = io.BytesIO(data)
+    info = wav.read_header(file, len(data))
+    size = wav.shorten(file, info, keep_ms)
+    kept = file.getvalue()
+    assert len(kept) == size
+    again = wav.read_header(io.BytesIO(kept), size)
+    assert abs(again.duration_ms - keep_ms) <= 1
+    assert struct.unpack("<I", kept[4:8])[0] == size - 8
+    assert kept[info.data_at :] == data[info.data_at : size]

@@ -201,3 +201,29 @@ def test_fetchers_at_once(call: Call, media: Path) -> None:
     results = rows.together(*[lambda: recording.fetch(row.pk, get=giving(WAV))] * 5)
     assert sorted(results) == [False] * 4 + [True]
     assert Event.objects.filter(type="recording.available").count() == 1
+
+
+STARTED = datetime(2026, 11, 22, 17, 12, 29, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("after_s", "kept_ms"), [(1.5, 500), (1.75, 750), (30.0, 1000)])
+def test_what_comes_after_an_objection_is_cut_off(
+    call: Call, media: Path, after_s: float, kept_ms: int
+) -> None:
+    Call.objects.filter(pk=call.pk).update(off_record_at=STARTED + timedelta(seconds=after_s))
+    row = note(call)
+    assert recording.fetch(row.pk, get=giving(WAV))
+    row.refresh_from_db()
+    assert (row.status, row.duration_ms) == (RecordingStatus.STORED, kept_ms)
+    stored = (media / row.file).read_bytes()
+    assert len(stored) == row.size_bytes == 44 + kept_ms * 32
+    assert row.sha256 == hashlib.sha256(stored).hexdigest()
+
+
+def test_of_an_objection_at_once_nothing_is_kept(call: Call, media: Path) -> None:
+    Call.objects.filter(pk=call.pk).update(off_record_at=STARTED + timedelta(seconds=0.8))
+    row = note(call)
+    assert not recording.fetch(row.pk, get=giving(WAV))
+    row.refresh_from_db()
+    assert (row.status, row.next_at, row.file) == (RecordingStatus.DELETED, None, "")
+    assert list(media.rglob("*.wav")) == []

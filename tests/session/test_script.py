@@ -425,6 +425,17 @@ def test_after_an_objection_nothing_is_stored() -> None:
     assert len(call.journal("call.off_record")) == 1
 
 
+def test_an_objection_holds_in_the_streams_after_it() -> None:
+    call = dialed(opened=True, off_record=True, history=[("caller", "Please do not record me.")])
+    assert call.sent(cmd.StopRecording)  # the process before this one may have died before it said so
+    call.on(READY)
+    call.turn("I have a secret.")
+    call.says("So it is a secret.", 1000)
+    call.hangs_up()
+    assert not call.sent(cmd.StoreTurn)
+    assert "secret" not in str([c for c in call.log if isinstance(c, cmd.Journal)])
+
+
 # --- machines -------------------------------------------------------------------------------------
 
 

@@ -81,6 +81,7 @@ async def build(
             **{name: g711.base64_ms(sound) for name, sound in context.sounds.items()},
         },
         script=context.script,
+        off_record=context.off_record,
     )
     return Runner(
         machine,

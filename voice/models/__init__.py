@@ -39,6 +39,7 @@ from voice.models.evidence import (
 from voice.models.metrics import MetricsDue, MetricsHour
 from voice.models.numbers import NumberSource, NumberStatus, PhoneNumber
 from voice.models.pacing import BatchPacer, CarrierAccount, CarrierSlot, MediaProcess, Pacer
+from voice.models.retention import KeptClass, LegalHold, PurgeReceipt
 
 __all__ = [
     "Agent",
@@ -63,6 +64,8 @@ __all__ = [
     "EndReason",
     "Finalization",
     "FinalizationStep",
+    "KeptClass",
+    "LegalHold",
     "MediaProcess",
     "MetricsDue",
     "MetricsHour",
@@ -72,6 +75,7 @@ __all__ = [
     "Pacer",
     "PauseCode",
     "PhoneNumber",
+    "PurgeReceipt",
     "Recipient",
     "RecipientStatus",
     "Recording",

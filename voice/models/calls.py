@@ -132,6 +132,16 @@ class Call(Row):
     placed_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # No positive one: its check would be a scan of all calls under a lock.
+    purged = models.SmallIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="Deleted: 1 transcript, 2 journal, 4 evidence.",
+    )
+    off_record_at = models.DateTimeField(
+        null=True, blank=True, help_text="They objected to being recorded: nothing said later is kept."
+    )
     finalized_at = models.DateTimeField(null=True, blank=True)
     duration_ms = models.PositiveIntegerField(null=True, blank=True, help_text="Answer to end.")
     end_hint = models.CharField(
@@ -207,6 +217,12 @@ class Call(Row):
                 OpClass("from_number", "gin_trgm_ops"),
                 OpClass("to_number", "gin_trgm_ops"),
                 name="call_numbers",
+            ),
+            # Queue of retention: calls of which something is left.
+            models.Index(
+                fields=("workspace", "ended_at"),
+                condition=Q(status="finalized", purged__lt=7),
+                name="call_kept",
             ),
             # Queue of outbound.dialer.
             models.Index(fields=("created_at",), condition=Q(status="queued"), name="call_queued"),

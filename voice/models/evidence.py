@@ -89,6 +89,7 @@ class Recording(Row):
     attempts = models.PositiveSmallIntegerField(default=0)
     next_at = models.DateTimeField(null=True, help_text="When to try to fetch it again.")
     purge_after = models.DateTimeField(null=True)
+    carrier_deleted_at = models.DateTimeField(null=True, help_text="The carrier's own copy is gone.")
 
     class Meta:
         ordering = ("created_at",)
@@ -101,6 +102,16 @@ class Recording(Row):
         indexes = [
             # Queue of postcall.recording.
             models.Index(fields=("next_at",), condition=Q(status="pending"), name="recording_due"),
+            # Queue of retention: what is past.
+            models.Index(
+                fields=("purge_after",), condition=Q(status__in=("pending", "stored")), name="recording_past"
+            ),
+            # Queue of retention: copies that the carrier still has.
+            models.Index(
+                fields=("created_at",),
+                condition=Q(status__in=("stored", "deleted"), carrier_deleted_at__isnull=True),
+                name="recording_at_carrier",
+            ),
         ]
 
 

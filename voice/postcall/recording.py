@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from tenex.events import services as events
@@ -24,6 +24,7 @@ from tenex.lib.wake import wake
 from voice.models import Call, Recording, RecordingStatus
 from voice.postcall import wav
 from voice.services.recordings import purge_after
+from voice.services.timing import scaled
 from voice.telephony.client import carrier
 from voice.telephony.errors import CarrierError, CarrierGone, CarrierRejected
 
@@ -34,6 +35,7 @@ MAX_TRIES = 12
 _FIRST_S = 1.0
 _LONGEST_S = 120.0
 _LEASE = timedelta(seconds=180)
+_CARRIER_AGAIN_S = 240.0
 
 Fetch = Callable[[str, BinaryIO], int]
 """Writes the WAV of a recording's URL into a file and returns its length."""
@@ -69,18 +71,46 @@ def fetch(recording_id: uuid.UUID, *, get: Fetch | None = None) -> bool:
 
 
 def delete_at_carrier(recording_id: uuid.UUID) -> None:
-    """Delete the carrier's copy of a recording that was deleted here; one that is gone already is fine.
+    """Delete the carrier's copy of a recording that we have, or do not want; one that is gone is fine.
 
     Raises:
         CarrierError: it could not be deleted now; the task is tried again.
     """
-    row = Recording.objects.filter(pk=recording_id, status=RecordingStatus.DELETED).first()
+    row = _at_carrier().filter(pk=recording_id).first()
     if row is None:
         return
     try:
         carrier().delete_recording(row.provider_sid)
     except CarrierGone:
         log.info("recording was gone at the carrier", call_id=str(row.call_id))
+    Recording.objects.filter(pk=row.pk).update(carrier_deleted_at=timezone.now())
+
+
+def _at_carrier() -> "QuerySet[Recording]":
+    """Recordings whose copy at the carrier is to go: deleted here, or stored here."""
+    unwanted = Q(status=RecordingStatus.DELETED)
+    if settings.DELETE_RECORDINGS_AT_CARRIER:
+        unwanted |= Q(status=RecordingStatus.STORED)
+    else:
+        unwanted |= Q(status=RecordingStatus.STORED, call__off_record_at__isnull=False)
+    return Recording.objects.filter(unwanted, carrier_deleted_at=None)
+
+
+def clear_carrier(limit: int = 100) -> int:
+    """Delete copies at the carrier whose wake-up was lost, or that it would not delete at first; how many."""
+    now, cleared = timezone.now(), 0
+    free = Q(next_at=None) | Q(next_at__lte=now)
+    for pk in _at_carrier().filter(free).order_by("created_at").values_list("pk", flat=True)[:limit]:
+        claimed = Recording.objects.filter(free, pk=pk).update(next_at=now + scaled(_CARRIER_AGAIN_S))
+        try:
+            if claimed:
+                delete_at_carrier(pk)
+                cleared += 1
+        except CarrierError as exc:
+            log.warning("recording not deleted at the carrier", recording_id=str(pk), code=exc.code)
+            continue
+        Recording.objects.filter(pk=pk).exclude(status=RecordingStatus.PENDING).update(next_at=None)
+    return cleared
 
 
 def due(limit: int = 100) -> list[uuid.UUID]:
@@ -95,6 +125,13 @@ def _from_carrier(url: str, file: BinaryIO) -> int:
 
 def _store(row: Recording, file: BinaryIO, size: int) -> bool:
     info = wav.read_header(file, size)
+    keep_ms = _keep_ms(row)
+    if keep_ms is not None and keep_ms < info.duration_ms:
+        if keep_ms <= 0:
+            return _unwanted(row)
+        size = wav.shorten(file, info, keep_ms)
+        file.seek(0)
+        info = wav.read_header(file, size)
     file.seek(0)
     digest = _sha256(file)
     file.seek(0)
@@ -108,6 +145,31 @@ def _store(row: Recording, file: BinaryIO, size: int) -> bool:
         return True
     if not Recording.objects.filter(file=stored).exists():
         default_storage.delete(stored)  # deleted while we fetched it
+    return False
+
+
+def _keep_ms(row: Recording) -> int | None:
+    """How much of the recording may be kept: all (None), or what is older than an objection to it.
+
+    The carrier was told to stop then; whether it did, and when, is not left to it. It tells the start in
+    whole seconds, so a second less is kept.
+    """
+    objected_at = row.call.off_record_at
+    if objected_at is None:
+        return None
+    started_at = row.started_at or row.call.answered_at or row.call.created_at
+    kept = (objected_at - started_at - timedelta(seconds=1)).total_seconds()
+    return max(0, int(kept * 1000 * settings.TIME_SCALE))
+
+
+def _unwanted(row: Recording) -> bool:
+    """Nothing of it may be kept."""
+    with transaction.atomic():
+        Recording.objects.filter(pk=row.pk, status=RecordingStatus.PENDING).update(
+            status=RecordingStatus.DELETED, next_at=None
+        )
+        wake("voice.postcall.delete_recording", str(row.pk))
+    log.info("recording not kept: it was objected to", call_id=str(row.call_id))
     return False
 
 
@@ -134,6 +196,7 @@ def _attach(row: Recording, stored: str, info: wav.WavInfo, size: int, digest: s
         )
         if not changed:
             return False
+        wake("voice.postcall.delete_recording", str(row.pk))
         url = f"{settings.PUBLIC_BASE_URL}/api/v1/voice/calls/{call.pk}/recording"
         events.record(
             workspace_id=row.workspace_id,

@@ -7,10 +7,12 @@ from celery import shared_task
 
 from voice.postcall import pipeline
 from voice.postcall import recording as recordings
+from voice.telephony.client import configured
 from voice.telephony.errors import CarrierError
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "voice.postcall.sweep": {"task": "voice.postcall.sweep", "schedule": 5.0},
+    "voice.postcall.clear_carrier": {"task": "voice.postcall.clear_carrier", "schedule": 60.0},
 }
 """Seconds; divided by TIME_SCALE where it is merged."""
 
@@ -41,3 +43,10 @@ def sweep() -> None:
     """Whatever a lost wake-up left behind."""
     pipeline.sweep()
     recordings.wake_due()
+
+
+@shared_task(name="voice.postcall.clear_carrier")
+def clear_carrier() -> None:
+    """Copies that the carrier should have deleted already."""
+    if configured():
+        recordings.clear_carrier()

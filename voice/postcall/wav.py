@@ -1,4 +1,4 @@
-"""Reading the header of a WAV file. Pure. The standard library's `wave` refuses mu-law."""
+"""Reading and shortening WAV files. Pure. The standard library's `wave` refuses mu-law."""
 
 import struct
 from dataclasses import dataclass
@@ -18,6 +18,11 @@ class WavInfo:
     sample_rate_hz: int
     duration_ms: int
     encoding: str
+    data_at: int = 0
+    """Where the audio begins, in bytes from the start of the file."""
+    bytes_per_s: int = 0
+    block_bytes: int = 1
+    """Of one sample of all channels."""
 
 
 def read_header(file: BinaryIO, size_bytes: int) -> WavInfo:
@@ -33,7 +38,7 @@ def read_header(file: BinaryIO, size_bytes: int) -> WavInfo:
     if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
         raise NotWav("no RIFF/WAVE header")
     position = 12
-    layout: tuple[int, int, int, str] | None = None
+    layout: tuple[int, int, int, int, str] | None = None
     while True:
         header = file.read(8)
         if len(header) < 8:
@@ -44,7 +49,7 @@ def read_header(file: BinaryIO, size_bytes: int) -> WavInfo:
             layout = _layout(file.read(min(length, 16)))
             file.seek(max(0, length - 16), 1)
         elif name == b"data":
-            return _info(layout, length, size_bytes - position)
+            return _info(layout, length, size_bytes - position, position)
         else:
             file.seek(length, 1)
         if length % 2:  # chunks are padded to even lengths
@@ -54,20 +59,34 @@ def read_header(file: BinaryIO, size_bytes: int) -> WavInfo:
             raise NotWav("no audio data")
 
 
-def _layout(chunk: bytes) -> tuple[int, int, int, str]:
+def _layout(chunk: bytes) -> tuple[int, int, int, int, str]:
     if len(chunk) < 16:
         raise NotWav("the format chunk is too short")
-    code, channels, rate, bytes_per_s, _, _ = struct.unpack("<HHIIHH", chunk[:16])
+    code, channels, rate, bytes_per_s, block, _ = struct.unpack("<HHIIHH", chunk[:16])
     if code not in _FORMATS or not 1 <= channels <= 8 or not rate or not bytes_per_s:
         raise NotWav("an encoding that we do not know")
-    return channels, rate, bytes_per_s, _FORMATS[code]
+    return channels, rate, bytes_per_s, max(1, block), _FORMATS[code]
 
 
-def _info(layout: tuple[int, int, int, str] | None, length: int, rest: int) -> WavInfo:
+def _info(layout: tuple[int, int, int, int, str] | None, length: int, rest: int, at: int) -> WavInfo:
     if layout is None:
         raise NotWav("data before the format")
-    channels, rate, bytes_per_s, encoding = layout
+    channels, rate, bytes_per_s, block, encoding = layout
     audio = rest if length in _UNKNOWN_LENGTHS or length > rest else length
     if audio <= 0:
         raise NotWav("no audio data")
-    return WavInfo(channels, rate, audio * 1000 // bytes_per_s, encoding)
+    return WavInfo(channels, rate, audio * 1000 // bytes_per_s, encoding, at, bytes_per_s, block)
+
+
+def shorten(file: BinaryIO, info: WavInfo, keep_ms: int) -> int:
+    """Cut the audio of an open file behind its first `keep_ms`; the new size in bytes.
+
+    Lengths in the header are set right, and whatever came behind the audio is gone too.
+    """
+    audio = keep_ms * info.bytes_per_s // 1000 // info.block_bytes * info.block_bytes
+    size = info.data_at + audio
+    file.truncate(size)
+    for at, length in ((4, size - 8), (info.data_at - 4, audio)):
+        file.seek(at)
+        file.write(struct.pack("<I", length))
+    return size

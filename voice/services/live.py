@@ -87,6 +87,8 @@ class CallContext:
     voice: Voice = field(default_factory=Voice)
     history: tuple[tuple[Literal["caller", "agent"], str], ...] = ()
     resumed: bool = False
+    off_record: bool = False
+    """They have objected to being recorded in an earlier stream of this call."""
     next_position: int = 0
     next_session_number: int = 2
     """Number of the row that a reconnect makes."""
@@ -264,6 +266,7 @@ def _context(call: Call, session: VoiceSession, number: int, stream_sid: str, ow
         voice=voice,
         history=history,
         resumed=resumed,
+        off_record=call.off_record_at is not None,
         next_position=0 if last_position is None else last_position + 1,
         next_session_number=number,
         spent_s=(timezone.now() - call.answered_at).total_seconds() if call.answered_at else 0.0,

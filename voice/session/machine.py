@@ -278,6 +278,7 @@ class CallSession:
         fallback_transfer: dict[str, Any] | None = None,
         clip_ms: Mapping[str, float] | None = None,
         script: Script | None = None,
+        off_record: bool = False,
     ) -> None:
         self._live = Live(
             limits,
@@ -289,6 +290,7 @@ class CallSession:
             fallback_transfer=fallback_transfer,
             clip_ms=clip_ms or {},
             script=script,
+            off_record=off_record,
         )
         self._phase = Phase.IDLE
         self._table = TABLE[Phase.IDLE]

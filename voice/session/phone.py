@@ -20,6 +20,8 @@ _MAX_DIGITS = 32
 
 
 def on_stream_started(live: Live, event: StreamStarted, now: float) -> None:
+    if live.off_record:  # said in an earlier stream, whose process may have died before it told the carrier
+        live.out.append(cmd.StopRecording())
     limits = live.limits
     live.move(Phase.OPENING)
     live.started_at = live.last_media_at = now

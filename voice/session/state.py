@@ -152,6 +152,7 @@ class Live:
         fallback_transfer: dict[str, Any] | None,
         clip_ms: Mapping[str, float],
         script: Script | None = None,
+        off_record: bool = False,
     ) -> None:
         self.limits = limits
         self.script = script
@@ -173,6 +174,8 @@ class Live:
         self.tools = Tools(max_calls=limits.tool_calls_per_call)
         self.closing: Closing | None = None
         self.end_reason: EndReason | None = None
+        self.off_record = off_record
+        """They object to being recorded: no more of their words, or of ours, is stored."""
         self._start_script()
         self._start_talk(now)
 
@@ -193,8 +196,6 @@ class Live:
         self.recording: Literal["off", "announce", "explicit", "asked", "on", "refused"] = (
             "off" if script is None or script.opened else script.recording
         )
-        self.off_record = False
-        """They object to being recorded: no more of their words, or of ours, is stored."""
         self.answered = self.direction == "inbound" or (
             script.opened if script is not None else not self.amd_expected
         )

@@ -1,0 +1,63 @@
+"""What is kept how long, what may not be deleted, and the proof of what was."""
+
+from django.db import models
+from django.db.models import Q
+
+from crm.models import Lead
+from tenex.lib.models import Row
+from tenex.workspaces.models import Workspace
+from voice.models.calls import Call
+
+
+class KeptClass(models.TextChoices):
+    """Kinds of what is kept of a call. Each has a retention of its own (Workspace.*_retention_days)."""
+
+    AUDIO = "audio", "Recordings"
+    TRANSCRIPT = "transcript", "Transcript, tool arguments and results"
+    JOURNAL = "journal", "Journal of the call"
+    EVIDENCE = "evidence", "Verdict's summary and quotes, timeline texts, events"
+
+
+class LegalHold(Row):
+    """While it is not released, nothing of this call, lead, or (without either) workspace is deleted."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="legal_holds")
+    call = models.ForeignKey(Call, on_delete=models.PROTECT, null=True, blank=True)
+    lead = models.ForeignKey(Lead, on_delete=models.PROTECT, null=True, blank=True)
+    reason = models.CharField(max_length=300)
+    held_by = models.CharField(max_length=300, help_text="As in the audit log.")
+    released_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.CheckConstraint(condition=Q(call=None) | Q(lead=None), name="hold_of_one_thing"),
+        ]
+
+    def __str__(self) -> str:
+        if self.call_id:
+            return f"hold on call {self.call_id}"
+        return f"hold on lead {self.lead_id}" if self.lead_id else "hold on everything"
+
+
+class PurgeReceipt(Row):
+    """What one step of a purge deleted: counts, and a hash that binds it to the receipt before it.
+
+    No text and no number of a person is in it. `digest` is SHA-256 over the previous digest, the class, the
+    counts and the ids of the calls, in hex (:func:`voice.services.retention.digest_of`).
+    """
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="purge_receipts")
+    number = models.PositiveBigIntegerField(help_text="Gap-free within the workspace.")
+    kept_class = models.CharField(max_length=10, choices=KeptClass.choices)
+    call_ids = models.JSONField(help_text="Of whose calls it was deleted.")
+    counts = models.JSONField(help_text="Rows, files and bytes by kind.")
+    older_than = models.DateTimeField(help_text="Calls that ended before this instant.")
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ("-number",)
+        constraints = [models.UniqueConstraint(fields=("workspace", "number"), name="purge_receipt_once")]
+
+    def __str__(self) -> str:
+        return f"receipt {self.number}"

@@ -1,0 +1,292 @@
+"""Deleting what has been kept long enough, by workspace and class, provably (promises.md F1, R16).
+
+Every step can be cut off anywhere and is then done again: what is due is found by columns, a step's rows are
+claimed with SKIP LOCKED, and marks and receipt are of the transaction that deletes. Files go before the row
+forgets their name, so that a death in between leaves a row that is still due, never a file that nobody knows.
+"""
+
+import hashlib
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import orjson
+import structlog
+from django.core.files.storage import default_storage
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from crm.services import timeline
+from tenex.events import services as events
+from tenex.lib import failpoint
+from tenex.workspaces.models import Workspace
+from voice.models import (
+    Call,
+    CallEvent,
+    CallStatus,
+    KeptClass,
+    LegalHold,
+    PurgeReceipt,
+    Recording,
+    RecordingStatus,
+    ToolCall,
+    Turn,
+    Verdict,
+)
+from voice.services.timing import scaled
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+"""Calls or recordings a step."""
+_LEASE_S = 120.0
+_BIT = {KeptClass.TRANSCRIPT: 1, KeptClass.JOURNAL: 2, KeptClass.EVIDENCE: 4}
+_WORDS = ("transcript.", "turn.", "tool.", "operator.")
+"""Types of journal lines that hold what was said or done for somebody."""
+_WORD_KEYS = ["text", "arguments", "output", "instructions", "summary", "reason_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step deleted, by kind; empty when nothing of that class is due any more."""
+
+    kept_class: KeptClass
+    counts: dict[str, int]
+
+
+def cutoff(workspace: Workspace, kept_class: KeptClass, now: datetime) -> datetime:
+    """Calls that ended before this instant have been kept long enough."""
+    days = {
+        KeptClass.AUDIO: workspace.recording_retention_days,
+        KeptClass.TRANSCRIPT: workspace.transcript_retention_days,
+        KeptClass.JOURNAL: workspace.journal_retention_days,
+        KeptClass.EVIDENCE: workspace.evidence_retention_days,
+    }[kept_class]
+    return now - timedelta(days=days)
+
+
+def date_recordings(workspace: Workspace) -> int:
+    """Let a changed retention hold for the recordings that exist; how many it concerned."""
+    days = workspace.recording_retention_days
+    if workspace.recordings_dated_by_days == days:
+        return 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE voice_recording SET purge_after = call.ended_at + make_interval(days => %s)"
+            " FROM voice_call call WHERE call.id = voice_recording.call_id AND call.ended_at IS NOT NULL"
+            " AND voice_recording.workspace_id = %s AND voice_recording.status IN ('pending', 'stored')",
+            [days, workspace.pk],
+        )
+        changed = cursor.rowcount
+        Workspace.objects.filter(pk=workspace.pk, recording_retention_days=days).update(
+            recordings_dated_by_days=days
+        )
+    return changed
+
+
+def purge(
+    workspace: Workspace, *, until: Callable[[], bool] = lambda: False, at_once: int = BATCH
+) -> Counter[str]:
+    """Delete all that is due in this workspace, step by step, until nothing is or `until()`; the sums."""
+    date_recordings(workspace)
+    total: Counter[str] = Counter()
+    for kept_class in KeptClass:
+        while not until():
+            done = step(workspace, kept_class, timezone.now(), at_once)
+            total.update(done.counts)
+            if not done.counts:
+                break
+    return total
+
+
+def purge_all(
+    *, seconds: float, only: Sequence[Workspace] | None = None, at_once: int = BATCH
+) -> Counter[str]:
+    """:func:`purge` every workspace (or only these), for so long at most; the sums."""
+    over_at = time.monotonic() + seconds
+    total: Counter[str] = Counter()
+    for workspace in Workspace.objects.order_by("pk") if only is None else only:
+        total.update(purge(workspace, until=lambda: time.monotonic() > over_at, at_once=at_once))
+    return total
+
+
+def step(workspace: Workspace, kept_class: KeptClass, now: datetime, at_once: int = BATCH) -> Step:
+    """Delete the oldest of what is due of one class, of so many calls or recordings."""
+    if kept_class is KeptClass.AUDIO:
+        return Step(kept_class, _audio(workspace, now, at_once))
+    return Step(kept_class, _texts(workspace, kept_class, now, at_once))
+
+
+def _is_held(call: str, lead: str, workspace: str) -> Exists:
+    return Exists(
+        LegalHold.objects.filter(released_at=None, workspace_id=OuterRef(workspace)).filter(
+            Q(call_id=OuterRef(call)) | Q(lead_id=OuterRef(lead)) | Q(call=None, lead=None)
+        )
+    )
+
+
+def kept_recordings(workspace: Workspace, older_than: datetime) -> "QuerySet[Recording]":
+    """Recordings of calls that ended before this instant and that nobody holds."""
+    return _kept(workspace).filter(call__ended_at__lt=older_than)
+
+
+def due_recordings(workspace: Workspace, now: datetime) -> "QuerySet[Recording]":
+    """Recordings that are past and that nobody holds. By `purge_after`: see :func:`date_recordings`."""
+    return _kept(workspace).filter(purge_after__lte=now)
+
+
+def _kept(workspace: Workspace) -> "QuerySet[Recording]":
+    rows = Recording.objects.filter(
+        workspace=workspace,
+        status__in=(RecordingStatus.PENDING, RecordingStatus.STORED),
+        call__status=CallStatus.FINALIZED,
+    )
+    return rows.exclude(_is_held("call_id", "call__lead_id", "workspace_id"))
+
+
+def due_calls(workspace: Workspace, kept_class: KeptClass, older_than: datetime) -> "QuerySet[Call]":
+    """Finalized calls of which texts of that class are left, and that nobody holds."""
+    rows = Call.objects.filter(
+        workspace=workspace, status=CallStatus.FINALIZED, purged__lt=7, ended_at__lt=older_than
+    )
+    left = rows.annotate(bit=F("purged").bitand(_BIT[kept_class])).filter(bit=0)
+    return left.exclude(_is_held("pk", "lead_id", "workspace_id"))
+
+
+def _audio(workspace: Workspace, now: datetime, at_once: int) -> dict[str, int]:
+    claimed = _claim(workspace, now, at_once)
+    if not claimed:
+        return {}
+    for row in claimed:
+        if row.file:
+            default_storage.delete(row.file)
+        failpoint.hit("retention.file")
+    with transaction.atomic():
+        ids = [row.pk for row in claimed]
+        gone = list(
+            Recording.objects.select_for_update()
+            .filter(pk__in=ids)
+            .exclude(status=RecordingStatus.DELETED)
+            .values_list("pk", flat=True)
+        )
+        Recording.objects.filter(pk__in=gone).update(status=RecordingStatus.DELETED, file="", next_at=None)
+        mine = [row for row in claimed if row.pk in set(gone)]
+        counts = {
+            "recordings": len(mine),
+            "files": sum(bool(row.file) for row in mine),
+            "bytes": sum(row.size_bytes or 0 for row in mine),
+        }
+        _receipt(workspace, KeptClass.AUDIO, [row.call_id for row in mine], counts, now)
+        failpoint.hit("retention.receipt")
+    return counts
+
+
+def _claim(workspace: Workspace, now: datetime, at_once: int) -> list[Recording]:
+    """Recordings that only this process deletes for a while; one that dies is followed after the lease."""
+    free = Q(next_at=None) | Q(next_at__lte=now)
+    with transaction.atomic():
+        rows = list(
+            due_recordings(workspace, now)
+            .filter(free)
+            .select_for_update(of=("self",), skip_locked=True)
+            .order_by("purge_after")[:at_once]
+        )
+        Recording.objects.filter(pk__in=[row.pk for row in rows]).update(next_at=now + scaled(_LEASE_S))
+    return rows
+
+
+def _texts(workspace: Workspace, kept_class: KeptClass, now: datetime, at_once: int) -> dict[str, int]:
+    older_than = cutoff(workspace, kept_class, now)
+    with transaction.atomic():
+        ids = list(
+            due_calls(workspace, kept_class, older_than)
+            .select_for_update(of=("self",), skip_locked=True)
+            .order_by("ended_at")
+            .values_list("pk", flat=True)[:at_once]
+        )
+        if not ids:
+            return {}
+        counts = {"calls": len(ids), **_DELETE[kept_class](ids)}
+        Call.objects.filter(pk__in=ids).update(purged=F("purged").bitor(_BIT[kept_class]))
+        failpoint.hit("retention.deleted")
+        _receipt(workspace, kept_class, ids, counts, older_than)
+    return counts
+
+
+def _transcript(ids: Sequence[uuid.UUID]) -> dict[str, int]:
+    turns, _ = Turn.objects.filter(call_id__in=ids).delete()
+    tools = ToolCall.objects.filter(call_id__in=ids).update(arguments={}, output=None)
+    spoken = Q(data__has_any_keys=_WORD_KEYS)
+    for prefix in _WORDS:
+        spoken |= Q(type__startswith=prefix)
+    lines, _ = CallEvent.objects.filter(spoken, call_id__in=ids).delete()
+    return {"turns": turns, "tool_calls": tools, "lines": lines}
+
+
+def _journal(ids: Sequence[uuid.UUID]) -> dict[str, int]:
+    lines, _ = CallEvent.objects.filter(call_id__in=ids).delete()
+    return {"lines": lines}
+
+
+def _evidence(ids: Sequence[uuid.UUID]) -> dict[str, int]:
+    """What was concluded stays as a figure; in whose words, and why, goes."""
+    verdicts = Verdict.objects.filter(call_id__in=ids).update(
+        summary="", reasons=[], criteria=[], follow_up={}, meeting=None
+    )
+    Call.objects.filter(pk__in=ids).update(variables={}, objective="")
+    return {
+        "verdicts": verdicts,
+        "timeline": timeline.forget_calls(ids),
+        **events.forget_calls(ids),
+    }
+
+
+_DELETE = {
+    KeptClass.TRANSCRIPT: _transcript,
+    KeptClass.JOURNAL: _journal,
+    KeptClass.EVIDENCE: _evidence,
+}
+
+
+def digest_of(previous: str, kept_class: str, call_ids: Sequence[str], counts: dict[str, int]) -> str:
+    """The hash of a receipt."""
+    told = orjson.dumps([previous, kept_class, call_ids, counts], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(told).hexdigest()
+
+
+def _receipt(
+    workspace: Workspace,
+    kept_class: KeptClass,
+    call_ids: Sequence[uuid.UUID],
+    counts: dict[str, int],
+    older_than: datetime,
+) -> None:
+    """One more link of the workspace's chain. Whoever writes one waits for whoever is about to."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"receipt:{workspace.pk}"])
+    last = PurgeReceipt.objects.filter(workspace=workspace).order_by("-number").first()
+    ids = sorted({str(one) for one in call_ids})
+    PurgeReceipt.objects.create(
+        workspace=workspace,
+        number=last.number + 1 if last else 1,
+        kept_class=kept_class,
+        call_ids=ids,
+        counts=counts,
+        older_than=older_than,
+        digest=digest_of(last.digest if last else "", kept_class, ids, counts),
+    )
+
+
+def first_forged(workspace: Workspace) -> int | None:
+    """The number of the first receipt that was changed, or before which one is missing; None if all hold."""
+    before = ""
+    rows = PurgeReceipt.objects.filter(workspace=workspace).order_by("number").iterator()
+    for number, row in enumerate(rows, 1):
+        if row.number != number or row.digest != digest_of(before, row.kept_class, row.call_ids, row.counts):
+            return number
+        before = row.digest
+    return None
