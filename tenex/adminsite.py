@@ -44,7 +44,7 @@ else:
 GROUPS: Final = (
     ("Set up", ("Agent", "VoiceProfile", "PhoneNumber", "Calendar", "Document")),
     ("Leads", ("Lead", "Company", "Segment", "CustomField", "LeadImport", "FollowUp", "Meeting")),
-    ("Consent", ("Consent", "Suppression")),
+    ("Consent and retention", ("Consent", "Suppression", "LegalHold", "PurgeReceipt")),
     ("Dialing", ("Batch", "Recipient", "Decision", "CallingSwitch", "CarrierAccount", "MediaProcess")),
     ("Evidence", ("Call", "Verdict", "TimelineEntry", "AgentVersion", "Event", "AuditEntry")),
     ("Workspace", ("Workspace", "User", "Invitation", "ApiKey")),

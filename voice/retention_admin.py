@@ -27,6 +27,7 @@ class HoldForm(FormBase):
 class LegalHoldAdmin(Page):
     """Adding is holding. A hold is released by its action and never changed: it is evidence itself."""
 
+    resource = "settings"
     list_display = ("created_at", "workspace", "call", "lead", "reason", "held_by", "released_at")
     list_filter = ("workspace", ("released_at", admin.EmptyFieldListFilter))
     form = HoldForm
@@ -37,6 +38,10 @@ class LegalHoldAdmin(Page):
 
     def has_change_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
         return False
+
+    def has_hold_permission(self, request: HttpRequest) -> bool:
+        """Holds are not changed, so the right to release them is asked for by itself."""
+        return self.has_add_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
         return False
@@ -51,7 +56,7 @@ class LegalHoldAdmin(Page):
         )
         obj.pk = made.pk
 
-    @admin.action(description="Release: retention goes on")
+    @admin.action(description="Release: retention goes on", permissions=["hold"])
     def release(self, request: HttpRequest, rows: "QuerySet[LegalHold]") -> None:
         for made in rows:
             try:
@@ -62,6 +67,7 @@ class LegalHoldAdmin(Page):
 
 @admin.register(PurgeReceipt)
 class PurgeReceiptAdmin(Evidence):
+    resource = "settings"
     list_display = ("number", "workspace", "kept_class", "counts", "older_than", "created_at")
     list_filter = ("workspace", "kept_class")
     list_select_related = ("workspace",)

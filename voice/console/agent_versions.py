@@ -116,6 +116,7 @@ class AgentCompare(PageView):
             "after": after,
             "sides": version_diff.side_by_side(*(drafts.content_of(one) for one in (before, after))),
             "side_names": (f"Version {before.number}", f"Version {after.number}"),
+            "state": drafts.state(agent),
             "may_write": self.principal.allows("agents:write"),
         }
         return self.page("console/agent_compare.html", context)

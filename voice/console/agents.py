@@ -19,14 +19,25 @@ from voice.services import agents as write
 
 FIRST_PROMPT: Final = """\
 You are {{agent.name}}, the phone assistant of {{workspace.name}}.
-You find out whether the person on the line has a need that we can help with. You are warm, brief and honest. You
-ask one thing at a time and listen.
+You find out whether the person on the line has a need that we can help with. You are warm, brief and honest.
+You ask one thing at a time and listen.
 
-{{lead.first_name}} of {{lead.company}} may be on the line; ask if you are not sure.
+{{lead.first_name}} {{lead.last_name}} may be on the line; ask if you are not sure.
 
-If somebody is clearly not a fit, say so kindly and end the call. If somebody asks not to be called again, note it
-at once, confirm it and say goodbye.
+If somebody is clearly not a fit, say so kindly and end the call. If somebody asks not to be called again, note
+it at once, confirm it and say goodbye.
 """
+FIRST_AGENT: Final[dict[str, Any]] = {
+    "system_prompt": FIRST_PROMPT,
+    "objective": "Find out whether they have a need that we can help with.",
+    "criteria": [
+        {"name": "need", "description": "Has a problem that we solve"},
+        {"name": "budget", "description": "Has money set aside, or can name a range"},
+        {"name": "timeline", "description": "Wants to begin within about a year"},
+    ],
+    "tools": list(write.TOOL_NAMES),
+    "note": "Begun from the template",
+}
 """What a new agent begins with: something that works on the phone, to be written over."""
 
 
@@ -55,14 +66,7 @@ class NewAgent(PageView):
         name = request.POST.get("name", "").strip()
         if not name or len(name) > 100:
             return self._form({"name": "a name of at most 100 characters"}, 422)
-        data: dict[str, Any] = {
-            "name": name,
-            "system_prompt": FIRST_PROMPT,
-            "objective": "Find out whether they qualify",
-            "criteria": [{"name": "need", "description": "Has a problem that we solve"}],
-            "tools": ["lookup_lead", "update_lead", "note_opt_out", "end_call"],
-            "note": "Begun from the template",
-        }
+        data: dict[str, Any] = {**FIRST_AGENT, "name": name}
         try:
             data["profile_id"] = _id(request.POST.get("profile", ""))
             agent = write.create(self.workspace, data, self.principal.actor)

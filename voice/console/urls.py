@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from voice.console import agent_text, agent_versions, agents, calls, live
+from voice.console import agent_text, agent_versions, agents, calls, live, start
 
 urlpatterns: list[URLPattern] = [
     path("", live.Live.as_view(), name="live"),
@@ -25,4 +25,12 @@ urlpatterns += [
         path(f"agents/<uuid:agent_id>/{act}", agents.AgentAction.as_view(), {"act": act}, name=f"agent_{act}")
         for act in ("duplicate", "archive")
     ),
+]
+
+urlpatterns += [
+    path("setup", start.SetUp.as_view(), name="setup"),
+    path("start", start.Start.as_view(), name="start"),
+    path("start/number", start.StartNumber.as_view(), name="start_number"),
+    path("start/ring", start.StartRing.as_view(), name="start_ring"),
+    path("start/demo/remove", start.StartDemo.as_view(), name="start_demo_remove"),
 ]
