@@ -1,6 +1,13 @@
 """Leads, knowledge and calendars in the admin."""
 
-from django.contrib import admin
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -21,7 +28,11 @@ from crm.models import (
     TimelineEntry,
 )
 from crm.selectors import consents, segments
-from tenex.adminsite import Evidence, EvidenceInline, Page, in_words
+from crm.services import companies, knowledge, leads
+from crm.services.lead_fields import EDITABLE
+from tenex.adminsite import Evidence, EvidenceInline, FormBase, Page, ServiceForm, in_words
+from tenex.errors import TenexError
+from tenex.lib import zones
 
 
 class TimelineInline(EvidenceInline):
@@ -42,8 +53,24 @@ class FollowUpInline(EvidenceInline):
     readonly_fields = fields
 
 
+class LeadForm(ServiceForm):
+    class Meta:
+        model = Lead
+        fields = (*(name for name in EDITABLE if name not in ("owner_id", "company_id", "company_name")), "workspace",
+                  "owner", "company")  # fmt: skip
+
+    def write(self, row: Lead, changed: dict[str, Any]) -> Lead:
+        if row._state.adding:
+            return leads.create(row.workspace, actor=self.actor, **changed)  # type: ignore[typeddict-item]
+        return leads.update(row.workspace, row.pk, actor=self.actor, **changed)  # type: ignore[typeddict-item]
+
+
 @admin.register(Lead)
 class LeadAdmin(Page):
+    """Written by the services, as the API's leads are: numbers in one form, opt-outs kept, changes announced."""
+
+    form = LeadForm
+    actions = ("archive", "unarchive")
     console = "/console/leads/"
     resource = "leads"
     list_display = (
@@ -61,7 +88,9 @@ class LeadAdmin(Page):
     date_hierarchy = "created_at"
     list_select_related = ("company",)
     autocomplete_fields = ("company",)
-    readonly_fields = ("last_call_at", "last_outcome", "opted_out_at", "created_at", "updated_at")
+    readonly_fields = (
+        "qualification", "last_call_at", "last_outcome", "opted_out_at", "archived_at", "created_at", "updated_at",
+    )  # fmt: skip
     inlines = (TimelineInline, ConsentInline, FollowUpInline)
     fieldsets = (
         (None, {"fields": ("workspace", "first_name", "last_name", "title", "company", "owner")}),
@@ -70,17 +99,64 @@ class LeadAdmin(Page):
         ("More", {"fields": ("notes", "custom", "archived_at", "created_at", "updated_at")}),
     )
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.readonly_fields, "workspace") if obj else self.readonly_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Leads are archived: their calls and what they agreed to stay provable."""
+        return False
+
+    @admin.action(description="Archive", permissions=["change"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
+        self._each(request, queryset, leads.archive, "archived")
+
+    @admin.action(description="Bring back from the archive", permissions=["change"])
+    def unarchive(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
+        self._each(request, queryset, leads.unarchive, "back")
+
+    def _each(
+        self, request: HttpRequest, queryset: QuerySet[Lead], act: Callable[..., Lead], done: str
+    ) -> None:
+        for lead in queryset.select_related("workspace"):
+            try:
+                act(lead.workspace, lead.pk, actor=f"user:{request.user.get_username()}")
+            except TenexError as exc:
+                messages.error(request, f"{lead}: {exc.detail}.")
+            else:
+                messages.success(request, f"{lead}: {done}.")
+
     @admin.display(description="may be called", boolean=True)
     def callable(self, lead: Lead) -> bool:
         return bool(lead.phone) and lead.opted_out_at is None and lead.archived_at is None
 
 
+class CompanyForm(ServiceForm):
+    class Meta:
+        model = Company
+        fields = ("workspace", "name", "domain")
+
+    def write(self, row: Company, changed: dict[str, Any]) -> Company:
+        if row._state.adding:
+            return companies.create(row.workspace, **changed)
+        return companies.update(row.workspace, row.pk, **changed)
+
+
 @admin.register(Company)
 class CompanyAdmin(Page):
+    form = CompanyForm
     resource = "leads"
     list_display = ("name", "domain", "workspace")
     list_filter = ("workspace",)
     search_fields = ("name", "domain")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("workspace",) if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is not None and super().has_delete_permission(request, obj) and not obj.leads.exists()
+
+    def delete_model(self, request: HttpRequest, obj: Company) -> None:
+        companies.delete(obj.workspace, obj.pk)
 
 
 @admin.register(TimelineEntry)
@@ -197,8 +273,22 @@ class ChunkInline(EvidenceInline):
     readonly_fields = fields
 
 
+class DocumentForm(ServiceForm):
+    class Meta:
+        model = Document
+        fields = ("workspace", "title", "body")
+
+    def write(self, row: Document, changed: dict[str, Any]) -> Document:
+        return knowledge.put(
+            row.workspace, self.cleaned_data.get("title", row.title), self.cleaned_data["body"]
+        )
+
+
 @admin.register(Document)
 class DocumentAdmin(Page):
+    """Saving indexes it: calls that ask from then on find the new text."""
+
+    form = DocumentForm
     resource = "agents"
     list_display = ("title", "workspace", "status", "error", "created_at")
     list_filter = ("status", "workspace")
@@ -206,9 +296,45 @@ class DocumentAdmin(Page):
     readonly_fields = ("status", "error", "created_at")
     inlines = (ChunkInline,)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.readonly_fields, "workspace", "title") if obj else self.readonly_fields
+
+
+class CalendarForm(FormBase):
+    class Meta:
+        model = Calendar
+        fields = (
+            "workspace", "name", "time_zone", "hours", "slot_minutes", "notice_minutes", "join_url", "is_default",
+        )  # fmt: skip
+
+    def clean_time_zone(self) -> str:
+        name = str(self.cleaned_data["time_zone"])
+        if zones.zone(name) is None:
+            raise ValidationError("Not a time zone: write it like America/New_York.")
+        return name
+
+    def clean_hours(self) -> Any:
+        """As crm.calendars.availability reads them."""
+        hours = self.cleaned_data["hours"]
+        if not isinstance(hours, dict) or not set(hours) <= set("1234567"):
+            raise ValidationError('Weekdays are "1" (Monday) to "7".')
+        for spans in hours.values():
+            good = isinstance(spans, list) and all(_span(span) for span in spans)
+            if not good:
+                raise ValidationError('Hours are written like [["09:00", "12:30"], ["13:30", "17:00"]].')
+        return hours
+
+
+def _span(span: Any) -> bool:
+    texts = isinstance(span, list) and len(span) == 2 and all(isinstance(text, str) for text in span)
+    return bool(
+        texts and all(re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text) for text in span) and span[0] < span[1]
+    )
+
 
 @admin.register(Calendar)
 class CalendarAdmin(Page):
+    form = CalendarForm
     resource = "agents"
     list_display = ("name", "workspace", "time_zone", "slot_minutes", "is_default")
     list_filter = ("workspace",)

@@ -1,20 +1,22 @@
 """What the admin pages of all apps have in common: who may see and change what, and the frame around them.
 
 The admin is looked at through one workspace, as the console is (tenex.pages.views), and what a person may do
-in it follows the role of their membership: a page of rows of `resource` needs `<resource>:read` to be seen and
-`<resource>:write` to be changed, the scopes that the API asks for. Superusers run the installation: they see
-the rows of all workspaces.
+in it follows the role of their membership: a page of rows of `resource` needs `<resource>:read` to be seen
+and `<resource>:write` to be changed, the scopes that the API asks for. Superusers run the installation: they
+see the rows of all workspaces.
 """
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Model, QuerySet
+from django.forms import ModelChoiceField
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tenex.errors import Forbidden
+from tenex.errors import Forbidden, InvalidInput, TenexError
 from tenex.pages import nav
 from tenex.pages.views import frame_of, membership_of
 from tenex.workspaces.models import User
@@ -22,7 +24,8 @@ from tenex.workspaces.principal import Principal
 from tenex.workspaces.services import people
 
 __all__ = [
-    "Evidence", "EvidenceInline", "FormBase", "FormSetBase", "InlineBase", "LabeledFormSet", "Page", "Site", "in_words", "looking",
+    "Evidence", "EvidenceInline", "FormBase", "FormSetBase", "InlineBase", "LabeledFormSet", "Page",
+    "ServiceForm", "Site", "in_words", "looking", "sees_all",
 ]  # fmt: skip
 
 if TYPE_CHECKING:  # Django's own classes are generic for the type checker only
@@ -77,6 +80,10 @@ class Site(admin.AdminSite):
     index_title = "Admin"
     enable_nav_sidebar = False
     empty_value_display = "–"
+
+    def __init__(self, name: str = "admin") -> None:
+        super().__init__(name)
+        self.disable_action("delete_selected")  # it deletes rows past every service
 
     def has_permission(self, request: HttpRequest) -> bool:
         """A member of a workspace comes in: what there is to see and to change is their role's matter."""
@@ -152,6 +159,18 @@ class Page(_ByRole, AdminBase):
             return rows.none()
         return rows.filter(**{self.workspace_path: principal.workspace.pk})
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.actor = f"user:{request.user.get_username()}"
+        return form
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not isinstance(form, ServiceForm):
+            super().save_model(request, obj, form, change)
+            return
+        made = form.write(obj, form.changed_values())
+        obj.pk, obj._state.adding = made.pk, False
+
     def view_on_site(self, obj: Model) -> str:
         return f"{self.console}{obj.pk}"
 
@@ -192,6 +211,54 @@ class Page(_ByRole, AdminBase):
         elif model is User:
             field.queryset = field.queryset.filter(memberships__workspace=principal.workspace)
         return field
+
+
+class ServiceForm(FormBase):
+    """A form whose rows are written by a service: what that refuses is said at the field.
+
+    The service is tried while the form is checked, and all it did is taken back; then it is done. So the admin
+    has the checks, events and audit of the API, and none of its own.
+    """
+
+    actor: str = ""
+    at_field: ClassVar[dict[str, str]] = {}
+    """Where a field of the service has another name here."""
+
+    def write(self, row: Any, changed: dict[str, Any]) -> Any:
+        """Make (`row` has no row yet) or change it through the service; the written row."""
+        raise NotImplementedError
+
+    def changed_values(self) -> dict[str, Any]:
+        """Of a new row all that was given; of an old one what differs. Rows by their id, as services take them."""
+        adding = self.instance._state.adding
+        found: dict[str, Any] = {}
+        for name, value in self.cleaned_data.items():
+            if name == "workspace" or not (adding or name in self.changed_data):
+                continue
+            if isinstance(value, Model):
+                found[f"{name}_id"] = value.pk
+            elif value is None and isinstance(self.fields[name], ModelChoiceField):
+                found[f"{name}_id"] = None
+            else:
+                found[name] = value
+        return found
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if self.errors:
+            return
+        before = self.instance.__dict__.copy()
+        try:
+            with transaction.atomic():
+                self.write(self.instance, self.changed_values())
+                transaction.set_rollback(True)
+        except TenexError as exc:
+            named = str(exc.loc[-1]) if isinstance(exc, InvalidInput) else ""
+            field = self.at_field.get(named, named.removesuffix("_id"))
+            self.add_error(field if field in self.fields else None, f"{exc.detail}.".capitalize())
+        finally:
+            self.instance.__dict__.clear()
+            self.instance.__dict__.update(before)
 
 
 class _OwnRows(admin.RelatedFieldListFilter):

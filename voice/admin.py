@@ -6,17 +6,16 @@ What the state machine owns is shown and not edited: calls, attempts, verdicts a
 from collections.abc import Callable
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from tenex.adminsite import Evidence, EvidenceInline, FormBase, Page, in_words
+from tenex.adminsite import Evidence, EvidenceInline, Page, in_words
 from tenex.errors import TenexError
+from voice.admin_forms import AgentForm, NumberForm, ProfileForm, has_draft
 from voice.dialing_admin import CallingSwitchAdmin, CarrierAccountAdmin, MediaProcessAdmin
 from voice.models import (
     Agent,
@@ -40,7 +39,8 @@ from voice.models import (
     VoiceSession,
 )
 from voice.retention_admin import LegalHoldAdmin, PurgeReceiptAdmin
-from voice.services import agents, batches, costs
+from voice.selectors.agents import routing_of
+from voice.services import agents, batches, costs, numbers, profiles, voice_samples
 
 __all__ = [
     "CallingSwitchAdmin",
@@ -53,60 +53,62 @@ __all__ = [
 
 @admin.register(VoiceProfile)
 class VoiceProfileAdmin(Page):
+    """Every setting in words; the next call has what is saved, calls under way keep what they began with."""
+
+    form = ProfileForm
     resource = "agents"
     list_display = ("name", "workspace", "voice", "model", "language", "speed", "turn_detection")
     list_filter = ("workspace", "turn_detection")
     search_fields = ("name",)
+    change_form_template = "admin/voice_profile.html"
     fieldsets = (
-        (None, {"fields": ("workspace", "name", "voice", "model", "speed", "language", "greeting")}),
+        (None, {"fields": ("workspace", "name", "voice", "speed", "language", "greeting", "speaks_first")}),
         (
             "Taking turns",
             {
                 "fields": (
                     "turn_detection",
+                    "silence_duration_ms",
                     "vad_threshold",
                     "prefix_padding_ms",
-                    "silence_duration_ms",
+                    "idle_timeout_ms",
                     "eagerness",
                     "noise_reduction",
+                    "noise_reduction_strength",
                 ),
-                "description": "A shorter silence answers faster and interrupts slow speakers more often.",
             },
         ),
-        ("Limits", {"fields": ("silence_reprompt_s", "max_duration_s", "keywords")}),
+        ("Silence and length", {"fields": ("silence_reprompt_s", "silence_reprompts", "max_duration_s")}),
+        (
+            "What is understood and thought",
+            {
+                "fields": (
+                    "keywords",
+                    "transcription_model",
+                    "transcription_prompt",
+                    "model",
+                    "reasoning_effort",
+                    "max_output_tokens",
+                    "retention_ratio",
+                )
+            },
+        ),
     )
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("workspace",) if obj else ()
 
-class AgentForm(FormBase):
-    """The agent together with the text of its current version: saving a change makes a new version."""
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        context["own_voice"] = voice_samples.is_own_voice()
+        return super().render_change_form(request, context, *args, **kwargs)
 
-    system_prompt = forms.CharField(
-        widget=AdminTextareaWidget(attrs={"rows": 24}),
-        help_text="May use {{lead.first_name}}, {{lead.company}}, {{lead.title}}, {{objective}} and more.",
-    )
-    objective = forms.CharField(widget=AdminTextareaWidget(attrs={"rows": 3}), required=False)
-    criteria = forms.JSONField(
-        required=False,
-        initial=list,
-        help_text='[{"name": "budget", "description": "what would count as met"}]',
-    )
-    tools = forms.JSONField(
-        required=False, initial=list, help_text="Names of the tools that the agent may use."
-    )
-    note = forms.CharField(
-        required=False, max_length=300, help_text="Why this change? Kept with the version."
-    )
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is not None and super().has_delete_permission(request, obj) and not obj.agents.exists()
 
-    class Meta:
-        model = Agent
-        fields = ("workspace", "name", "slug", "profile", "calendar", "archived_at")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        version = self.instance.current_version if self.instance.pk else None
-        if version is not None:
-            for name in agents.VERSIONED:
-                self.fields[name].initial = getattr(version, name)
+    def delete_model(self, request: HttpRequest, obj: VoiceProfile) -> None:
+        profiles.delete(obj, f"user:{request.user.get_username()}")
 
 
 class VersionInline(EvidenceInline):
@@ -125,12 +127,27 @@ class AgentAdmin(Page):
     list_filter = ("workspace",)
     search_fields = ("name", "slug")
     list_select_related = ("workspace", "profile", "calendar", "current_version")
-    prepopulated_fields = {"slug": ("name",)}
     inlines = (VersionInline,)
+    readonly_fields = ("archived_at",)
     fieldsets = (
-        (None, {"fields": ("workspace", "name", "slug", "profile", "calendar")}),
-        ("What it says and does", {"fields": ("system_prompt", "objective", "criteria", "tools", "note")}),
+        (None, {"fields": ("workspace", "name", "slug", "profile", "calendar", "is_default", "archived_at")}),
+        (
+            "What it says and does",
+            {
+                "fields": ("system_prompt", "objective", "criteria", "tools", "note"),
+                "description": "Saving publishes at once, as a new version; calls under way keep theirs. To work on "
+                "a draft, see a preview and compare versions, open it in the console.",
+            },
+        ),
     )
+    actions = ("archive",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.readonly_fields, "workspace") if obj else self.readonly_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Agents are archived: their calls name the version that they ran."""
+        return False
 
     @admin.display(description="version", ordering="current_version__number")
     def version(self, agent: Agent) -> str:
@@ -138,8 +155,18 @@ class AgentAdmin(Page):
 
     def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        versioned = {name: form.cleaned_data[name] for name in (*agents.VERSIONED, "note")}
-        agents.update(obj, versioned, f"user:{request.user}")
+        if change and has_draft(obj):
+            messages.warning(request, "There is a draft of this agent in the console; it stays as it is.")
+
+    @admin.action(description="Archive", permissions=["change"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
+        for agent in queryset:
+            try:
+                agents.archive(agent, f"user:{request.user.get_username()}")
+            except TenexError as exc:
+                messages.error(request, f"{agent}: {exc.detail}.")
+            else:
+                messages.success(request, f"{agent}: archived.")
 
 
 @admin.register(AgentVersion)
@@ -159,17 +186,38 @@ class PhoneNumberAdmin(Page):
     list_filter = ("workspace", "status", "source", "agent")
     search_fields = ("e164", "label", "provider_sid")
     list_select_related = ("workspace", "agent")
-    readonly_fields = ("status", "source", "asked_at", "next_at", "tries", "problem_code", "problem_detail")
-    fields = (
-        "workspace",
-        "e164",
-        "label",
-        "provider_sid",
-        "agent",
-        "calendar",
-        "fallback_number",
-        *readonly_fields,
+    form = NumberForm
+    readonly_fields = ("routing", "status", "source", "problem_code", "problem_detail")
+    fieldsets = (
+        (None, {"fields": ("workspace", "e164", "label")}),
+        ("Who answers", {"fields": ("agent", "fallback_number", "calendar", "routing")}),
+        (
+            "At the carrier",
+            {"fields": ("provider_sid", "status", "source", "problem_code", "problem_detail")},
+        ),
     )
+    actions = ("release",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.readonly_fields, "workspace", "e164", "provider_sid") if obj else self.readonly_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Numbers are given up: their calls stay."""
+        return False
+
+    @admin.display(description="in words")
+    def routing(self, number: PhoneNumber) -> SafeString:
+        return format_html_join("", "<p>{}</p>", ((line,) for line in routing_of(number)))
+
+    @admin.action(description="Give up (it stays in the Twilio account)", permissions=["change"])
+    def release(self, request: HttpRequest, queryset: QuerySet[PhoneNumber]) -> None:
+        for number in queryset:
+            try:
+                numbers.release(number, at_carrier=False, actor=f"user:{request.user.get_username()}")
+            except TenexError as exc:
+                messages.error(request, f"{number}: {exc.detail}.")
+            else:
+                messages.success(request, f"{number}: given up.")
 
 
 class TurnInline(EvidenceInline):

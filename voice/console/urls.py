@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from voice.console import agent_text, agent_versions, agents, calls, live, start
+from voice.console import agent_text, agent_versions, agents, calls, live, samples, start
 
 urlpatterns: list[URLPattern] = [
     path("", live.Live.as_view(), name="live"),
@@ -29,6 +29,7 @@ urlpatterns += [
 
 urlpatterns += [
     path("setup", start.SetUp.as_view(), name="setup"),
+    path("voices/<uuid:profile_id>/sample.wav", samples.voice_sample, name="voice_sample"),
     path("start", start.Start.as_view(), name="start"),
     path("start/number", start.StartNumber.as_view(), name="start_number"),
     path("start/ring", start.StartRing.as_view(), name="start_ring"),

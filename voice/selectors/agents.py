@@ -161,3 +161,29 @@ def with_setup(workspace: Workspace) -> list[Agent]:
     numbers_ = PhoneNumber.objects.exclude(status=NumberStatus.RELEASED)
     rows = agents(workspace).select_related("current_version", "profile", "draft")
     return list(rows.prefetch_related(Prefetch("numbers", numbers_, to_attr="led_by")).order_by("name"))
+
+
+def routing_of(number: PhoneNumber) -> list[str]:
+    """Who answers a number, what happens when they cannot, and who calls from it, in words."""
+    if number.pk is None or number.status == NumberStatus.RELEASED:
+        return ["Nobody: the number is not ours any more."] if number.pk else []
+    agent = number.agent
+    if agent is None:
+        lines = ["Nobody answers: callers hear that the call cannot be taken. Choose an agent."]
+    elif agent.current_version is None:
+        lines = [f"{agent.name} has nothing to say yet: callers hear that the call cannot be taken."]
+    else:
+        lines = [f"{agent.name} answers (version {agent.current_version.number}), at any hour of any day."]
+    spare = number.fallback_number or number.workspace.transfer_number
+    lines.append(
+        f"If the agent or the model cannot take the call, it is connected to {spare}."
+        if spare
+        else "If the agent or the model cannot take the call, callers hear an apology: there is no fallback number."
+    )
+    count = Batch.objects.filter(number=number, status__in=OPEN_BATCHES).count()
+    lines.append(
+        f"{count} open batch{'es' if count != 1 else ''} call from it, within the calling hours of each lead."
+        if count
+        else "No open batch calls from it."
+    )
+    return lines

@@ -10,12 +10,11 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import connection, transaction
-from django.utils.crypto import get_random_string
 from django.utils.text import slugify
 
 from tenex.errors import Gone, InvalidInput
 from tenex.workspaces.models import Membership, Role, User, Workspace
-from tenex.workspaces.services import audit, people
+from tenex.workspaces.services import people
 
 _SALT: Final = "tenex.first-owner"
 _MAX_AGE_S: Final = 24 * 3600
