@@ -53,21 +53,24 @@ class FollowUpInline(EvidenceInline):
     readonly_fields = fields
 
 
+_OTHERWISE = {"owner_id", "company_id", "company_name"}
+"""Of what may be written to a lead: rows, which the form has as such."""
+
+
 class LeadForm(ServiceForm):
     class Meta:
         model = Lead
-        fields = (*(name for name in EDITABLE if name not in ("owner_id", "company_id", "company_name")), "workspace",
-                  "owner", "company")  # fmt: skip
+        fields = ("workspace", "owner", "company", *sorted({*EDITABLE} - _OTHERWISE))
 
     def write(self, row: Lead, changed: dict[str, Any]) -> Lead:
         if row._state.adding:
-            return leads.create(row.workspace, actor=self.actor, **changed)  # type: ignore[typeddict-item]
-        return leads.update(row.workspace, row.pk, actor=self.actor, **changed)  # type: ignore[typeddict-item]
+            return leads.create(row.workspace, actor=self.actor, **changed)
+        return leads.update(row.workspace, row.pk, actor=self.actor, **changed)
 
 
 @admin.register(Lead)
 class LeadAdmin(Page):
-    """Written by the services, as the API's leads are: numbers in one form, opt-outs kept, changes announced."""
+    """Written by the services, as the API's: numbers in one form, opt-outs kept, changes announced."""
 
     form = LeadForm
     actions = ("archive", "unarchive")
@@ -89,7 +92,8 @@ class LeadAdmin(Page):
     list_select_related = ("company",)
     autocomplete_fields = ("company",)
     readonly_fields = (
-        "qualification", "last_call_at", "last_outcome", "opted_out_at", "archived_at", "created_at", "updated_at",
+        "qualification", "last_call_at", "last_outcome", "opted_out_at", "archived_at", "created_at",
+        "updated_at",
     )  # fmt: skip
     inlines = (TimelineInline, ConsentInline, FollowUpInline)
     fieldsets = (
@@ -304,7 +308,8 @@ class CalendarForm(FormBase):
     class Meta:
         model = Calendar
         fields = (
-            "workspace", "name", "time_zone", "hours", "slot_minutes", "notice_minutes", "join_url", "is_default",
+            "workspace", "name", "time_zone", "hours", "slot_minutes", "notice_minutes", "join_url",
+            "is_default",
         )  # fmt: skip
 
     def clean_time_zone(self) -> str:

@@ -126,16 +126,16 @@ class _ByRole:
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self._allows(request, "read")
 
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._allows(request, "read")
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.writes and self._allows(request, "write")
 
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.writes and self._allows(request, "write")
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.writes and self._allows(request, "write")
 
 
@@ -160,7 +160,7 @@ class Page(_ByRole, AdminBase):
         return rows.filter(**{self.workspace_path: principal.workspace.pk})
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        form = super().get_form(request, obj, change=change, **kwargs)
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
         form.actor = f"user:{request.user.get_username()}"
         return form
 
@@ -216,8 +216,8 @@ class Page(_ByRole, AdminBase):
 class ServiceForm(FormBase):
     """A form whose rows are written by a service: what that refuses is said at the field.
 
-    The service is tried while the form is checked, and all it did is taken back; then it is done. So the admin
-    has the checks, events and audit of the API, and none of its own.
+    The service is tried while the form is checked, and all it did is taken back; then it is done. So the
+    admin has the checks, events and audit of the API, and none of its own.
     """
 
     actor: str = ""
@@ -229,7 +229,7 @@ class ServiceForm(FormBase):
         raise NotImplementedError
 
     def changed_values(self) -> dict[str, Any]:
-        """Of a new row all that was given; of an old one what differs. Rows by their id, as services take them."""
+        """Of a new row all that was given, of an old one what differs; rows by their id, as services ask."""
         adding = self.instance._state.adding
         found: dict[str, Any] = {}
         for name, value in self.cleaned_data.items():
@@ -290,7 +290,7 @@ class EvidenceInline(_ByRole, InlineBase):
     extra = 0
     show_change_link = False
 
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return True
 
 

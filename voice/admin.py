@@ -135,7 +135,8 @@ class AgentAdmin(Page):
             "What it says and does",
             {
                 "fields": ("system_prompt", "objective", "criteria", "tools", "note"),
-                "description": "Saving publishes at once, as a new version; calls under way keep theirs. To work on "
+                "description": "Saving publishes at once, as a new version; calls under way keep theirs. To "
+                "work on "
                 "a draft, see a preview and compare versions, open it in the console.",
             },
         ),

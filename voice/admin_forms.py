@@ -1,4 +1,4 @@
-"""Forms of the admin for agents, voices and numbers: written by the services, explained in an operator's words."""
+"""Forms for agents, voices and numbers: written by the services, explained in an operator's words."""
 
 from typing import Any, Final
 
@@ -19,36 +19,46 @@ WORDS: Final[dict[str, str]] = {
     "voice": "Who speaks. Or the id of a custom voice of your OpenAI account (voice_…).",
     "model": "Which Realtime model speaks and understands. Leave it empty unless you compare models.",
     "speed": "How fast it speaks. 1.0 is natural; older listeners like 0.9.",
-    "language": "Two letters, for instance en, de, es. It speaks this and expects it. Empty: it follows whoever is "
+    "language": "Two letters, for instance en, de, es. It speaks this and expects it. Empty: it follows "
+    "whoever is "
     "on the line.",
-    "greeting": "The first sentence, word for word. May hold variables like {{lead.first_name}}. Empty: it opens as "
+    "greeting": "The first sentence, word for word. May hold variables like {{lead.first_name}}. Empty: it "
+    "opens as "
     "its prompt says.",
     "speaks_first": "Off: it waits until the other side has said something.",
-    "turn_detection": "How it notices that somebody has finished. Silence: after a pause of fixed length. Meaning: "
+    "turn_detection": "How it notices that somebody has finished. Silence: after a pause of fixed length. "
+    "Meaning: "
     "the model judges by the words, and waits longer for an unfinished sentence.",
     "vad_threshold": "Silence only: how loud counts as speech. Higher ignores noise, and quiet speakers.",
-    "prefix_padding_ms": "Silence only: how much sound before the first loud moment is taken along, so that no first "
+    "prefix_padding_ms": "Silence only: how much sound before the first loud moment is taken along, so that "
+    "no first "
     "syllable is lost. Thousandths of a second.",
-    "silence_duration_ms": "Silence only: the pause after which it answers. Shorter answers faster and interrupts "
+    "silence_duration_ms": "Silence only: the pause after which it answers. Shorter answers faster and "
+    "interrupts "
     "slow speakers more often. Thousandths of a second.",
-    "idle_timeout_ms": "Silence only: after so much silence the model itself asks whether somebody is there. Empty: "
+    "idle_timeout_ms": "Silence only: after so much silence the model itself asks whether somebody is "
+    "there. Empty: "
     "we do, as set below. Thousandths of a second.",
     "eagerness": "Meaning only: how soon it takes its turn. Low leaves people time to think.",
-    "noise_reduction": "Cleans the caller's sound before the model hears it. Near: handsets and headsets. Far: people "
+    "noise_reduction": "Cleans the caller's sound before the model hears it. Near: handsets and headsets. "
+    "Far: people "
     "on speaker phone.",
     "noise_reduction_strength": "How much is taken away; needs noise reduction. Empty: as the model does it.",
-    "transcription_model": "Who writes down what the caller says. Empty: the installation's. off: nobody; the verdict "
+    "transcription_model": "Who writes down what the caller says. Empty: the installation's. off: nobody; "
+    "the verdict "
     "then has nothing to quote.",
-    "transcription_prompt": "What the call is about, so that words are recognized better. Not every model takes it.",
+    "transcription_prompt": "What the call is about, so that words are recognized better. Not every model "
+    "takes it.",
     "keywords": "Names and terms that should be recognized, one a line: your company, products, people.",
     "reasoning_effort": "Models that reason only: more thinks longer before it answers. Empty: low.",
     "max_output_tokens": "Longest answer. A low one cuts off in the middle of a sentence. Empty: no limit.",
-    "retention_ratio": "Long calls: the share of the conversation that the model keeps when its memory is full.",
+    "retention_ratio": "Long calls: the share of the conversation that the model keeps when its memory is "
+    "full.",
     "silence_reprompt_s": "So many seconds of silence, and it asks whether somebody is there.",
     "silence_reprompts": "How often it asks before it says goodbye.",
     "max_duration_s": "It brings every call to an end after so many seconds.",
 }
-"""Every setting of a voice profile, in the words of who uses it; range and default are added from the model."""
+"""Every setting of a voice profile, in its user's words; range and default are added from the model."""
 
 
 def explained(name: str) -> str:
@@ -119,7 +129,8 @@ class AgentForm(ServiceForm):
         max_length=32_000,
         strip=False,
         widget=AdminTextareaWidget(attrs={"rows": 24, "class": "vLargeTextField mono"}),
-        help_text="May use {{lead.first_name}}, {{lead.company}}, {{lead.title}}, {{objective}} and more: the agent's "
+        help_text="May use {{lead.first_name}}, {{lead.company}}, {{lead.title}}, {{objective}} and more: "
+        "the agent's "
         "page in the console lists and checks them while you type, and shows a preview.",
     )
     objective = forms.CharField(
@@ -131,7 +142,8 @@ class AgentForm(ServiceForm):
     criteria = forms.CharField(
         required=False,
         widget=AdminTextareaWidget(attrs={"rows": 6}),
-        help_text="What it finds out, one a line: name: what counts as met. The verdict answers each, with a quote.",
+        help_text="What it finds out, one a line: name: what counts as met. The verdict answers each, with "
+        "a quote.",
     )
     tools = Tools(
         required=False,
@@ -199,9 +211,11 @@ class NumberForm(ServiceForm):
         model = PhoneNumber
         fields = ("workspace", "e164", "label", "agent", "calendar", "fallback_number", "provider_sid")
         help_texts = {
-            "e164": "In the form +14155550100. Its addresses are set in Twilio's console, see the README; numbers "
+            "e164": "In the form +14155550100. Its addresses are set in Twilio's console, see the README; "
+            "numbers "
             "that this system buys or sets up itself come through the API.",
-            "agent": "Who answers, at any hour. The next call already goes to them; empty: callers hear that nobody "
+            "agent": "Who answers, at any hour. The next call already goes to them; empty: callers hear "
+            "that nobody "
             "can take the call.",
             "calendar": "Where calls to this number book meetings; empty: the agent's.",
             "fallback_number": "A person's number, for the moments when agent or model cannot take a call.",

@@ -1,5 +1,5 @@
-"""Admin pages of retention: what a setting would delete is seen before it is saved, holds are made and released
-here, receipts are looked at."""
+"""Admin pages of retention: what a setting would delete is seen before it is saved, holds are made and
+released here, receipts are looked at."""
 
 import uuid
 from typing import Any, Final

@@ -126,7 +126,7 @@ def _celery(
 
 
 def rehearsal_of(options: PlanOptions) -> ChildPlan:
-    """The offline carrier and model beside the system: `manage.py rehearse serve`. Ends after the calls do."""
+    """The offline carrier and model beside the system (`rehearse serve`). Ends after the calls do."""
     carrier, model = _doubles(options)
     command = [
         sys.executable,

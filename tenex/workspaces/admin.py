@@ -37,25 +37,33 @@ def actor(request: HttpRequest) -> str:
 
 
 KEPT: Final = (
-    "recording_retention_days", "transcript_retention_days", "journal_retention_days", "evidence_retention_days",
+    "recording_retention_days", "transcript_retention_days", "journal_retention_days",
+    "evidence_retention_days",
 )  # fmt: skip
 WORDS: Final[dict[str, str]] = {
     "time_zone": "In which pages show times, like America/New_York. Leads have their own.",
     "default_region": "Country that numbers without a country code are read in, by its ISO code: US, GB, DE.",
-    "recording_consent": "Announce: callers hear that the call is recorded, before anything is stored. Ask for a yes: "
+    "recording_consent": "Announce: callers hear that the call is recorded, before anything is stored. Ask "
+    "for a yes: "
     "without one nothing is recorded. Do not record: no sound is kept; transcripts are.",
-    "recording_retention_days": "Days after a call that its sound can be listened to. Then the files are deleted "
+    "recording_retention_days": "Days after a call that its sound can be listened to. Then the files are "
+    "deleted "
     "here and at the carrier.",
-    "transcript_retention_days": "Days after a call that its words can be read: transcript, and what tools were "
+    "transcript_retention_days": "Days after a call that its words can be read: transcript, and what tools "
+    "were "
     "asked and answered.",
-    "journal_retention_days": "Days after a call that what happened in it, second by second, can be looked at.",
-    "evidence_retention_days": "Days after a call that summary and quotes of its verdict are kept. Whether it "
+    "journal_retention_days": "Days after a call that what happened in it, second by second, can be looked "
+    "at.",
+    "evidence_retention_days": "Days after a call that summary and quotes of its verdict are kept. Whether "
+    "it "
     "qualified stays.",
     "calling_window_start": "At the clock of the person called.",
     "calling_window_end": "At the clock of the person called.",
-    "default_purpose": "Marketing calls need a consent to marketing; informational ones to information. Of calls "
+    "default_purpose": "Marketing calls need a consent to marketing; informational ones to information. Of "
+    "calls "
     "that name none.",
-    "legal_name": "Who calls, as the opening says it. Workspaces of one legal name are one caller: what somebody asks "
+    "legal_name": "Who calls, as the opening says it. Workspaces of one legal name are one caller: what "
+    "somebody asks "
     "of one holds in all.",
     "min_gap_between_calls_s": "Seconds between two calls to one number: 7200 are two hours.",
     "max_concurrent_calls": "Calls at a time, both ways.",
@@ -168,8 +176,10 @@ class WorkspaceAdmin(Page):
                     "evidence_retention_days",
                     "confirm_deletion",
                 ),
-                "description": "The announcement is spoken before anything is stored. What has been kept long "
-                "enough is deleted for good, within the hour; figures and counts stay. A legal hold keeps what it "
+                "description": "The announcement is spoken before anything is stored. What has been kept "
+                "long "
+                "enough is deleted for good, within the hour; figures and counts stay. A legal hold keeps "
+                "what it "
                 "is about.",
             },
         ),
@@ -230,7 +240,7 @@ class WorkspaceAdmin(Page):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, Page):  # type: ignore[type-arg]
+class UserAdmin(DjangoUserAdmin, Page):  # type: ignore[type-arg, misc]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm

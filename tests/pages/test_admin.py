@@ -1,4 +1,4 @@
-"""The admin: who sees and changes what, what services refuse, and that no form reaches into a running call."""
+"""The admin: who sees and changes what, what services refuse, and no form reaches into a running call."""
 
 from typing import Any
 
@@ -147,7 +147,8 @@ def test_no_form_reaches_into_a_running_call(space: Workspace) -> None:
 
 def test_evidence_is_only_shown() -> None:
     for model in (Call, Verdict, AuditEntry):
-        assert admin.site._registry[model].writes is False
+        page: Any = admin.site._registry[model]
+        assert page.writes is False
 
 
 # --- agents, voices, numbers: the API's checks
@@ -237,12 +238,14 @@ def test_a_key_is_shown_once_and_scopes_are_explained(space: Workspace) -> None:
     text = client.get(page).content.decode()
     assert "Place calls and steer live ones" in text
     answer = client.post(
-        page, {"workspace": str(space.pk), "name": "CRM", "scopes": ["leads:read"], "expires_at_0": "", "expires_at_1": ""},
+        page,
+        {"workspace": str(space.pk), "name": "CRM", "scopes": ["leads:read"], "expires_at_0": "",
+         "expires_at_1": ""},
         follow=True,
     )  # fmt: skip
     shown = answer.content.decode()
     key = ApiKey.objects.get()
-    (token,) = [part for part in shown.split('data-copy="')[1:]]
+    (token,) = shown.split('data-copy="')[1:]
     token = token.split('"')[0]
     assert keys.verify(token) is not None
     assert (key.scopes, key.created_by_id) == (["leads:read"], User.objects.get().pk)

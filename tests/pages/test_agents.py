@@ -9,9 +9,9 @@ from django.test import Client
 from tenex.workspaces.models import AuditEntry, Role, Workspace
 from tests import rows
 from tests.pages.test_access import person
-from voice.models import Agent, AgentDraft, AgentVersion, Batch, BatchVersion, Outcome
+from voice.models import Agent, AgentDraft, AgentVersion, Batch, BatchVersion, Call, Outcome
 from voice.services import agents as write
-from voice.services import calls, templates, version_diff
+from voice.services import templates, version_diff
 
 
 @pytest.fixture
@@ -204,12 +204,12 @@ def test_versions_say_how_they_did_and_who_runs_them(client: Client, agent: Agen
     assert first is not None
     for outcome in (Outcome.QUALIFIED, Outcome.UNQUALIFIED):
         call = rows.end(rows.call(space, agent=first))
-        calls.Call.objects.filter(pk=call.pk).update(
+        Call.objects.filter(pk=call.pk).update(
             status="finalized", outcome=outcome, finalized_at=call.ended_at
         )
     write.update(agent, {"objective": "New", "note": "A new goal"}, "user:ben@example.com")
     batch = Batch.objects.create(
-        workspace=space, agent=agent, number=call.number, name="Autumn", status="running"
+        workspace=space, agent=agent, number_id=call.number_id, name="Autumn", status="running"
     )
     BatchVersion.objects.create(batch=batch, agent_version=first, weight=3)
     shown = client.get(f"/console/agents/{agent.pk}/versions").content.decode()

@@ -25,8 +25,8 @@ from voice.tools.catalog import TOOLS
 class AgentPage(PageView):
     """GET shows the draft, or what is published; POST writes the draft.
 
-    A script that saves while somebody types asks for JSON; a form without one gets pages. Both are refused with
-    409 when somebody else has written meanwhile, and see both texts side by side then.
+    A script that saves while somebody types asks for JSON; a form without one gets pages. Both are refused
+    with 409 when somebody else has written meanwhile, and see both texts side by side then.
     """
 
     scope = "agents:read"

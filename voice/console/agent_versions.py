@@ -1,4 +1,4 @@
-"""Versions of an agent: publishing the draft, what was published when and why, side by side, and back again."""
+"""Versions of an agent: publishing the draft, what was published when and why, and back again."""
 
 import re
 import uuid

@@ -24,8 +24,8 @@ You ask one thing at a time and listen.
 
 {{lead.first_name}} {{lead.last_name}} may be on the line; ask if you are not sure.
 
-If somebody is clearly not a fit, say so kindly and end the call. If somebody asks not to be called again, note
-it at once, confirm it and say goodbye.
+If somebody is clearly not a fit, say so kindly and end the call. If somebody asks not to be called again,
+note it at once, confirm it and say goodbye.
 """
 FIRST_AGENT: Final[dict[str, Any]] = {
     "system_prompt": FIRST_PROMPT,

@@ -178,7 +178,8 @@ def routing_of(number: PhoneNumber) -> list[str]:
     lines.append(
         f"If the agent or the model cannot take the call, it is connected to {spare}."
         if spare
-        else "If the agent or the model cannot take the call, callers hear an apology: there is no fallback number."
+        else "If the agent or the model cannot take the call, callers hear an apology: there is no fallback "
+        "number."
     )
     count = Batch.objects.filter(number=number, status__in=OPEN_BATCHES).count()
     lines.append(

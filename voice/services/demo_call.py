@@ -109,7 +109,8 @@ def seed(workspace: Workspace, version: AgentVersion, actor: str) -> Call:
             call=call,
             qualification="qualified",
             confidence=0.93,
-            summary="Head of operations with a picking problem, a budget and a date; a specialist calls back.",
+            summary="Head of operations with a picking problem, a budget and a date; a specialist calls "
+            "back.",
             criteria=[_criterion(turns, *row) for row in _CRITERIA],
             reasons=["A budget of her own, a clear need and a date"],
             follow_up={"needed": False, "reasons": [], "callback_at": None},

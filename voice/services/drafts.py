@@ -2,8 +2,8 @@
 
 There is one draft of an agent at most. Each state of the text that one can begin to write from has a token:
 the draft's, or that of the published version where there is no draft. Who saves names the token that they
-began with; if it is not the one of now, somebody else has saved, published or discarded meanwhile, and nothing
-is written (Conflict `draft_conflict`): the two texts are then put beside each other by whoever asked.
+began with; if it is not the one of now, somebody else has saved, published or discarded meanwhile, and
+nothing is written (Conflict `draft_conflict`): the two texts are then put beside each other by whoever asked.
 """
 
 import secrets

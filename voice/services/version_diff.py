@@ -33,8 +33,8 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of both sides beside each other. `kind`: same, changed, added, removed, or gap (`count` lines that
-    are the same are left out)."""
+    """A line of both sides beside each other. `kind`: same, changed, added, removed, or gap (`count` lines
+    that are the same are left out)."""
 
     kind: str
     before_no: int | None = None

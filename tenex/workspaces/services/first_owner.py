@@ -14,7 +14,7 @@ from django.utils.text import slugify
 
 from tenex.errors import Gone, InvalidInput
 from tenex.workspaces.models import Membership, Role, User, Workspace
-from tenex.workspaces.services import people
+from tenex.workspaces.services import people, workspaces
 
 _SALT: Final = "tenex.first-owner"
 _MAX_AGE_S: Final = 24 * 3600
@@ -27,7 +27,7 @@ def nobody_yet() -> bool:
 
 
 def link() -> str:
-    """The address at which the first owner is made; for the terminal of who runs the system, never for a page."""
+    """Where the first owner is made: for the terminal of who runs the system, never for a page."""
     return f"{settings.PUBLIC_BASE_URL}/console/setup?token={signing.dumps('owner', salt=_SALT)}"
 
 
@@ -65,15 +65,7 @@ def create(token: str, *, company: str, name: str, email: str, password: str, ti
         check(token)
         user = User.objects.create_superuser(email, password, name=name.strip()[:200])
         slug = slugify(company)[:80] or "workspace"
-        workspace = Workspace.objects.filter(slug=slug).first() or Workspace.objects.create(
-            name=company, slug=slug, time_zone=time_zone, webhook_secret=get_random_string(48)
+        workspace = Workspace.objects.filter(slug=slug).first() or workspaces.create(
+            {"name": company, "slug": slug, "time_zone": time_zone}, f"user:{email}"
         )
-        seat = Membership.objects.create(user=user, workspace=workspace, role=Role.OWNER)
-        audit.record(
-            workspace.pk,
-            f"user:{email}",
-            "workspace.created",
-            object_type="workspace",
-            object_id=workspace.pk,
-        )
-    return seat
+        return Membership.objects.create(user=user, workspace=workspace, role=Role.OWNER)
