@@ -205,11 +205,11 @@ def test_a_delivery_is_sent_again(visit: Visit, call: str, world: World) -> None
     page = visit.open("/admin/webhooks/delivery/?status__exact=delivered")
     row = page.locator("#result_list tbody tr").last
     delivery = row.locator("[name=_selected_action]").get_attribute("value")
-    subscription = world.api.get("/api/v1/webhooks")["items"][0]["id"]
+    subscription = world.api.get("/api/v1/voice/webhooks")["items"][0]["id"]
 
     def attempts() -> int:
-        at = f"/api/v1/webhooks/{subscription}/deliveries/{delivery}"
-        return len(world.api.get(at)["attempts"])
+        at = f"/api/v1/voice/webhooks/{subscription}/deliveries/{delivery}"
+        return int(world.api.get(at)["attempts"])
 
     before = attempts()
     row.locator("[name=_selected_action]").check()

@@ -34,7 +34,7 @@ def ring(workspace: Workspace, number: PhoneNumber, actor: str) -> str:
     if not possible():
         raise Conflict("this system is no rehearsal: call the number from a phone", code="no_rehearsal")
     if number.status != NumberStatus.ACTIVE or number.agent_id is None:
-        raise Conflict("no agent answers this number yet", code="no_agent")
+        raise Conflict("no agent answers this number yet", code="number_unrouted")
     try:
         with httpx2.Client(
             base_url=settings.TWILIO_API_BASE_URL, timeout=_TIMEOUT_S, trust_env=False

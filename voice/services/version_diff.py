@@ -32,7 +32,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Beside:
     """A line of both sides beside each other. `kind`: same, changed, added, removed, or gap (`count` lines
     that are the same are left out)."""
 
@@ -49,7 +49,7 @@ class Sided:
     """A field of two versions side by side."""
 
     field: str
-    lines: list[Line]
+    lines: list[Beside]
     added: int
     removed: int
 
@@ -74,13 +74,13 @@ def as_lines(value: object) -> list[str]:
     ]
 
 
-def _counted(lines: list[Line]) -> tuple[int, int]:
+def _counted(lines: list[Beside]) -> tuple[int, int]:
     added = sum(1 for line in lines if line.kind in ("added", "changed"))
     return added, sum(1 for line in lines if line.kind in ("removed", "changed"))
 
 
-def _lines(before: list[str], after: list[str]) -> list[Line]:
-    found: list[Line] = []
+def _lines(before: list[str], after: list[str]) -> list[Beside]:
+    found: list[Beside] = []
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     blocks = matcher.get_opcodes()
     for place, (kind, a0, a1, b0, b1) in enumerate(blocks):
@@ -94,7 +94,7 @@ def _lines(before: list[str], after: list[str]) -> list[Line]:
     return found
 
 
-def _same(before: list[str], a0: int, a1: int, b0: int, *, first: bool, last: bool) -> list[Line]:
+def _same(before: list[str], a0: int, a1: int, b0: int, *, first: bool, last: bool) -> list[Beside]:
     """Equal lines; of a long stretch only those beside a change."""
     head, tail = (0 if first else _AROUND), (0 if last else _AROUND)
     count = a1 - a0
@@ -103,18 +103,18 @@ def _same(before: list[str], a0: int, a1: int, b0: int, *, first: bool, last: bo
     for offset in range(count):
         if offset in left_out:
             if offset == head:
-                lines.append(Line("gap", count=len(left_out)))
+                lines.append(Beside("gap", count=len(left_out)))
             continue
         pieces = (Piece(before[a0 + offset]),)
-        lines.append(Line("same", a0 + offset + 1, pieces, b0 + offset + 1, pieces))
+        lines.append(Beside("same", a0 + offset + 1, pieces, b0 + offset + 1, pieces))
     return lines
 
 
-def _changed(before: list[str], after: list[str], left: int | None, right: int | None) -> Line:
+def _changed(before: list[str], after: list[str], left: int | None, right: int | None) -> Beside:
     if left is None and right is not None:
-        return Line("added", after_no=right + 1, after=(Piece(after[right], changed=True),))
+        return Beside("added", after_no=right + 1, after=(Piece(after[right], changed=True),))
     if right is None and left is not None:
-        return Line("removed", before_no=left + 1, before=(Piece(before[left], changed=True),))
+        return Beside("removed", before_no=left + 1, before=(Piece(before[left], changed=True),))
     assert left is not None and right is not None  # one of the two ends the longer side  # noqa: PT018, S101
     old, new = _words(before[left]), _words(after[right])
     ours: list[Piece] = []
@@ -124,7 +124,7 @@ def _changed(before: list[str], after: list[str], left: int | None, right: int |
             ours.append(Piece("".join(old[a0:a1]), changed=kind != "equal"))
         if b1 > b0:
             theirs.append(Piece("".join(new[b0:b1]), changed=kind != "equal"))
-    return Line("changed", left + 1, tuple(ours), right + 1, tuple(theirs))
+    return Beside("changed", left + 1, tuple(ours), right + 1, tuple(theirs))
 
 
 def _words(line: str) -> list[str]:
