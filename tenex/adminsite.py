@@ -310,4 +310,4 @@ def in_words(value: object) -> SafeString:
     import json
 
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
-    return format_html('<pre class="json">{}</pre>', text)
+    return format_html('<pre class="json" tabindex="0">{}</pre>', text)
