@@ -16,6 +16,7 @@ from tenex.errors import InvalidInput, NotFound, TenexError
 from tenex.lib import limits
 from tenex.pages.views import WORKSPACE_KEY, PageView
 from tenex.rest import throttling
+from tenex.rest.errors import RateLimited
 from tenex.workspaces import scopes
 from tenex.workspaces.models import Role
 from tenex.workspaces.selectors import members as read
@@ -114,6 +115,8 @@ class Join(View):
             throttling.admit(f"login:{email}", limit=limits.SIGN_INS_PER_MINUTE)
             name = request.POST.get("name", "").strip()[:200]
             member = write.accept(token, request.POST.get("password", ""), name)
+        except RateLimited:
+            return self._form(request, token, "too many tries: wait a minute", 429)
         except NotFound:
             return render(request, "console/join.html", {"gone": True}, status=410)
         except TenexError as exc:

@@ -11,8 +11,8 @@ from tests.browser.chrome import Visit
 from tests.flows.world import World
 
 MODELS = {
-    "crm": "calendar company consent customfield document followup lead leadimport meeting segment suppression"
-    " timelineentry",
+    "crm": "calendar company consent customfield document followup lead leadimport meeting segment"
+    " suppression timelineentry",
     "events": "event",
     "voice": "agent agentversion batch call callingswitch carrieraccount decision legalhold mediaprocess"
     " metricsdue metricshour phonenumber purgereceipt recipient verdict voiceprofile",
@@ -193,6 +193,7 @@ def test_every_page_of_the_admin(visit: Visit, call: str, app: str) -> None:
         add = page.get_by_role("link", name=re.compile("^Add "))
         if add.count():
             add.first.click()
+            page.wait_for_url("**/add/**")
             look(f"{name}-add")
     assert wrong == []
 
@@ -268,7 +269,7 @@ def test_the_first_steps_mark_themselves(visit: Visit, call: str) -> None:
 
 
 def test_a_used_up_link_says_so(browser: Browser, world: World) -> None:
-    context = browser.new_context()
+    context = browser.new_context(reduced_motion="reduce")
     with chrome.visit(context, world.system.base_url) as visit:
         visit.open("/console/setup?token=nonsense", status=410)
         visit.check()
@@ -284,7 +285,7 @@ def test_members_and_the_door_of_an_invitation(visit: Visit, browser: Browser, w
     link = page.get_by_role("status").locator("code").inner_text()
     visit.check()
     visit.shots("members")
-    context = browser.new_context()
+    context = browser.new_context(reduced_motion="reduce")
     with chrome.visit(context, world.system.base_url) as theirs:
         door = theirs.open(link.removeprefix(world.system.base_url))
         theirs.check()

@@ -14,6 +14,7 @@ from tenex.errors import Gone, InvalidInput, TenexError
 from tenex.lib import limits, zones
 from tenex.pages.views import PageView
 from tenex.rest import throttling
+from tenex.rest.errors import RateLimited
 from tenex.workspaces.services import first_owner
 from voice.console.agents import FIRST_AGENT
 from voice.selectors import agents as read_agents
@@ -32,7 +33,10 @@ class SetUp(View):
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
         token = request.POST.get("token", "")
-        throttling.admit(f"login:{throttling.address_key(request)}", limit=limits.SIGN_INS_PER_MINUTE)
+        try:
+            throttling.admit(f"login:{throttling.address_key(request)}", limit=limits.SIGN_INS_PER_MINUTE)
+        except RateLimited:
+            return self._shown(request, token, {"password": "Too many tries. Wait a minute."}, 429)
         zone = request.POST.get("time_zone", "")
         try:
             seat = first_owner.create(
