@@ -47,7 +47,7 @@ else:
 GROUPS: Final = (
     ("Set up", ("Agent", "VoiceProfile", "PhoneNumber", "Calendar", "Document")),
     ("Leads", ("Lead", "Company", "Segment", "CustomField", "LeadImport", "FollowUp", "Meeting")),
-    ("Consent and retention", ("Consent", "Suppression", "LegalHold", "PurgeReceipt")),
+    ("Consent and retention", ("Consent", "Suppression", "LegalHold", "PurgeReceipt", "Erasure")),
     ("Dialing", ("Batch", "Recipient", "Decision", "CallingSwitch", "CarrierAccount", "MediaProcess")),
     ("Evidence", ("Call", "Verdict", "TimelineEntry", "AgentVersion", "Event", "AuditEntry")),
     ("Workspace", ("Workspace", "User", "Invitation", "ApiKey")),

@@ -32,7 +32,7 @@ from voice.models import (
     Verdict,
     VoiceSession,
 )
-from voice.retention_admin import LegalHoldAdmin, PurgeReceiptAdmin
+from voice.retention_admin import ErasureAdmin, LegalHoldAdmin, PurgeReceiptAdmin
 from voice.services import batches, costs
 from voice.setup_admin import AgentAdmin, AgentVersionAdmin, PhoneNumberAdmin, VoiceProfileAdmin
 
@@ -41,6 +41,7 @@ __all__ = [
     "AgentVersionAdmin",
     "CallingSwitchAdmin",
     "CarrierAccountAdmin",
+    "ErasureAdmin",
     "LegalHoldAdmin",
     "MediaProcessAdmin",
     "PhoneNumberAdmin",

@@ -16,7 +16,7 @@ from tenex.adminsite import Evidence, FormBase, Page
 from tenex.errors import TenexError
 from tenex.workspaces.admin import WorkspaceAdmin, WorkspaceForm
 from tenex.workspaces.models import Workspace
-from voice.models import KeptClass, LegalHold, PurgeReceipt
+from voice.models import Erasure, KeptClass, LegalHold, PurgeReceipt
 from voice.selectors import retention as read
 from voice.services import holds
 
@@ -164,3 +164,12 @@ class PurgeReceiptAdmin(Evidence):
     list_display = ("number", "workspace", "kept_class", "counts", "older_than", "created_at")
     list_filter = ("workspace", "kept_class")
     list_select_related = ("workspace",)
+
+
+@admin.register(Erasure)
+class ErasureAdmin(Evidence):
+    resource = "settings"
+    list_display = ("created_at", "workspace", "asked_by", "waits_for", "finished_at", "counts")
+    list_filter = ("workspace", ("finished_at", admin.EmptyFieldListFilter))
+    list_select_related = ("workspace",)
+    fields = ("workspace", "created_at", "asked_by", "waits_for", "finished_at", "counts")

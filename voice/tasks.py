@@ -6,6 +6,7 @@ from celery import shared_task
 
 from tenex.lib.wake import wake
 from voice.services import batch_filling, metrics, number_orders, retention
+from voice.services import erasure as erasures
 from voice.telephony.client import carrier, configured
 
 SCHEDULE: dict[str, dict[str, Any]] = {
@@ -49,5 +50,6 @@ def sum_up_metrics() -> None:
 
 @shared_task(name="voice.retention.purge")
 def purge() -> None:
-    """What has been kept long enough. What is left after a minute is due again in the next one."""
+    """Whom to forget, and what has been kept long enough. What is left is due again in the next minute."""
+    erasures.run_due()
     retention.purge_all(seconds=50.0)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from tenex.events import bus
@@ -148,4 +150,17 @@ def _count(workspace_id: uuid.UUID, facts: int) -> int:
 def forget_calls(call_ids: Iterable[uuid.UUID]) -> dict[str, int]:
     """Delete what was told of these calls, to whom it was delivered with it; rows by kind."""
     _, by_model = Event.objects.filter(call_id__in=list(call_ids)).delete()
+    return {name.rpartition(".")[2].lower(): count for name, count in by_model.items() if count}
+
+
+def forget_texts(workspace_id: uuid.UUID, needles: Sequence[str]) -> dict[str, int]:
+    """Delete the events in which one of these texts is, to whom they were delivered with them; rows by kind.
+
+    Reads all events of the workspace: for what somebody asks once.
+    """
+    mine = Event.objects.filter(workspace_id=workspace_id).annotate(told=Cast("data", TextField()))
+    of_them = Q()
+    for needle in needles:
+        of_them |= Q(told__icontains=needle)
+    _, by_model = Event.objects.filter(pk__in=mine.filter(of_them).values("pk")).delete()
     return {name.rpartition(".")[2].lower(): count for name, count in by_model.items() if count}

@@ -9,7 +9,7 @@ from tenex.rest.errors import QueryInvalid
 def filled(sent: QueryDict) -> QueryDict:
     """Without the fields that were left empty: a form sends those too, and an empty filter is none."""
     kept = sent.copy()
-    for name in [name for name, value in sent.items() if not value.strip()]:
+    for name in [name for name, value in sent.items() if not str(value).strip()]:
         del kept[name]
     return kept
 

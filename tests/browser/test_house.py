@@ -14,7 +14,7 @@ MODELS = {
     "crm": "calendar company consent customfield document followup lead leadimport meeting segment"
     " suppression timelineentry",
     "events": "event",
-    "voice": "agent agentversion batch call callingswitch carrieraccount decision legalhold mediaprocess"
+    "voice": "agent agentversion batch call callingswitch carrieraccount decision erasure legalhold mediaprocess"
     " metricsdue metricshour phonenumber purgereceipt recipient verdict voiceprofile",
     "webhooks": "delivery replay webhooksubscription",
     "workspaces": "apikey auditentry invitation user workspace",

@@ -14,7 +14,7 @@ from tests.prove.fake_carrier import FakeCarrier, Faults
 
 
 def prove(full: bool) -> dict[str, Any]:
-    leads, kills = (2000, 300) if full else (150, 30)
+    leads, kills = (2000, 300) if full else (90, 18)
     faults = Faults(refused_500=0.03, taken_500=0.03, callback_copies=2, callback_spread_s=0.3, muted=0.05)
     draw = random.Random()
     with rig(FakeCarrier(faults=faults, outcome=outcome, seed=draw.randrange(2**32))) as world:

@@ -23,7 +23,7 @@ REPAIRED_WITHIN_S = 60.0
 
 
 def prove(full: bool) -> dict[str, Any]:
-    leads = 2000 if full else 100
+    leads = 2000 if full else 60
     faults = Faults(
         callback_copies=4,
         callback_spread_s=1.0,

@@ -17,7 +17,7 @@ AMBIGUOUS = frozenset({"refused_500", "taken_500", "lost_before", "lost_after", 
 
 
 def prove(full: bool) -> dict[str, Any]:
-    leads = 2000 if full else 120
+    leads = 2000 if full else 70
     faults = Faults(
         throttled=0.20,
         refused_500=0.025,

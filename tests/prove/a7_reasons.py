@@ -53,7 +53,7 @@ _LIVE = {
 
 def prove(full: bool) -> dict[str, Any]:
     """The live half in a process of its own: two systems do not fit into one."""
-    leads = 1000 if full else 60
+    leads = 1000 if full else 32
     live = subprocess.Popen(
         [sys.executable, "-m", "tests.prove.a7_reasons", "--live", *(["--full"] if full else [])],
         cwd=PROJECT,

@@ -36,7 +36,7 @@ _KINDS = (
 
 
 def prove(full: bool) -> dict[str, Any]:
-    count = 1000 if full else 150
+    count = 1000 if full else 90
     return run_live(lambda system: _body(system, count))
 
 

@@ -68,7 +68,7 @@ def _script(mind: PlainMind, cue: Cue) -> list[Step]:
 
 
 def prove(full: bool) -> dict[str, Any]:
-    count = 200 if full else 20
+    count = 200 if full else 12
     return run_live(
         lambda system: _body(system, count),
         script=_script,

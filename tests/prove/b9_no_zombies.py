@@ -36,7 +36,7 @@ class Life:
 
 
 def prove(full: bool) -> dict[str, Any]:
-    count = 500 if full else 40
+    count = 500 if full else 24
     return run_live(
         lambda system: _body(system, count),
         scale=_SCALE,

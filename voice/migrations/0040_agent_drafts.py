@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('voice', '0033_retention_queues'),
+        ('voice', '0034_erasures'),
     ]
 
     operations = [

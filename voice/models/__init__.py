@@ -39,7 +39,7 @@ from voice.models.evidence import (
 from voice.models.metrics import MetricsDue, MetricsHour
 from voice.models.numbers import NumberSource, NumberStatus, PhoneNumber
 from voice.models.pacing import BatchPacer, CarrierAccount, CarrierSlot, MediaProcess, Pacer
-from voice.models.retention import KeptClass, LegalHold, PurgeReceipt
+from voice.models.retention import Erasure, KeptClass, LegalHold, PurgeReceipt
 
 __all__ = [
     "Agent",
@@ -62,6 +62,7 @@ __all__ = [
     "DialState",
     "Direction",
     "EndReason",
+    "Erasure",
     "Finalization",
     "FinalizationStep",
     "KeptClass",

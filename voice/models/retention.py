@@ -18,6 +18,10 @@ class KeptClass(models.TextChoices):
     EVIDENCE = "evidence", "Verdict's summary and quotes, timeline texts, events"
 
 
+PERSON = "person"
+"""Class of the receipts of erasures."""
+
+
 class LegalHold(Row):
     """While it is not released, nothing of this call, lead, or (without either) workspace is deleted."""
 
@@ -49,7 +53,9 @@ class PurgeReceipt(Row):
 
     workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="purge_receipts")
     number = models.PositiveBigIntegerField(help_text="Gap-free within the workspace.")
-    kept_class = models.CharField(max_length=10, choices=KeptClass.choices)
+    kept_class = models.CharField(
+        max_length=10, choices=[*KeptClass.choices, (PERSON, "Everything about one person")]
+    )
     call_ids = models.JSONField(help_text="Of whose calls it was deleted.")
     counts = models.JSONField(help_text="Rows, files and bytes by kind.")
     older_than = models.DateTimeField(help_text="Calls that ended before this instant.")
@@ -61,3 +67,31 @@ class PurgeReceipt(Row):
 
     def __str__(self) -> str:
         return f"receipt {self.number}"
+
+
+class Erasure(Row):
+    """Somebody asked that everything about a person be deleted. The row is the certificate that it was.
+
+    Of the person it keeps a keyed hash of the number (that of the do-not-call list) and nothing that can be
+    read; which leads they were is forgotten when it is done.
+    """
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="erasures")
+    subject_hash = models.BinaryField(max_length=32, null=True, help_text="HMAC-SHA-256 of the number.")
+    phone = models.CharField(max_length=20, blank=True, help_text="E.164; empty when it is done.")
+    lead_ids = models.JSONField(default=list, help_text="Whom it is about; empty when it is done.")
+    asked_by = models.CharField(max_length=300, help_text="As in the audit log.")
+    waits_for = models.CharField(max_length=200, blank=True, help_text="Why it is not done yet.")
+    finished_at = models.DateTimeField(null=True, blank=True)
+    counts = models.JSONField(default=dict, help_text="Rows and files by kind.")
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(finished_at=None) | Q(phone="", lead_ids=[]), name="erasure_forgets_whom"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"erasure {self.pk}"

@@ -45,8 +45,8 @@ BATCH = 200
 """Calls or recordings a step."""
 _LEASE_S = 120.0
 _BIT = {KeptClass.TRANSCRIPT: 1, KeptClass.JOURNAL: 2, KeptClass.EVIDENCE: 4}
-_WORDS = ("transcript.", "turn.", "tool.", "operator.")
-"""Types of journal lines that hold what was said or done for somebody."""
+_WORDS = ("transcript.", "turn.", "tool.")
+"""Types of journal lines that hold what was said; of others those with one of these keys."""
 _WORD_KEYS = ["text", "arguments", "output", "instructions", "summary", "reason_text"]
 
 
@@ -81,7 +81,7 @@ def date_recordings(workspace: Workspace) -> int:
             " AND voice_recording.workspace_id = %s AND voice_recording.status IN ('pending', 'stored')",
             [days, workspace.pk],
         )
-        changed = cursor.rowcount
+        changed = int(cursor.rowcount)
         Workspace.objects.filter(pk=workspace.pk, recording_retention_days=days).update(
             recordings_dated_by_days=days
         )
@@ -119,6 +119,11 @@ def step(workspace: Workspace, kept_class: KeptClass, now: datetime, at_once: in
     if kept_class is KeptClass.AUDIO:
         return Step(kept_class, _audio(workspace, now, at_once))
     return Step(kept_class, _texts(workspace, kept_class, now, at_once))
+
+
+def held(calls: "QuerySet[Call]") -> "QuerySet[Call]":
+    """Those of `calls` that a legal hold keeps."""
+    return calls.filter(_is_held("pk", "lead_id", "workspace_id"))
 
 
 def _is_held(call: str, lead: str, workspace: str) -> Exists:
@@ -180,7 +185,7 @@ def _audio(workspace: Workspace, now: datetime, at_once: int) -> dict[str, int]:
             "files": sum(bool(row.file) for row in mine),
             "bytes": sum(row.size_bytes or 0 for row in mine),
         }
-        _receipt(workspace, KeptClass.AUDIO, [row.call_id for row in mine], counts, now)
+        receipt(workspace, KeptClass.AUDIO, [row.call_id for row in mine], counts, now)
         failpoint.hit("retention.receipt")
     return counts
 
@@ -213,7 +218,7 @@ def _texts(workspace: Workspace, kept_class: KeptClass, now: datetime, at_once: 
         counts = {"calls": len(ids), **_DELETE[kept_class](ids)}
         Call.objects.filter(pk__in=ids).update(purged=F("purged").bitor(_BIT[kept_class]))
         failpoint.hit("retention.deleted")
-        _receipt(workspace, kept_class, ids, counts, older_than)
+        receipt(workspace, kept_class, ids, counts, older_than)
     return counts
 
 
@@ -235,7 +240,7 @@ def _journal(ids: Sequence[uuid.UUID]) -> dict[str, int]:
 def _evidence(ids: Sequence[uuid.UUID]) -> dict[str, int]:
     """What was concluded stays as a figure; in whose words, and why, goes."""
     verdicts = Verdict.objects.filter(call_id__in=ids).update(
-        summary="", reasons=[], criteria=[], follow_up={}, meeting=None
+        summary="", reasons=[], criteria=[], follow_up={}, meeting=None, undetermined_because=""
     )
     Call.objects.filter(pk__in=ids).update(variables={}, objective="")
     return {
@@ -252,20 +257,24 @@ _DELETE = {
 }
 
 
+TEXTS = tuple(_DELETE.values())
+"""Each takes ids of calls and deletes one class of texts of them; rows by kind."""
+
+
 def digest_of(previous: str, kept_class: str, call_ids: Sequence[str], counts: dict[str, int]) -> str:
     """The hash of a receipt."""
     told = orjson.dumps([previous, kept_class, call_ids, counts], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(told).hexdigest()
 
 
-def _receipt(
+def receipt(
     workspace: Workspace,
-    kept_class: KeptClass,
+    kept_class: str,
     call_ids: Sequence[uuid.UUID],
     counts: dict[str, int],
     older_than: datetime,
 ) -> None:
-    """One more link of the workspace's chain. Whoever writes one waits for whoever is about to."""
+    """One more link of the workspace's chain, in the caller's transaction: the next one waits for its end."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"receipt:{workspace.pk}"])
     last = PurgeReceipt.objects.filter(workspace=workspace).order_by("-number").first()

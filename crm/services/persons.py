@@ -1,0 +1,80 @@
+"""Forgetting a lead as a person: what the CRM knows goes, an empty row stays for the figures of batches."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from crm.models import (
+    Consent,
+    FollowUp,
+    Lead,
+    LeadImport,
+    LeadImportRow,
+    Meeting,
+    SegmentMember,
+    Suppression,
+    TimelineEntry,
+)
+from crm.models.imports import OPEN
+from crm.services import suppressions
+from tenex.workspaces.models import Workspace
+
+
+def same_person(workspace: Workspace, *, phone: str, lead_ids: Sequence[uuid.UUID]) -> list[Lead]:
+    """Leads (archived ones too) with this number or one of these ids, or number or e-mail of such a one."""
+    rows = Lead.objects.filter(workspace=workspace)
+    found = rows.filter(Q(pk__in=lead_ids) | (Q(phone=phone) if phone else Q(pk__in=[])))
+    numbers = {lead.phone for lead in found if lead.phone}
+    mails = {lead.email for lead in found if lead.email}
+    return list(
+        rows.filter(Q(pk__in=[lead.pk for lead in found]) | Q(phone__in=numbers) | Q(email__in=mails))
+    )
+
+
+def import_under_way(workspace: Workspace) -> bool:
+    """Whether a file is being read in, in which they may be once more."""
+    return LeadImport.objects.filter(workspace=workspace, status__in=OPEN).exists()
+
+
+def forget(workspace: Workspace, leads: Sequence[Lead]) -> dict[str, int]:
+    """Delete or empty every row of the CRM about them, in the caller's transaction; rows by kind.
+
+    The do-not-call list keeps the keyed hash and nothing else.
+    """
+    ids = [lead.pk for lead in leads]
+    counts = {
+        "leads": len(ids),
+        "timeline": TimelineEntry.objects.filter(lead_id__in=ids).delete()[0],
+        "consents": Consent.objects.filter(lead_id__in=ids).delete()[0],
+        "follow_ups": FollowUp.objects.filter(lead_id__in=ids).delete()[0],
+        "segment_members": SegmentMember.objects.filter(lead_id__in=ids).delete()[0],
+        "meetings": Meeting.objects.filter(lead_id__in=ids).update(title="", notes=""),
+        "import_rows": LeadImportRow.objects.filter(lead_id__in=ids).delete()[0],
+    }
+    for lead in leads:
+        if lead.phone:
+            Suppression.objects.filter(
+                workspace=workspace, phone_hash=suppressions.digest(lead.phone)
+            ).update(phone_hint="", reason="", call_id=None)
+    now = timezone.now()
+    Lead.objects.filter(pk__in=ids).update(
+        first_name="", last_name="", title="", phone=None, email=None, time_zone="", country="", region="",
+        source="", notes="", custom={}, company=None, owner=None, opted_out_at=now, archived_at=now,
+        updated_at=now,
+    )  # fmt: skip
+    return counts
+
+
+def told(leads: Sequence[Lead]) -> dict[str, Any]:
+    """What the CRM knows about them, as plain data by kind."""
+    ids = [lead.pk for lead in leads]
+    found: dict[str, Any] = {"leads": list(Lead.objects.filter(pk__in=ids).values())}
+    kinds: dict[str, Any] = {
+        "timeline": TimelineEntry, "consents": Consent, "follow_ups": FollowUp, "meetings": Meeting,
+    }  # fmt: skip
+    for kind, model in kinds.items():
+        found[kind] = list(model.objects.filter(lead_id__in=ids).values())
+    return found

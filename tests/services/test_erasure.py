@@ -1,0 +1,119 @@
+"""Forgetting a person: what is waited for, who is meant, what stays, and what is known of them before."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from crm.models import Consent, Lead
+from crm.services import suppressions
+from tenex.errors import InvalidInput, NotFound
+from tenex.events.models import Event
+from tenex.workspaces.models import AuditEntry, Workspace
+from tests import rows
+from tests.services.test_retention import SECRET, kept, media  # noqa: F401 - the storage of these tests
+from voice.models import Call, Decision, Erasure, PurgeReceipt, Recording, Turn
+from voice.services import erasure, holds, retention
+
+PHONE = "+14155550177"
+
+
+@pytest.fixture
+def space() -> Workspace:
+    return rows.workspace()
+
+
+def person(space: Workspace, phone: str = PHONE, **fields: str) -> Lead:
+    return rows.lead(space, phone=phone, first_name="Xiomara", email="x@example.org", notes=SECRET, **fields)
+
+
+@pytest.mark.django_db
+def test_all_of_them_goes_and_the_figures_stay(space: Workspace) -> None:
+    lead = person(space)
+    rows.agree(lead)
+    call = kept(space, days=1, lead=lead, from_number=PHONE)
+    nameless = kept(space, days=1, from_number=PHONE)
+    other = kept(space, days=1, from_number="+14155550188", lead=rows.lead(space, phone="+14155550188"))
+    made = erasure.ask(space, actor="user:a", phone="(415) 555-0177")
+    assert suppressions.is_suppressed(space.pk, PHONE), "nobody dials them from the asking on"
+    assert erasure.run(made)
+    assert not erasure.run(made), "not twice"
+    made.refresh_from_db()
+    assert (made.phone, made.lead_ids, made.counts["calls"], made.counts["recordings"]) == ("", [], 2, 2)
+    lead.refresh_from_db()
+    assert (lead.name, lead.phone, lead.email, lead.notes, lead.search.strip()) == ("", None, None, "", "")
+    assert lead.opted_out_at
+    assert lead.archived_at
+    for one in (call, nameless):
+        one.refresh_from_db()
+        assert (one.from_number, one.lead_id, one.outcome) == ("", None, "qualified")
+        assert not Turn.objects.filter(call=one).exists()
+        assert Recording.objects.get(call=one).status == "deleted"
+    assert not Consent.objects.filter(lead=lead).exists()
+    told = str(list(Event.objects.values())) + str(list(AuditEntry.objects.values()))
+    assert PHONE[1:] not in told
+    assert str(lead.pk) not in told
+    assert suppressions.is_suppressed(space.pk, PHONE), "only the keyed hash is left, and it holds"
+    assert Turn.objects.filter(call=other).count() == 2
+    assert Recording.objects.get(call=other).status == "stored"
+    assert PurgeReceipt.objects.get(kept_class="person").counts["calls"] == 2
+    assert retention.first_forged(space) is None
+
+
+@pytest.mark.django_db
+def test_what_cannot_be_forgotten_yet_is_told_and_done_later(space: Workspace) -> None:
+    lead = person(space)
+    call = kept(space, days=1, lead=lead, from_number=PHONE)
+    live = rows.call(space, lead=lead, from_number=PHONE, agent=call.agent_version)
+    made = erasure.ask(space, actor="user:a", lead_id=lead.pk)
+    assert erasure.run_due() == 0
+    made.refresh_from_db()
+    assert made.waits_for == "a call that is not finalized"
+    live.delete()
+    hold = holds.hold(space, reason="court", actor="user:a", lead_id=lead.pk)
+    assert erasure.run_due() == 0
+    made.refresh_from_db()
+    assert made.waits_for == "a legal hold"
+    assert Call.objects.get(pk=call.pk).lead_id == lead.pk
+    holds.release(hold, actor="user:a")
+    assert erasure.run_due() == 1
+
+
+@pytest.mark.django_db
+def test_who_is_not_here_or_not_named_is_refused(space: Workspace) -> None:
+    foreign = person(rows.workspace("other"))
+    with pytest.raises(NotFound):
+        erasure.ask(space, actor="user:a", lead_id=foreign.pk)
+    with pytest.raises(InvalidInput):
+        erasure.ask(space, actor="user:a")
+    made = erasure.ask(space, actor="user:a", phone=PHONE)  # nobody here
+    assert erasure.run(made)
+    foreign.refresh_from_db()
+    assert foreign.phone == PHONE
+    assert not Decision.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_command_exports_and_erases(space: Workspace, tmp_path: Path) -> None:
+    kept(space, days=1, lead=person(space), from_number=PHONE)
+
+    def run(*words: str) -> str:
+        out = io.StringIO()
+        call_command("person", *words, f"--workspace={space.slug}", stdout=out)
+        return out.getvalue()
+
+    file = tmp_path / "known.zip"
+    assert "1 leads" in run("export", f"--phone={PHONE}", f"--to={file}")
+    with zipfile.ZipFile(file) as archive:
+        assert json.loads(archive.read("leads.json"))[0]["first_name"] == "Xiomara"
+        assert SECRET in archive.read("turns.json").decode()
+        assert [name for name in archive.namelist() if name.endswith(".wav")]
+    assert "1 leads" in run("erase", f"--phone={PHONE}")
+    assert "done" in run("erasures")
+    assert "nothing is known" in run("export", f"--phone={PHONE}", f"--to={file}")
+    with pytest.raises(CommandError):
+        run("erase")
+    assert Erasure.objects.get().asked_by.startswith("system:")

@@ -1,0 +1,72 @@
+"""`manage.py person …`: what is known about somebody, and forgetting it (docs/retention.md)."""
+
+import getpass
+import shutil
+import uuid
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.core.files.storage import default_storage
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from tenex.errors import TenexError
+from tenex.workspaces.models import Workspace
+from voice.models import Erasure
+from voice.services import erasure
+
+
+class Command(BaseCommand):
+    help = "Exports or erases everything about one person, by phone number or lead."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("action", choices=["export", "erase", "erasures"])
+        parser.add_argument("--workspace", required=True, help="Slug.")
+        parser.add_argument("--phone", default="", help="Their number.")
+        parser.add_argument("--lead", type=uuid.UUID, help="Their lead.")
+        parser.add_argument("--to", type=Path, help="export: the ZIP file to write.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        space = Workspace.objects.filter(slug=options["workspace"]).first()
+        if space is None:
+            raise CommandError("there is no such workspace")
+        try:
+            getattr(self, f"_{options['action']}")(space, options)
+        except TenexError as exc:
+            raise CommandError(exc.detail) from exc
+
+    def _export(self, space: Workspace, options: dict[str, Any]) -> None:
+        if options["to"] is None:
+            raise CommandError("name the file to write with --to")
+        known = erasure.export(space, phone=options["phone"], lead_id=options["lead"])
+        with zipfile.ZipFile(options["to"], "w", zipfile.ZIP_DEFLATED) as archive:
+            for kind, rows in known.items():
+                text = orjson.dumps(rows, default=str, option=orjson.OPT_INDENT_2)
+                archive.writestr(f"{kind}.json", text)
+            for row in known["recordings"]:
+                if row["file"] and default_storage.exists(row["file"]):
+                    with (
+                        default_storage.open(row["file"]) as sound,
+                        archive.open(f"recordings/{row['call_id']}.wav", "w") as copy,
+                    ):
+                        shutil.copyfileobj(sound, copy)
+        told = ", ".join(f"{len(rows)} {kind}" for kind, rows in known.items() if rows)
+        self.stdout.write(f"{options['to']}: {told or 'nothing is known'}")
+
+    def _erase(self, space: Workspace, options: dict[str, Any]) -> None:
+        actor = f"system:{getpass.getuser()}"
+        made = erasure.ask(space, actor=actor, phone=options["phone"], lead_id=options["lead"])
+        erasure.run(made)
+        self._show(Erasure.objects.get(pk=made.pk))
+
+    def _erasures(self, space: Workspace, options: dict[str, Any]) -> None:
+        for made in Erasure.objects.filter(workspace=space):
+            self._show(made)
+
+    def _show(self, made: Erasure) -> None:
+        if made.finished_at:
+            told = ", ".join(f"{count} {kind}" for kind, count in sorted(made.counts.items()))
+            self.stdout.write(f"{made.pk}  done {made.finished_at:%Y-%m-%d %H:%M}  {told}")
+        else:
+            self.stdout.write(f"{made.pk}  waits for {made.waits_for or 'its turn'}")
