@@ -221,8 +221,6 @@ class ServiceForm(FormBase):
     """
 
     actor: str = ""
-    at_field: ClassVar[dict[str, str]] = {}
-    """Where a field of the service has another name here."""
 
     def write(self, row: Any, changed: dict[str, Any]) -> Any:
         """Make (`row` has no row yet) or change it through the service; the written row."""
@@ -254,7 +252,7 @@ class ServiceForm(FormBase):
                 transaction.set_rollback(True)
         except TenexError as exc:
             named = str(exc.loc[-1]) if isinstance(exc, InvalidInput) else ""
-            field = self.at_field.get(named, named.removesuffix("_id"))
+            field = named.removesuffix("_id")
             self.add_error(field if field in self.fields else None, f"{exc.detail}.".capitalize())
         finally:
             self.instance.__dict__.clear()

@@ -154,7 +154,6 @@ class AgentForm(ServiceForm):
     note = forms.CharField(
         required=False, max_length=300, help_text="Why this change? Kept with the version."
     )
-    at_field = {"slug_taken": "slug"}
 
     class Meta:
         model = Agent

@@ -9,7 +9,7 @@ from django.test import Client
 from tenex.workspaces.models import AuditEntry, Role, Workspace
 from tests import rows
 from tests.pages.test_access import person
-from voice.models import Agent, AgentDraft, AgentVersion, Batch, BatchVersion, Call, Outcome
+from voice.models import Agent, AgentDraft, AgentVersion, Batch, BatchVersion, Call, Outcome, PhoneNumber
 from voice.services import agents as write
 from voice.services import templates, version_diff
 
@@ -208,9 +208,8 @@ def test_versions_say_how_they_did_and_who_runs_them(client: Client, agent: Agen
             status="finalized", outcome=outcome, finalized_at=call.ended_at
         )
     write.update(agent, {"objective": "New", "note": "A new goal"}, "user:ben@example.com")
-    batch = Batch.objects.create(
-        workspace=space, agent=agent, number_id=call.number_id, name="Autumn", status="running"
-    )
+    number = PhoneNumber.objects.get(e164="+14155550100")
+    batch = Batch.objects.create(workspace=space, agent=agent, number=number, name="Autumn", status="running")
     BatchVersion.objects.create(batch=batch, agent_version=first, weight=3)
     shown = client.get(f"/console/agents/{agent.pk}/versions").content.decode()
     assert "50 %" in shown

@@ -19,7 +19,7 @@ def space(db: None) -> Workspace:
 def invited(client: Client, email: str, role: str) -> str:
     """The token of the link that is shown."""
     text = client.post("/console/members", {"email": email, "role": role}).content.decode()
-    return re.findall(r"join\?token=([\w-]+)", text)[0]
+    return str(re.findall(r"join\?token=([\w-]+)", text)[0])
 
 
 def test_an_invitation_lets_one_person_in(space: Workspace) -> None:
