@@ -33,7 +33,8 @@ def outlook(workspace: Workspace, asked: dict[str, int]) -> list[dict[str, Any]]
     """Of each class: what is due now, and what would be with the days of `asked` (by field)."""
     now = timezone.now()
     days = {kept: min(asked[field], _LONGEST) for kept, field in _FIELDS.items() if field in asked}
-    today, then = read.due(workspace, now), read.due(workspace, now, days=days)
+    today = read.due(workspace, now)
+    then = read.due(workspace, now, days=days) if days else today
     return [
         {
             "label": kept.label,
