@@ -40,7 +40,7 @@ test-multi: setup-dev ## the flow tests again: two media and two worker processe
 	@$(TEST_ENV) TENEX_FLOWS=multi $(PY) -m pytest tests/flows $(ARGS)
 
 test-browser: setup-dev ## every page in Debian's Chromium against live rehearsal calls (SHOTS=folder: pictures of them)
-	@$(TEST_ENV) $(PY) -m pytest tests/browser $(ARGS)
+	@$(TEST_ENV) $(PY) -m pytest -n 3 --dist load tests/browser $(ARGS)
 
 test-ears: setup-dev offline-voice ## real recognition: calls with ears on, noise, several at once
 	@$(TEST_ENV) $(PY) -m pytest tests/rehearsal/with_ears.py $(ARGS)
