@@ -1,4 +1,4 @@
-# What can be done here: make demo | run | test | test-multi | test-browser | bench | bench-api | bench-batches | prove | lint | clean
+# What can be done here: make demo | run | rehearsal | test | test-multi | test-browser | bench | bench-api | bench-batches | prove | lint | clean
 # PORT= and TENEX_DATA_DIR= move a system, so that two run beside each other; PYTHON= names the Python to build on.
 
 PORT ?= 8000
@@ -10,7 +10,7 @@ PY := .venv/bin/python
 TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u TENEX_ENGINES -u DJANGO_SETTINGS_MODULE DEBUG=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-multi test-browser test-ears bench bench-api bench-batches prove lint format lock setup setup-dev offline-voice clean
+.PHONY: help demo run rehearsal test test-multi test-browser test-ears bench bench-api bench-batches prove lint format lock setup setup-dev offline-voice clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ demo: setup ## start a system of its own, place five calls through it, show what
 
 run: setup ## start the system: web, media, worker, scheduler in this terminal, Ctrl-C ends it
 	@$(PY) manage.py up
+
+rehearsal: setup ## the same with an offline carrier and model beside it: calls without an account, and without a phone
+	@$(PY) manage.py up --rehearsal
 
 test: setup-dev ## all tests in three processes, each with embedded engines of its own
 	@$(TEST_ENV) $(PY) -m pytest -n 3 --dist load --ignore tests/browser $(ARGS)

@@ -1,6 +1,13 @@
 """Leads, knowledge and calendars in the admin."""
 
-from django.contrib import admin
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -21,7 +28,11 @@ from crm.models import (
     TimelineEntry,
 )
 from crm.selectors import consents, segments
-from tenex.adminsite import Evidence, EvidenceInline, Page, in_words
+from crm.services import companies, knowledge, leads
+from crm.services.lead_fields import EDITABLE
+from tenex.adminsite import Evidence, EvidenceInline, FormBase, Page, ServiceForm, in_words
+from tenex.errors import TenexError
+from tenex.lib import zones
 
 
 class TimelineInline(EvidenceInline):
@@ -42,8 +53,29 @@ class FollowUpInline(EvidenceInline):
     readonly_fields = fields
 
 
+_OTHERWISE = {"owner_id", "company_id", "company_name"}
+"""Of what may be written to a lead: rows, which the form has as such."""
+
+
+class LeadForm(ServiceForm):
+    class Meta:
+        model = Lead
+        fields = ("workspace", "owner", "company", *sorted({*EDITABLE} - _OTHERWISE))
+
+    def write(self, row: Lead, changed: dict[str, Any]) -> Lead:
+        if row._state.adding:
+            return leads.create(row.workspace, actor=self.actor, **changed)
+        return leads.update(row.workspace, row.pk, actor=self.actor, **changed)
+
+
 @admin.register(Lead)
 class LeadAdmin(Page):
+    """Written by the services, as the API's: numbers in one form, opt-outs kept, changes announced."""
+
+    form = LeadForm
+    actions = ("archive", "unarchive")
+    console = "/console/leads/"
+    resource = "leads"
     list_display = (
         "name",
         "phone",
@@ -58,8 +90,11 @@ class LeadAdmin(Page):
     search_fields = ("first_name", "last_name", "phone", "email", "company__name")
     date_hierarchy = "created_at"
     list_select_related = ("company",)
-    autocomplete_fields = ("company", "owner")
-    readonly_fields = ("last_call_at", "last_outcome", "opted_out_at", "created_at", "updated_at")
+    autocomplete_fields = ("company",)
+    readonly_fields = (
+        "qualification", "last_call_at", "last_outcome", "opted_out_at", "archived_at", "created_at",
+        "updated_at",
+    )  # fmt: skip
     inlines = (TimelineInline, ConsentInline, FollowUpInline)
     fieldsets = (
         (None, {"fields": ("workspace", "first_name", "last_name", "title", "company", "owner")}),
@@ -68,20 +103,69 @@ class LeadAdmin(Page):
         ("More", {"fields": ("notes", "custom", "archived_at", "created_at", "updated_at")}),
     )
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.readonly_fields, "workspace") if obj else self.readonly_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Leads are archived: their calls and what they agreed to stay provable."""
+        return False
+
+    @admin.action(description="Archive", permissions=["change"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
+        self._each(request, queryset, leads.archive, "archived")
+
+    @admin.action(description="Bring back from the archive", permissions=["change"])
+    def unarchive(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
+        self._each(request, queryset, leads.unarchive, "back")
+
+    def _each(
+        self, request: HttpRequest, queryset: QuerySet[Lead], act: Callable[..., Lead], done: str
+    ) -> None:
+        for lead in queryset.select_related("workspace"):
+            try:
+                act(lead.workspace, lead.pk, actor=f"user:{request.user.get_username()}")
+            except TenexError as exc:
+                messages.error(request, f"{lead}: {exc.detail}.")
+            else:
+                messages.success(request, f"{lead}: {done}.")
+
     @admin.display(description="may be called", boolean=True)
     def callable(self, lead: Lead) -> bool:
         return bool(lead.phone) and lead.opted_out_at is None and lead.archived_at is None
 
 
+class CompanyForm(ServiceForm):
+    class Meta:
+        model = Company
+        fields = ("workspace", "name", "domain")
+
+    def write(self, row: Company, changed: dict[str, Any]) -> Company:
+        if row._state.adding:
+            return companies.create(row.workspace, **changed)
+        return companies.update(row.workspace, row.pk, **changed)
+
+
 @admin.register(Company)
 class CompanyAdmin(Page):
+    form = CompanyForm
+    resource = "leads"
     list_display = ("name", "domain", "workspace")
     list_filter = ("workspace",)
     search_fields = ("name", "domain")
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("workspace",) if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is not None and super().has_delete_permission(request, obj) and not obj.leads.exists()
+
+    def delete_model(self, request: HttpRequest, obj: Company) -> None:
+        companies.delete(obj.workspace, obj.pk)
+
 
 @admin.register(TimelineEntry)
 class TimelineAdmin(Evidence):
+    resource = "leads"
     list_display = ("created_at", "lead", "type", "summary", "call_id")
     list_filter = ("type", "workspace")
     search_fields = ("lead__phone", "lead__last_name", "call_id")
@@ -97,6 +181,7 @@ class TimelineAdmin(Evidence):
 
 @admin.register(Consent)
 class ConsentAdmin(Evidence):
+    resource = "leads"
     list_display = ("created_at", "lead", "purpose", "source", "state", "given_at", "expires_at")
     list_filter = ("purpose", "workspace")
     search_fields = ("lead__phone", "lead__last_name", "source")
@@ -112,6 +197,7 @@ class ConsentAdmin(Evidence):
 class CustomFieldAdmin(Evidence):
     """Only shown: type and choices are checked against leads' values and segments by the API."""
 
+    resource = "leads"
     list_display = ("key", "label", "type", "choices", "workspace")
     list_filter = ("type", "workspace")
     search_fields = ("key", "label")
@@ -121,6 +207,7 @@ class CustomFieldAdmin(Evidence):
 class SegmentAdmin(Evidence):
     """Only shown: rules are checked by the API."""
 
+    resource = "leads"
     list_display = ("name", "kind", "description", "workspace", "updated_at")
     list_filter = ("kind", "workspace")
     search_fields = ("name", "description")
@@ -138,6 +225,7 @@ class SegmentAdmin(Evidence):
 
 @admin.register(LeadImport)
 class LeadImportAdmin(Evidence):
+    resource = "leads"
     list_display = (
         "created_at",
         "file_name",
@@ -163,6 +251,7 @@ class LeadImportAdmin(Evidence):
 
 @admin.register(Suppression)
 class SuppressionAdmin(Evidence):
+    resource = "leads"
     list_display = ("created_at", "phone_hint", "source", "reason", "workspace", "call_id")
     list_filter = ("source", "workspace")
     search_fields = ("phone_hint", "reason")
@@ -172,6 +261,7 @@ class SuppressionAdmin(Evidence):
 
 @admin.register(FollowUp)
 class FollowUpAdmin(Page):
+    resource = "leads"
     list_display = ("due_at", "kind", "lead", "note", "status")
     list_filter = ("status", "kind", "workspace")
     search_fields = ("lead__phone", "lead__last_name", "note")
@@ -187,17 +277,70 @@ class ChunkInline(EvidenceInline):
     readonly_fields = fields
 
 
+class DocumentForm(ServiceForm):
+    class Meta:
+        model = Document
+        fields = ("workspace", "title", "body")
+
+    def write(self, row: Document, changed: dict[str, Any]) -> Document:
+        return knowledge.put(
+            row.workspace, self.cleaned_data.get("title", row.title), self.cleaned_data["body"]
+        )
+
+
 @admin.register(Document)
 class DocumentAdmin(Page):
+    """Saving indexes it: calls that ask from then on find the new text."""
+
+    form = DocumentForm
+    resource = "agents"
     list_display = ("title", "workspace", "status", "error", "created_at")
     list_filter = ("status", "workspace")
     search_fields = ("title", "body")
     readonly_fields = ("status", "error", "created_at")
     inlines = (ChunkInline,)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.readonly_fields, "workspace", "title") if obj else self.readonly_fields
+
+
+class CalendarForm(FormBase):
+    class Meta:
+        model = Calendar
+        fields = (
+            "workspace", "name", "time_zone", "hours", "slot_minutes", "notice_minutes", "join_url",
+            "is_default",
+        )  # fmt: skip
+
+    def clean_time_zone(self) -> str:
+        name = str(self.cleaned_data["time_zone"])
+        if zones.zone(name) is None:
+            raise ValidationError("Not a time zone: write it like America/New_York.")
+        return name
+
+    def clean_hours(self) -> Any:
+        """As crm.calendars.availability reads them."""
+        hours = self.cleaned_data["hours"]
+        if not isinstance(hours, dict) or not set(hours) <= set("1234567"):
+            raise ValidationError('Weekdays are "1" (Monday) to "7".')
+        for spans in hours.values():
+            good = isinstance(spans, list) and all(_span(span) for span in spans)
+            if not good:
+                raise ValidationError('Hours are written like [["09:00", "12:30"], ["13:30", "17:00"]].')
+        return hours
+
+
+def _span(span: Any) -> bool:
+    texts = isinstance(span, list) and len(span) == 2 and all(isinstance(text, str) for text in span)
+    return bool(
+        texts and all(re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text) for text in span) and span[0] < span[1]
+    )
+
 
 @admin.register(Calendar)
 class CalendarAdmin(Page):
+    form = CalendarForm
+    resource = "agents"
     list_display = ("name", "workspace", "time_zone", "slot_minutes", "is_default")
     list_filter = ("workspace",)
     search_fields = ("name",)
@@ -205,6 +348,7 @@ class CalendarAdmin(Page):
 
 @admin.register(Meeting)
 class MeetingAdmin(Evidence):
+    resource = "leads"
     list_display = ("starts_at", "ends_at", "lead", "calendar", "status", "call_id")
     list_filter = ("status", "calendar")
     search_fields = ("lead__phone", "lead__last_name", "uid")

@@ -96,7 +96,7 @@ X_FRAME_OPTIONS = "DENY"
 INSTALLED_APPS = [
     # Only its `runserver` is wanted of it; Twisted and Autobahn cost every other process a second and 25 MB.
     *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
-    "django.contrib.admin",
+    "tenex.admin_app.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -72,8 +72,13 @@ def version(space: Workspace, **fields: Any) -> AgentVersion:
     made = AgentVersion.objects.create(
         agent=agent,
         number=1,
-        system_prompt="You are Ava.",
-        **{"criteria": CRITERIA, "tools": list(NAMES), "objective": "Qualify", **fields},
+        **{
+            "system_prompt": "You are Ava.",
+            "criteria": CRITERIA,
+            "tools": list(NAMES),
+            "objective": "Qualify",
+            **fields,
+        },
     )
     agent.current_version = made
     agent.save()

@@ -1,26 +1,21 @@
-"""Agents, calls and batches in the admin.
+"""Calls and batches in the admin.
 
 What the state machine owns is shown and not edited: calls, attempts, verdicts and evidence are read-only.
 """
 
 from collections.abc import Callable
-from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tenex.adminsite import Evidence, EvidenceInline, FormBase, Page, in_words
+from tenex.adminsite import Evidence, EvidenceInline, in_words
 from tenex.errors import TenexError
 from voice.dialing_admin import CallingSwitchAdmin, CarrierAccountAdmin, MediaProcessAdmin
 from voice.models import (
-    Agent,
-    AgentVersion,
     Batch,
     BatchUpload,
     BatchVersion,
@@ -30,141 +25,29 @@ from voice.models import (
     DialAttempt,
     MetricsDue,
     MetricsHour,
-    PhoneNumber,
     Recipient,
     Recording,
     ToolCall,
     Turn,
     Verdict,
-    VoiceProfile,
     VoiceSession,
 )
 from voice.retention_admin import ErasureAdmin, LegalHoldAdmin, PurgeReceiptAdmin
-from voice.services import agents, batches, costs
+from voice.services import batches, costs
+from voice.setup_admin import AgentAdmin, AgentVersionAdmin, PhoneNumberAdmin, VoiceProfileAdmin
 
 __all__ = [
+    "AgentAdmin",
+    "AgentVersionAdmin",
     "CallingSwitchAdmin",
     "CarrierAccountAdmin",
     "ErasureAdmin",
     "LegalHoldAdmin",
     "MediaProcessAdmin",
+    "PhoneNumberAdmin",
     "PurgeReceiptAdmin",
+    "VoiceProfileAdmin",
 ]
-
-
-@admin.register(VoiceProfile)
-class VoiceProfileAdmin(Page):
-    list_display = ("name", "workspace", "voice", "model", "language", "speed", "turn_detection")
-    list_filter = ("workspace", "turn_detection")
-    search_fields = ("name",)
-    fieldsets = (
-        (None, {"fields": ("workspace", "name", "voice", "model", "speed", "language", "greeting")}),
-        (
-            "Taking turns",
-            {
-                "fields": (
-                    "turn_detection",
-                    "vad_threshold",
-                    "prefix_padding_ms",
-                    "silence_duration_ms",
-                    "eagerness",
-                    "noise_reduction",
-                ),
-                "description": "A shorter silence answers faster and interrupts slow speakers more often.",
-            },
-        ),
-        ("Limits", {"fields": ("silence_reprompt_s", "max_duration_s", "keywords")}),
-    )
-
-
-class AgentForm(FormBase):
-    """The agent together with the text of its current version: saving a change makes a new version."""
-
-    system_prompt = forms.CharField(
-        widget=AdminTextareaWidget(attrs={"rows": 24}),
-        help_text="May use {{lead.first_name}}, {{lead.company}}, {{lead.title}}, {{objective}} and more.",
-    )
-    objective = forms.CharField(widget=AdminTextareaWidget(attrs={"rows": 3}), required=False)
-    criteria = forms.JSONField(
-        required=False,
-        initial=list,
-        help_text='[{"name": "budget", "description": "what would count as met"}]',
-    )
-    tools = forms.JSONField(
-        required=False, initial=list, help_text="Names of the tools that the agent may use."
-    )
-    note = forms.CharField(
-        required=False, max_length=300, help_text="Why this change? Kept with the version."
-    )
-
-    class Meta:
-        model = Agent
-        fields = ("workspace", "name", "slug", "profile", "calendar", "archived_at")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        version = self.instance.current_version if self.instance.pk else None
-        if version is not None:
-            for name in agents.VERSIONED:
-                self.fields[name].initial = getattr(version, name)
-
-
-class VersionInline(EvidenceInline):
-    model = AgentVersion
-    fields = ("number", "created_at", "created_by", "note", "objective", "tools")
-    readonly_fields = fields
-    show_change_link = True
-
-
-@admin.register(Agent)
-class AgentAdmin(Page):
-    form = AgentForm
-    list_display = ("name", "workspace", "profile", "calendar", "version")
-    list_filter = ("workspace",)
-    search_fields = ("name", "slug")
-    list_select_related = ("workspace", "profile", "calendar", "current_version")
-    prepopulated_fields = {"slug": ("name",)}
-    inlines = (VersionInline,)
-    fieldsets = (
-        (None, {"fields": ("workspace", "name", "slug", "profile", "calendar")}),
-        ("What it says and does", {"fields": ("system_prompt", "objective", "criteria", "tools", "note")}),
-    )
-
-    @admin.display(description="version", ordering="current_version__number")
-    def version(self, agent: Agent) -> str:
-        return f"v{agent.current_version.number}" if agent.current_version else "none"
-
-    def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        versioned = {name: form.cleaned_data[name] for name in (*agents.VERSIONED, "note")}
-        agents.update(obj, versioned, f"user:{request.user}")
-
-
-@admin.register(AgentVersion)
-class AgentVersionAdmin(Evidence):
-    list_display = ("agent", "number", "created_at", "created_by", "note")
-    list_filter = ("agent",)
-    search_fields = ("agent__name", "note", "system_prompt")
-    list_select_related = ("agent",)
-
-
-@admin.register(PhoneNumber)
-class PhoneNumberAdmin(Page):
-    list_display = ("e164", "label", "workspace", "agent", "status", "source", "problem_code")
-    list_filter = ("workspace", "status", "source", "agent")
-    search_fields = ("e164", "label", "provider_sid")
-    list_select_related = ("workspace", "agent")
-    readonly_fields = ("status", "source", "asked_at", "next_at", "tries", "problem_code", "problem_detail")
-    fields = (
-        "workspace",
-        "e164",
-        "label",
-        "provider_sid",
-        "agent",
-        "calendar",
-        "fallback_number",
-        *readonly_fields,
-    )
 
 
 class TurnInline(EvidenceInline):
@@ -213,6 +96,8 @@ class JournalInline(EvidenceInline):
 
 @admin.register(Call)
 class CallAdmin(Evidence):
+    console = "/console/calls/"
+    resource = "calls"
     list_display = (
         "created_at",
         "direction",
@@ -240,6 +125,7 @@ class CallAdmin(Evidence):
 
 @admin.register(Verdict)
 class VerdictAdmin(Evidence):
+    resource = "calls"
     list_display = ("created_at", "call", "qualification", "confidence", "summary", "needs_review", "model")
     list_filter = ("qualification", "needs_review", "workspace")
     search_fields = ("call__id", "summary")
@@ -273,6 +159,7 @@ class VerdictAdmin(Evidence):
 class RecipientAdmin(Evidence):
     """Of a batch of any size: a page of its own, reached from the batch."""
 
+    resource = "batches"
     list_display = (
         "position",
         "batch",
@@ -310,6 +197,8 @@ class UploadInline(EvidenceInline):
 class BatchAdmin(Evidence):
     """Rows are evidence; what may be done with a batch are actions, which go through the services."""
 
+    console = "/console/batches/"
+    resource = "batches"
     list_display = (
         "created_at",
         "name",
@@ -346,7 +235,7 @@ class BatchAdmin(Evidence):
 
     def has_control_permission(self, request: HttpRequest) -> bool:
         """The page only shows, so the right to change batches is asked for by itself."""
-        return request.user.has_perm("voice.change_batch")
+        return self.may_write(request)
 
     @admin.action(description="Start", permissions=["control"])
     def start(self, request: HttpRequest, queryset: QuerySet[Batch]) -> None:
@@ -380,6 +269,7 @@ class BatchAdmin(Evidence):
 class DecisionAdmin(Evidence):
     """Why somebody was called, or was not."""
 
+    resource = "leads"
     list_display = ("created_at", "stage", "lead", "allowed", "code", "detail", "until", "batch")
     list_filter = ("stage", "allowed", "code", "workspace")
     search_fields = ("lead__phone", "lead__last_name", "batch__id", "call__id")
@@ -410,6 +300,7 @@ class DecisionAdmin(Evidence):
 class MetricsHourAdmin(Evidence):
     """What was summed up, for whoever doubts a figure: it is replaced when a call of the hour changes."""
 
+    resource = "calls"
     list_display = (
         "hour",
         "workspace",

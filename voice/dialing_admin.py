@@ -24,7 +24,7 @@ class CallingSwitchAdmin(Page):
         CallingSwitch.objects.get_or_create(pk=1)
         return super().get_queryset(request)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

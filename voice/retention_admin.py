@@ -1,16 +1,110 @@
-"""Admin pages of retention: holds are made and released here, receipts are looked at."""
+"""Admin pages of retention: what a setting would delete is seen before it is saved, holds are made and
+released here, receipts are looked at."""
 
-from typing import Any
+import uuid
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import path
+from django.utils import timezone
 
 from tenex.adminsite import Evidence, FormBase, Page
 from tenex.errors import TenexError
-from voice.models import Erasure, LegalHold, PurgeReceipt
+from tenex.workspaces.admin import WorkspaceAdmin, WorkspaceForm
+from tenex.workspaces.models import Workspace
+from voice.models import Erasure, KeptClass, LegalHold, PurgeReceipt
+from voice.selectors import retention as read
 from voice.services import holds
+
+_FIELDS: Final = {
+    KeptClass.AUDIO: "recording_retention_days",
+    KeptClass.TRANSCRIPT: "transcript_retention_days",
+    KeptClass.JOURNAL: "journal_retention_days",
+    KeptClass.EVIDENCE: "evidence_retention_days",
+}
+_LONGEST: Final = 36_500
+
+
+def outlook(workspace: Workspace, asked: dict[str, int]) -> list[dict[str, Any]]:
+    """Of each class: what is due now, and what would be with the days of `asked` (by field)."""
+    now = timezone.now()
+    days = {kept: min(asked[field], _LONGEST) for kept, field in _FIELDS.items() if field in asked}
+    today = read.due(workspace, now)
+    then = read.due(workspace, now, days=days) if days else today
+    return [
+        {
+            "label": kept.label,
+            "days": days.get(kept, getattr(workspace, field)),
+            "changed": kept in days and days[kept] != getattr(workspace, field),
+            "now": today[kept],
+            "then": then[kept],
+            "more": then[kept]["calls"] > today[kept]["calls"],
+        }
+        for kept, field in _FIELDS.items()
+    ]
+
+
+class SettingsForm(WorkspaceForm):
+    def clean(self) -> dict[str, Any]:
+        """A time that would delete something is asked for twice."""
+        given: dict[str, Any] = super().clean() or {}
+        asked = {
+            field: given[field] for field in _FIELDS.values() if field in self.changed_data and field in given
+        }
+        if self.instance._state.adding or not asked or given.get("confirm_deletion"):
+            return given
+        saved = Workspace.objects.get(pk=self.instance.pk)
+        lost = [
+            f"{row['label']} of {row['then']['calls']} call{'s' if row['then']['calls'] != 1 else ''}"
+            for row in outlook(saved, asked)
+            if row["more"]
+        ]
+        if lost:
+            self.add_error("confirm_deletion", f"Within the hour this would delete: {'; '.join(lost)}.")
+        return given
+
+
+admin.site.unregister(Workspace)
+
+
+@admin.register(Workspace)
+class SettingsAdmin(WorkspaceAdmin):
+    """A workspace's settings, with a look at what a retention would delete."""
+
+    form = SettingsForm
+    change_form_template = "admin/workspace.html"
+
+    def get_urls(self) -> list[Any]:
+        own = path(
+            "<uuid:workspace_id>/retention/",
+            self.admin_site.admin_view(self.retention),
+            name="workspace_retention",
+        )
+        return [own, *super().get_urls()]
+
+    def retention(self, request: HttpRequest, workspace_id: uuid.UUID) -> HttpResponse:
+        """Part of the page: what the days that stand in the form would delete."""
+        workspace = get_object_or_404(self.get_queryset(request), pk=workspace_id)
+        asked = {
+            field: int(raw)
+            for field in _FIELDS.values()
+            if (raw := request.GET.get(field, "")).isascii()
+            and raw.isdigit()
+            and len(raw) < 7
+            and int(raw) > 0
+        }
+        return render(request, "admin/retention_outlook.html", {"rows": outlook(workspace, asked)})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        workspace = self.get_object(request, object_id)
+        shown = {"rows": outlook(workspace, {})} if workspace else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
 
 class HoldForm(FormBase):
@@ -27,6 +121,7 @@ class HoldForm(FormBase):
 class LegalHoldAdmin(Page):
     """Adding is holding. A hold is released by its action and never changed: it is evidence itself."""
 
+    resource = "settings"
     list_display = ("created_at", "workspace", "call", "lead", "reason", "held_by", "released_at")
     list_filter = ("workspace", ("released_at", admin.EmptyFieldListFilter))
     form = HoldForm
@@ -37,6 +132,10 @@ class LegalHoldAdmin(Page):
 
     def has_change_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
         return False
+
+    def has_hold_permission(self, request: HttpRequest) -> bool:
+        """Holds are not changed, so the right to release them is asked for by itself."""
+        return self.has_add_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
         return False
@@ -51,7 +150,7 @@ class LegalHoldAdmin(Page):
         )
         obj.pk = made.pk
 
-    @admin.action(description="Release: retention goes on")
+    @admin.action(description="Release: retention goes on", permissions=["hold"])
     def release(self, request: HttpRequest, rows: "QuerySet[LegalHold]") -> None:
         for made in rows:
             try:
@@ -62,6 +161,7 @@ class LegalHoldAdmin(Page):
 
 @admin.register(PurgeReceipt)
 class PurgeReceiptAdmin(Evidence):
+    resource = "settings"
     list_display = ("number", "workspace", "kept_class", "counts", "older_than", "created_at")
     list_filter = ("workspace", "kept_class")
     list_select_related = ("workspace",)
@@ -69,6 +169,7 @@ class PurgeReceiptAdmin(Evidence):
 
 @admin.register(Erasure)
 class ErasureAdmin(Evidence):
+    resource = "settings"
     list_display = ("created_at", "workspace", "asked_by", "waits_for", "finished_at", "counts")
     list_filter = ("workspace", ("finished_at", admin.EmptyFieldListFilter))
     list_select_related = ("workspace",)

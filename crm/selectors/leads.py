@@ -7,7 +7,9 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from crm.models import FollowUp, Lead, TimelineEntry
+from crm.selectors import search
 from tenex.errors import NotFound
+from tenex.workspaces.models import Workspace
 
 
 def get(workspace_id: uuid.UUID, lead_id: uuid.UUID) -> Lead:
@@ -94,3 +96,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     return str(value) if isinstance(value, uuid.UUID) else value
+
+
+def found(workspace: Workspace, q: str, *, at_most: int = 8) -> list[Lead]:
+    """Leads by what somebody types to choose one; without a word the latest."""
+    rows = all_of(workspace.pk).select_related("company")
+    return list((rows.filter(search.words(q)) if q.strip() else rows).order_by("-created_at")[:at_most])

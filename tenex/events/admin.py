@@ -7,6 +7,7 @@ from tenex.events.models import Event
 
 @admin.register(Event)
 class EventAdmin(Evidence):
+    resource = "calls"
     list_display = ("occurred_at", "type", "workspace", "seq", "call_id", "relayed_at")
     list_filter = ("type", "workspace")
     search_fields = ("id", "call_id")

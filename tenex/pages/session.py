@@ -17,7 +17,7 @@ from tenex.pages.views import WORKSPACE_KEY
 from tenex.rest import throttling
 from tenex.rest.errors import RateLimited
 from tenex.workspaces.models import Membership, User
-from tenex.workspaces.services import tokens
+from tenex.workspaces.services import first_owner, tokens
 
 HOME = "/console/"
 
@@ -53,7 +53,9 @@ class Login(View):
     def _form(
         self, request: HttpRequest, error: str = "", *, email: str = "", status: int = 200
     ) -> HttpResponse:
-        context: dict[str, Any] = {"error": error, "email": email, "next": _next(request)}
+        context: dict[str, Any] = {
+            "error": error, "email": email, "next": _next(request), "nobody": first_owner.nobody_yet(),
+        }  # fmt: skip
         return render(request, "console/login.html", context, status=status)
 
 

@@ -22,6 +22,9 @@ from tenex.workspaces.services import people
 WORKSPACE_KEY = "workspace"
 """Of the browser's session: the workspace that is looked at."""
 
+MEMBERSHIPS = "tenex_workspaces"
+"""Of a request: the workspaces that its person is a member of, for the switch in the frame."""
+
 
 class PageView(View):
     """A page of a workspace.
@@ -66,12 +69,20 @@ class PageView(View):
     def frame(self) -> dict[str, Any]:
         """What templates/console/base.html needs."""
         return {
-            "workspace": self.workspace,
-            "principal": self.principal,
+            **frame_of(self.request, self.principal),
             "nav_items": [item for item in nav.ITEMS if self.principal.allows(item.scope)],
             "nav_now": self.nav,
-            "rehearsal": settings.REHEARSAL,
         }
+
+
+def frame_of(request: HttpRequest, principal: Principal | None) -> dict[str, Any]:
+    """Who looks, at which workspace, and at which others they may look."""
+    return {
+        "workspace": principal and principal.workspace,
+        "principal": principal,
+        "workspaces": getattr(request, MEMBERSHIPS, []),
+        "rehearsal": settings.REHEARSAL,
+    }
 
 
 def membership_of(request: HttpRequest, user: User) -> Membership:
@@ -85,6 +96,7 @@ def membership_of(request: HttpRequest, user: User) -> Membership:
     found = list(Membership.objects.select_related("workspace").filter(user=user).order_by("created_at"))
     if not found:
         raise Forbidden("you are not a member of any workspace yet", code="no_workspace")
+    setattr(request, MEMBERSHIPS, sorted((one.workspace for one in found), key=lambda one: one.name.lower()))
     chosen = request.session.get(WORKSPACE_KEY)
     meant = next((one for one in found if str(one.workspace_id) == chosen), found[0])
     meant.user = user

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -122,3 +123,41 @@ def _celery(
     return ChildPlan(
         name, command, stage, stop_timeout_s, {"TENEX_ROLE": name, "PYTHONWARNINGS": _QUIET_AS_ROOT}
     )
+
+
+def rehearsal_of(options: PlanOptions) -> ChildPlan:
+    """The offline carrier and model beside the system (`rehearse serve`). Ends after the calls do."""
+    carrier, model = _doubles(options)
+    command = [
+        sys.executable,
+        MANAGE,
+        "rehearse",
+        "serve",
+        f"--carrier-port={carrier}",
+        f"--openai-port={model}",
+        f"--app-url=http://127.0.0.1:{options.port}",
+    ]
+    return ChildPlan("rehearsal", command, EndStage.AFTER_CALLS, 15)
+
+
+def rehearsal_environment(options: PlanOptions) -> dict[str, str]:
+    """What points all processes at the doubles, whatever account the environment names."""
+    carrier, model = _doubles(options)
+    own = f"http://127.0.0.1:{options.port}"
+    return {
+        "TENEX_REHEARSAL": "1",
+        "PUBLIC_BASE_URL": own,
+        "MEDIA_BASE_URL": own.replace("http", "ws", 1),
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 31 + "1",
+        "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
+        "TWILIO_API_KEY_SID": "",
+        "TWILIO_API_BASE_URL": f"http://127.0.0.1:{carrier}",
+        "OPENAI_API_KEY": "sk-rehearsal-" + secrets.token_hex(12),
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{model}/v1",
+    }
+
+
+def _doubles(options: PlanOptions) -> tuple[int, int]:
+    """Ports of carrier and model: behind those of the system."""
+    first = max(options.port, options.media_port) + 1
+    return first, first + 1

@@ -24,6 +24,11 @@ def prepare() -> None:
     """Migrate and collect; both may be repeated at will. Leaves no connection open."""
     migrate()
     collect_static_files()
+    close()
+
+
+def close() -> None:
+    """Leave no connection open: what follows is processes of their own."""
     connection.close()
     close_pool = getattr(connection, "close_pool", None)
     if close_pool is not None:

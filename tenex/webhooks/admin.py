@@ -32,6 +32,7 @@ def _actor(request: HttpRequest) -> str:
 
 @admin.register(WebhookSubscription)
 class SubscriptionAdmin(Page):
+    resource = "webhooks"
     list_display = (
         "url",
         "workspace",
@@ -137,6 +138,7 @@ class AttemptInline(EvidenceInline):
 
 @admin.register(Delivery)
 class DeliveryAdmin(Evidence):
+    resource = "webhooks"
     list_display = (
         "created_at",
         "event_type",
@@ -163,7 +165,11 @@ class DeliveryAdmin(Evidence):
     def content(self, delivery: Delivery) -> SafeString:
         return in_words(json.loads(bytes(delivery.body)))
 
-    @admin.action(description="Send again", permissions=["view"])
+    def has_control_permission(self, request: HttpRequest) -> bool:
+        """The page only shows, so the right to change subscriptions is asked for by itself."""
+        return self.may_write(request)
+
+    @admin.action(description="Send again", permissions=["control"])
     def replay(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         again = 0
         for delivery in queryset.select_related("subscription"):
@@ -177,6 +183,7 @@ class DeliveryAdmin(Evidence):
 
 @admin.register(Replay)
 class ReplayAdmin(Evidence):
+    resource = "webhooks"
     list_display = ("created_at", "subscription", "kind", "since", "until", "total", "prepared_at", "actor")
     list_filter = ("kind", "workspace")
     list_select_related = ("subscription",)

@@ -1,7 +1,9 @@
 """Workspaces, people and keys in the admin."""
 
-from typing import Any
+import calendar
+from typing import Any, Final
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -9,12 +11,23 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.crypto import get_random_string
+from django.shortcuts import redirect
+from django.utils.html import format_html
 
-from tenex.adminsite import Evidence, FormBase, FormSetBase, InlineBase, Page
+from tenex.adminsite import (
+    Evidence,
+    InlineBase,
+    LabeledFormSet,
+    Page,
+    ServiceForm,
+    looking,
+    sees_all,
+)
+from tenex.lib import places, zones
 from tenex.workspaces.models import ApiKey, AuditEntry, Invitation, Membership, Role, User, Workspace
-from tenex.workspaces.services import audit, keys
+from tenex.workspaces.principal import Principal
+from tenex.workspaces.scopes import ALL, SCOPES
+from tenex.workspaces.services import keys, workspaces
 
 admin.site.unregister(Group)
 
@@ -23,7 +36,43 @@ def actor(request: HttpRequest) -> str:
     return f"user:{request.user}"
 
 
-class MembershipFormSet(FormSetBase):
+KEPT: Final = (
+    "recording_retention_days", "transcript_retention_days", "journal_retention_days",
+    "evidence_retention_days",
+)  # fmt: skip
+WORDS: Final[dict[str, str]] = {
+    "time_zone": "In which pages show times, like America/New_York. Leads have their own.",
+    "default_region": "Country that numbers without a country code are read in, by its ISO code: US, GB, DE.",
+    "recording_consent": "Announce: callers hear that the call is recorded, before anything is stored. Ask "
+    "for a yes: "
+    "without one nothing is recorded. Do not record: no sound is kept; transcripts are.",
+    "recording_retention_days": "Days after a call that its sound can be listened to. Then the files are "
+    "deleted "
+    "here and at the carrier.",
+    "transcript_retention_days": "Days after a call that its words can be read: transcript, and what tools "
+    "were "
+    "asked and answered.",
+    "journal_retention_days": "Days after a call that what happened in it, second by second, can be looked "
+    "at.",
+    "evidence_retention_days": "Days after a call that summary and quotes of its verdict are kept. Whether "
+    "it "
+    "qualified stays.",
+    "calling_window_start": "At the clock of the person called.",
+    "calling_window_end": "At the clock of the person called.",
+    "default_purpose": "Marketing calls need a consent to marketing; informational ones to information. Of "
+    "calls "
+    "that name none.",
+    "legal_name": "Who calls, as the opening says it. Workspaces of one legal name are one caller: what "
+    "somebody asks "
+    "of one holds in all.",
+    "min_gap_between_calls_s": "Seconds between two calls to one number: 7200 are two hours.",
+    "max_concurrent_calls": "Calls at a time, both ways.",
+    "calls_per_second": "Calls that may begin in a second.",
+    "transfer_number": "Of a person who takes calls that the agent hands over, in the form +14155550100.",
+}
+
+
+class MembershipFormSet(LabeledFormSet):
     """The database keeps the last owner (migration 0003); this says so before it does."""
 
     def clean(self) -> None:
@@ -43,11 +92,74 @@ class MembershipInline(InlineBase):
     autocomplete_fields = ("user",)
 
 
+class WorkspaceForm(ServiceForm):
+    calling_days = forms.TypedMultipleChoiceField(
+        coerce=int,
+        choices=[(n + 1, name) for n, name in enumerate(calendar.day_name)],
+        widget=forms.CheckboxSelectMultiple,
+        initial=list(range(1, 8)),
+    )
+    calling_countries = forms.CharField(
+        required=False, help_text="ISO codes, separated by commas. Empty: the country of the default region."
+    )
+    confirm_deletion = forms.BooleanField(
+        required=False,
+        label="Yes, delete that",
+        help_text="Needed when a shorter time would delete something.",
+    )
+
+    class Meta:
+        model = Workspace
+        fields = (
+            "name", "slug", "time_zone", "default_region", "recording_consent", *KEPT, "calling_window_start",
+            "calling_window_end", "calling_days", "calling_countries", "default_purpose", "legal_name",
+            "max_calls_per_lead_a_day", "max_calls_per_lead_a_week", "max_calls_per_lead_in_all",
+            "min_gap_between_calls_s", "max_concurrent_calls", "calls_per_second", "transfer_number",
+        )  # fmt: skip
+        help_texts = WORDS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "calling_countries" in self.fields:
+            self.initial["calling_countries"] = ", ".join(self.instance.calling_countries or [])
+
+    def clean_time_zone(self) -> str:
+        name = str(self.cleaned_data["time_zone"])
+        if zones.zone(name) is None:
+            raise ValidationError("Not a time zone: write it like America/New_York.")
+        return name
+
+    def clean_default_region(self) -> str:
+        code = str(self.cleaned_data["default_region"]).upper()
+        if code not in places.countries():
+            raise ValidationError("Not a country: its ISO code, like US.")
+        return code
+
+    def clean_calling_countries(self) -> list[str]:
+        asked = [
+            text.strip() for text in str(self.cleaned_data["calling_countries"]).split(",") if text.strip()
+        ]
+        codes = [places.country_code(text) for text in asked]
+        if not all(codes):
+            raise ValidationError("Not a country: ISO codes, like US, GB, separated by commas.")
+        return sorted({code for code in codes if code})
+
+    def changed_values(self) -> dict[str, Any]:
+        return {name: value for name, value in super().changed_values().items() if name != "confirm_deletion"}
+
+    def write(self, row: Workspace, changed: dict[str, Any]) -> Workspace:
+        if row._state.adding:
+            return workspaces.create(changed, self.actor)
+        return workspaces.update(Workspace.objects.get(pk=row.pk), changed, self.actor)
+
+
 @admin.register(Workspace)
 class WorkspaceAdmin(Page):
+    form = WorkspaceForm
+    resource = "settings"
+    workspace_path = "pk"
     list_display = ("name", "slug", "time_zone", "max_concurrent_calls", "calls_per_second", "dialing")
     search_fields = ("name", "slug")
-    prepopulated_fields = {"slug": ("name",)}
     inlines = (MembershipInline,)
     actions = ("stop_dialing", "resume_dialing")
     readonly_fields = ("id", "created_at", "calling_paused_at", "calling_rules")
@@ -62,8 +174,13 @@ class WorkspaceAdmin(Page):
                     "transcript_retention_days",
                     "journal_retention_days",
                     "evidence_retention_days",
+                    "confirm_deletion",
                 ),
-                "description": "The announcement is spoken before anything is stored.",
+                "description": "The announcement is spoken before anything is stored. What has been kept "
+                "long "
+                "enough is deleted for good, within the hour; figures and counts stay. A legal hold keeps "
+                "what it "
+                "is about.",
             },
         ),
         (
@@ -96,62 +213,84 @@ class WorkspaceAdmin(Page):
     def dialing(self, workspace: Workspace) -> bool:
         return workspace.calling_paused_at is None
 
-    @admin.action(description="Stop all dialing now")
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.readonly_fields, "slug") if obj else self.readonly_fields
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return {} if obj else {"slug": ("name",)}
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return sees_all(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A workspace's calls and audit stay provable."""
+        return False
+
+    @admin.action(description="Stop all dialing now", permissions=["change"])
     def stop_dialing(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
-        count = queryset.filter(calling_paused_at=None).update(calling_paused_at=timezone.now())
-        messages.warning(request, f"{count} workspaces dial nobody until dialing is resumed.")
+        for workspace in queryset:
+            workspaces.update(workspace, {"calling_paused": True}, actor(request))
+        messages.warning(request, f"{len(queryset)} workspaces dial nobody until dialing is resumed.")
 
-    @admin.action(description="Resume dialing")
+    @admin.action(description="Resume dialing", permissions=["change"])
     def resume_dialing(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
-        count = queryset.update(calling_paused_at=None)
-        messages.success(request, f"{count} workspaces may dial again.")
-
-    def save_model(self, request: HttpRequest, obj: Workspace, form: Any, change: bool) -> None:
-        if not obj.webhook_secret:
-            obj.webhook_secret = get_random_string(48)
-        super().save_model(request, obj, form, change)
-        if change and form.changed_data:
-            audit.record(
-                obj.pk,
-                actor(request),
-                "workspace.updated",
-                object_type="workspace",
-                object_id=obj.pk,
-                data={
-                    "fields": sorted(form.changed_data),
-                    "before": {name: str(form.initial.get(name)) for name in form.changed_data},
-                    "after": {name: str(form.cleaned_data.get(name)) for name in form.changed_data},
-                },
-            )
+        for workspace in queryset:
+            workspaces.update(workspace, {"calling_paused": False}, actor(request))
+        messages.success(request, f"{len(queryset)} workspaces may dial again.")
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, Page):  # type: ignore[type-arg]
+class UserAdmin(DjangoUserAdmin, Page):  # type: ignore[type-arg, misc]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("email", "name", "is_active", "is_staff", "last_login")
-    list_filter = ("is_active", "is_staff", "is_superuser")
+    list_display = ("email", "name", "is_active", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_superuser")
     search_fields = ("email", "name")
     ordering = ("email",)
     readonly_fields = ("last_login", "created_at")
-    filter_horizontal = ("user_permissions",)
     fieldsets = (
         (None, {"fields": ("email", "password", "name")}),
-        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "user_permissions")}),
+        ("Access", {"fields": ("is_active", "is_superuser")}),
         ("Times", {"fields": ("last_login", "created_at")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "name", "password1", "password2")}),)
 
 
-class KeyForm(FormBase):
+class KeyForm(ServiceForm):
+    scopes = forms.MultipleChoiceField(
+        widget=forms.CheckboxSelectMultiple,
+        choices=[
+            (ALL, "Everything, now and later"),
+            *((name, f"{name}: {text}") for name, text in SCOPES.items()),
+        ],
+        help_text="Give it what its program needs and no more. Writing includes reading.",
+    )
+
     class Meta:
         model = ApiKey
         fields = ("workspace", "name", "scopes", "expires_at")
+        help_texts = {
+            "name": "Who uses it, and for what.",
+            "expires_at": "Empty: it holds until it is revoked.",
+        }
+
+    by: Principal | None = None
+    """Who mints, where it is not a superuser: nobody hands out more than they have."""
+    text = ""
+
+    def write(self, row: ApiKey, changed: dict[str, Any]) -> ApiKey:
+        asked = (changed["name"], changed["scopes"])
+        if self.by is not None:
+            made, self.text = keys.mint(self.by, *asked, changed["expires_at"])
+        else:
+            made, self.text = keys.create(row.workspace, *asked, self.actor, changed["expires_at"])
+        return made
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(Page):
+    resource = "keys"
     form = KeyForm
     list_display = (
         "name",
@@ -178,12 +317,30 @@ class ApiKeyAdmin(Page):
     def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        made, text = keys.create(obj.workspace, obj.name, obj.scopes, actor(request), obj.expires_at)
-        obj.pk = made.pk
-        messages.success(request, f"The key, shown this once: {text}")
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.by = None if sees_all(request) else looking(request)
+        return form
 
-    @admin.action(description="Revoke")
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        shown = format_html(
+            "The key, shown this once: <code>{}</code> "
+            '<button class="button small" type="button" data-copy="{}">Copy</button>',
+            form.text,
+            form.text,
+        )
+        messages.success(request, shown)
+
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> Any:
+        """Back to the list: a key has no page that could be edited."""
+        return redirect("admin:workspaces_apikey_changelist")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Keys are not changed, so the right to revoke them is asked for by itself."""
+        return self.has_add_permission(request)
+
+    @admin.action(description="Revoke", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         for key in queryset.filter(revoked_at=None):
             keys.revoke(key, actor(request))
@@ -192,6 +349,7 @@ class ApiKeyAdmin(Page):
 
 @admin.register(Invitation)
 class InvitationAdmin(Evidence):
+    resource = "users"
     list_display = ("email", "workspace", "role", "invited_by", "expires_at", "accepted_at", "revoked_at")
     list_filter = ("workspace", "role")
     search_fields = ("email",)
@@ -200,6 +358,7 @@ class InvitationAdmin(Evidence):
 
 @admin.register(AuditEntry)
 class AuditAdmin(Evidence):
+    resource = "settings"
     list_display = ("created_at", "workspace", "actor", "action", "object_type", "object_id")
     list_filter = ("action", "workspace")
     search_fields = ("actor", "object_id")

@@ -8,13 +8,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
 from crm.models import Consent, Lead
 from crm.services import import_run, imports, leads
-from tenex.workspaces.models import AuditEntry, Workspace
+from tenex.workspaces.models import AuditEntry, Membership, Workspace
 from tests import rows
 from tests.api.world import Api, Tenant, finished_call, person
 from voice.models import AgentVersion, Batch, Call, Decision, Recipient
@@ -401,21 +400,18 @@ async def test_results_as_csv_tell_the_carriers_state_and_run_no_formula(alice: 
 # --- admin ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore:Overriding get_action_choices")  # of the admin's theme
 def test_operators_control_batches_in_the_admin(alice: Tenant) -> None:
     user = person("desk@alice.example")
-    user.is_staff = True
-    user.save()
+    seat = Membership.objects.create(workspace=alice.workspace, user=user, role="viewer")
     page = "/admin/voice/batch/"
     client = Client()
     client.force_login(user)
-    view, change = (Permission.objects.get(codename=f"{verb}_batch") for verb in ("view", "change"))
-    user.user_permissions.add(view)
     asked = {"action": "pause", "_selected_action": [str(alice.batch.pk)]}
     client.post(page, asked)
     alice.batch.refresh_from_db()
     assert alice.batch.status == "queued", "seeing is not pausing"
-    user.user_permissions.add(change)
+    seat.role = "operator"
+    seat.save()
     for action, status in (("pause", "paused"), ("resume", "running"), ("cancel", "canceled")):
         assert client.post(page, {**asked, "action": action}).status_code == 302
         alice.batch.refresh_from_db()

@@ -32,6 +32,7 @@ ALLOWED = {
     "tenex/server/serve.py": "listens",
     "voice/bridge/consumer.py": "options of a socket that was accepted",
     "voice/management/commands/rehearse.py": "the rehearsal's own servers",
+    "voice/services/rehearsals.py": "the rehearsal's own carrier, and only on this machine",
 }
 REHEARSAL = "voice/rehearsal/"
 """Plays the outside world; refuses to run in production (tenex.settings)."""

@@ -14,7 +14,7 @@ from tenex.workspaces.services import audit
 from voice.models import Agent, AgentVersion
 from voice.selectors import agents as read
 from voice.selectors import calls as read_calls
-from voice.services import operator, sessions, templates
+from voice.services import drafts, operator, sessions, templates
 
 _MOST_WORDS = 1000
 _MOST_PROMPT = 50_000
@@ -32,6 +32,7 @@ class Talk(PageView):
         agent = read.agent(self.workspace, agent_id)
         context = {
             "agent": agent,
+            "draft": drafts.state(agent),
             "versions": read.versions(agent)[:50],
             "leads": read_leads.all_of(self.workspace.pk).filter(archived_at=None)[:_LEADS]
             if self.principal.allows("leads:read")
@@ -52,7 +53,7 @@ class Talk(PageView):
                 version=self._version(agent),
                 lead=read_leads.get(self.workspace.pk, _id(lead)) if lead else None,
                 is_test=True,
-                trial=self._trial(),
+                trial=self._trial(agent),
             )
         except TenexError as exc:
             return JsonResponse({"error": exc.detail, "code": exc.code}, status=exc.status)
@@ -62,15 +63,16 @@ class Talk(PageView):
         )
         return JsonResponse({"call": str(call.pk), "stream": _address(made.token)}, status=201)
 
-    def _trial(self) -> dict[str, Any] | None:
-        """What is tried instead of the version's own text.
+    def _trial(self, agent: Agent) -> dict[str, Any] | None:
+        """What is tried instead of the version's own text: the agent's draft, or one that was written here.
 
         Raises:
             InvalidInput: it is too long, or names a variable that does not exist.
         """
         text = self.request.POST.get("prompt", "").strip()
         if not text:
-            return None
+            wanted = self.request.POST.get("version") == "draft"
+            return drafts.state(agent).content if wanted else None
         if len(text) > _MOST_PROMPT:
             raise InvalidInput(f"at most {_MOST_PROMPT} characters", loc=("body", "prompt"))
         templates.check(text, "system_prompt")

@@ -15,7 +15,7 @@ INSERT INTO voice_metricsdue (workspace_id, hour) SELECT DISTINCT workspace_id, 
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('voice', '0040_call_page'),
+        ('voice', '0040_agent_drafts'),
     ]
 
     operations = [

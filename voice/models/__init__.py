@@ -1,4 +1,4 @@
-from voice.models.agents import Agent, AgentVersion, VoiceProfile
+from voice.models.agents import Agent, AgentDraft, AgentVersion, VoiceProfile
 from voice.models.batches import (
     Batch,
     BatchStatus,
@@ -46,6 +46,7 @@ from voice.models.retention import Erasure, KeptClass, LegalHold, PurgeReceipt
 
 __all__ = [
     "Agent",
+    "AgentDraft",
     "AgentVersion",
     "Batch",
     "BatchPacer",

@@ -171,3 +171,25 @@ class AgentVersion(Row):
 
     def __str__(self) -> str:
         return f"{self.agent} v{self.number}"
+
+
+class AgentDraft(Row):
+    """What is being written and not yet said by anybody: at most one of an agent (voice.services.drafts).
+
+    `token` is new with each save: whoever saves over a text says which one they had before them.
+    """
+
+    agent = models.OneToOneField(Agent, on_delete=models.CASCADE, related_name="draft")
+    base = models.ForeignKey(
+        AgentVersion, on_delete=models.SET_NULL, null=True, related_name="+", help_text="Begun from it."
+    )
+    token = models.CharField(max_length=32)
+    system_prompt = models.TextField(blank=True)
+    objective = models.TextField(blank=True)
+    criteria = models.JSONField(default=list)
+    tools = models.JSONField(default=list)
+    updated_by = models.CharField(max_length=200)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"draft of {self.agent_id}"

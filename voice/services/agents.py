@@ -92,10 +92,11 @@ def update(agent: Agent, data: dict[str, Any], actor: str) -> Agent:
     return agent
 
 
-def restore(agent: Agent, version: AgentVersion, actor: str) -> Agent:
-    """Make an old version the current one, as a new version."""
+def restore(agent: Agent, version: AgentVersion, actor: str, why: str = "") -> Agent:
+    """Make an old version the current one, as a new version; calls in progress keep theirs."""
     data = {name: getattr(version, name) for name in VERSIONED}
-    return update(agent, {**data, "note": f"Restored from version {version.number}"}, actor)
+    note = f"Restored from version {version.number}" + (f": {why}" if why else "")
+    return update(agent, {**data, "note": note}, actor)
 
 
 def duplicate(agent: Agent, actor: str, *, name: str = "", slug: str = "") -> Agent:

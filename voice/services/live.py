@@ -260,8 +260,8 @@ def _context(call: Call, session: VoiceSession, number: int, stream_sid: str, ow
         call_sid=call.provider_sid or "",
         stream_sid=stream_sid,
         remote_number=call.remote_number,
-        instructions=_instructions(call, tools, resumed=resumed),
-        greeting=prompt.fill(profile.greeting, _values(call)),
+        instructions=instructions_of(call, tools, resumed=resumed),
+        greeting=prompt.fill(profile.greeting, values_of(call)),
         tools=tools,
         voice=voice,
         history=history,
@@ -301,8 +301,8 @@ def _history(call: Call) -> tuple[tuple[Literal["caller", "agent"], str], ...]:
     return tuple(said)
 
 
-def _values(call: Call) -> dict[str, object]:
-    """What `{{…}}` may name."""
+def values_of(call: Call) -> dict[str, object]:
+    """What `{{…}}` may name, in this call."""
     lead, version = call.lead, call.spoken
     given = {str(key): value for key, value in call.variables.items()}
     return {
@@ -329,7 +329,8 @@ def _values(call: Call) -> dict[str, object]:
     }
 
 
-def _instructions(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str:
+def instructions_of(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str:
+    """What the model is told at the beginning of this call."""
     version, lead, workspace = call.spoken, call.lead, call.workspace
     assert version is not None  # noqa: S101
     facts = prompt.Facts(
@@ -341,7 +342,7 @@ def _instructions(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str:
         agent_name=version.agent.name,
         company_name=workspace.name,
         language=version.agent.profile.language,
-        objective=prompt.fill(call.objective or version.objective, _values(call)),
+        objective=prompt.fill(call.objective or version.objective, values_of(call)),
         lead={
             "name": lead.name,
             "title": lead.title,
@@ -366,4 +367,4 @@ def _instructions(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str:
         returning=returns.facts_of(call),
         resumed=resumed,
     )
-    return prompt.render(version.system_prompt, _values(call), facts)
+    return prompt.render(version.system_prompt, values_of(call), facts)

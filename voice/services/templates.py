@@ -3,6 +3,7 @@
 At call time a name without a value becomes nothing (voice.services.prompt), so a wrong one would go unseen.
 """
 
+import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,6 +78,53 @@ def check(text: str, field: str) -> None:
                 loc=("body", field),
                 type_="unknown_variable",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a text that would not be said as it is meant; line and column count from 1."""
+
+    line: int
+    column: int
+    text: str
+    """What stands there, shortened."""
+    message: str
+    suggestion: str = ""
+    """The name that was probably meant."""
+
+
+def problems(text: str) -> list[Problem]:
+    """All that :func:`check` would refuse, each at its place, for whoever is still writing."""
+    found = []
+    at = 0
+    while (start := text.find("{{", at)) >= 0:
+        end, again = text.find("}}", start + 2), text.find("{{", start + 2)
+        if end < 0 or 0 <= again < end:
+            found.append(_problem(text, start, "{{", "these braces are never closed"))
+            at = start + 2
+            continue
+        at = end + 2
+        name = text[start + 2 : end].strip()
+        if known(name):
+            continue
+        meant = difflib.get_close_matches(name, sorted(_KNOWN), n=1, cutoff=0.6)
+        wrong = "no such variable" if _NAME.fullmatch(name) else "not a name: write {{name}}"
+        found.append(_problem(text, start, text[start:at], wrong, meant[0] if meant else ""))
+    if not found and text.count("}}") > text.count("{{"):
+        found.append(_problem(text, text.rfind("}}"), "}}", "these braces were never opened"))
+    return found
+
+
+def _problem(text: str, at: int, what: str, message: str, suggestion: str = "") -> Problem:
+    line = text.count("\n", 0, at) + 1
+    return Problem(line, at - (text.rfind("\n", 0, at) + 1) + 1, what[:60], message, suggestion)
+
+
+def estimated_tokens(text: str) -> int:
+    """About how many tokens of the model a text is: four letters of Latin script a token, one and a half of
+    others. Within a fifth for prose; the model's own count comes with each call's usage."""
+    plain = sum(1 for letter in text if letter.isascii())
+    return round(plain / 4 + (len(text) - plain) / 1.5)
 
 
 def known(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
@@ -13,9 +14,17 @@ from tenex import engines
 from tenex.errors import TenexError
 from tenex.server.listener import listen_tcp
 from tenex.supervisor.output import Output
-from tenex.supervisor.plan import DEFAULT_ROLES, PlanOptions, Role, children_of
-from tenex.supervisor.prepare import prepare
+from tenex.supervisor.plan import (
+    DEFAULT_ROLES,
+    PlanOptions,
+    Role,
+    children_of,
+    rehearsal_environment,
+    rehearsal_of,
+)
+from tenex.supervisor.prepare import close, prepare
 from tenex.supervisor.run import supervise
+from tenex.workspaces.services import first_owner
 
 
 def _roles(text: str) -> list[Role]:
@@ -39,6 +48,11 @@ class Command(BaseCommand):
         parser.add_argument("--host", default=settings.HOST)
         parser.add_argument("--port", type=int, default=settings.PORT)
         parser.add_argument(
+            "--rehearsal",
+            action="store_true",
+            help="with an offline carrier and model beside it: no real account is used, no phone rings",
+        )
+        parser.add_argument(
             "--media-port", type=int, help="of a media process of its own (default: port + 1)"
         )
 
@@ -58,6 +72,10 @@ class Command(BaseCommand):
             engines.stop()
             output.say("ended before anything was started")
             sys.exit(130)
+        if first_owner.nobody_yet():
+            output.say("nobody can sign in yet. Make the first owner here, within a day:")
+            output.say(f"  {first_owner.link()}")
+        close()
         plan_options = PlanOptions(
             host=host,
             port=port,
@@ -67,8 +85,12 @@ class Command(BaseCommand):
             drain_timeout_s=settings.DRAIN_TIMEOUT_S,
             log_level=settings.LOG_LEVEL,
         )
+        plans = children_of(roles, plan_options)
+        if options["rehearsal"]:
+            plans.insert(0, rehearsal_of(plan_options))
+            os.environ.update(rehearsal_environment(plan_options))
         status = supervise(
-            children_of(roles, plan_options),
+            plans,
             output,
             ready_text=f"starting {', '.join(roles)} on http://{host}:{port} (Ctrl-C ends)",
             stop_engines=engines.stop,

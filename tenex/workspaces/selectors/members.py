@@ -3,6 +3,7 @@
 import uuid
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from tenex.errors import NotFound
 from tenex.workspaces.models import Invitation, Membership, Workspace
@@ -25,6 +26,11 @@ def one(workspace: Workspace, user_id: uuid.UUID) -> Membership:
 
 def invitations(workspace: Workspace) -> QuerySet[Invitation]:
     return Invitation.objects.filter(workspace=workspace)
+
+
+def open_invitations(workspace: Workspace) -> QuerySet[Invitation]:
+    """Those that can still be accepted, the newest first."""
+    return invitations(workspace).filter(accepted_at=None, revoked_at=None, expires_at__gt=timezone.now())
 
 
 def invitation(workspace: Workspace, invitation_id: uuid.UUID) -> Invitation:

@@ -73,6 +73,12 @@ def addressee(token: str) -> str | None:
     return Invitation.objects.filter(digest=_digest(token)).values_list("email", flat=True).first()
 
 
+def open_invitation(token: str) -> Invitation | None:
+    """The invitation of that token while it can be accepted."""
+    rows = Invitation.objects.select_related("workspace").filter(digest=_digest(token))
+    return rows.filter(accepted_at=None, revoked_at=None, expires_at__gt=timezone.now()).first()
+
+
 def accept(token: str, password: str, name: str) -> Membership:
     """Become a member. Somebody who has an account gives its password, anybody else chooses one.
 

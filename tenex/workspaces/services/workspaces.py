@@ -4,11 +4,26 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 
 from tenex.errors import InvalidInput
 from tenex.lib import phone
 from tenex.workspaces.models import CallingRules, Workspace
 from tenex.workspaces.services import audit
+
+
+def create(data: dict[str, Any], actor: str) -> Workspace:
+    """A workspace of its own; `data` are its settings, `name` and `slug` among them.
+
+    Raises:
+        InvalidInput: as :func:`update`.
+    """
+    named = {name: data[name] for name in ("name", "slug")}
+    rest = {name: value for name, value in data.items() if name not in named}
+    with transaction.atomic():
+        made = Workspace.objects.create(webhook_secret=get_random_string(48), **named)
+        audit.record(made.pk, actor, "workspace.created", object_type="workspace", object_id=made.pk)
+        return update(made, rest, actor)
 
 
 def update(workspace: Workspace, data: dict[str, Any], actor: str) -> Workspace:
