@@ -1,5 +1,6 @@
 """Whose turn it is, when the carrier may be asked, and whether anybody could carry the call."""
 
+import itertools
 import time
 import uuid
 from collections import Counter
@@ -12,7 +13,7 @@ from pytest_django import Settings
 
 from crm.models import Lead
 from tenex.workspaces.models import Workspace
-from tests.dialing_rows import agent, leads, number, outbound_call, over, together, workspace
+from tests.dialing_rows import HOME, agent, leads, number, outbound_call, over, together, workspace
 from tests.prove.fake_carrier import FakeCarrier
 from voice.models import (
     Batch,
@@ -31,6 +32,7 @@ from voice.services import attempts, batches, capacity, pacing
 from voice.services.pacing import Later, Turn
 
 pytestmark = pytest.mark.django_db(transaction=True)
+_SERIAL = itertools.count(5000)
 
 
 def _batch(space: Workspace, count: int, **fields: object) -> Batch:
@@ -54,7 +56,7 @@ def _batch(space: Workspace, count: int, **fields: object) -> Batch:
 def leads_of(space: Workspace, count: int) -> list[Lead]:
     made = leads(space, count)
     for person in made:
-        person.phone = f"+1415{uuid.uuid4().int % 10_000_000:07}"
+        person.phone = HOME.number(f"{next(_SERIAL) % 10_000:04}")  # where it is day
         person.save(update_fields=["phone"])
     return made
 

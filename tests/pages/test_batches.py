@@ -382,7 +382,7 @@ def test_who_only_reads_starts_nothing(place: Place) -> None:
     batch = place.batch()
     viewer: Client = member(Role.VIEWER, place.space, "viewer@example.com")
     text = viewer.get(f"/console/batches/{batch.pk}").content.decode()
-    assert not re.search(r"/(start|cancel|pause)\"", text)
+    assert not re.search(r"/batches/[^/\"]+/(start|cancel|pause)\"", text)
     for verb in ("start", "pause", "resume", "cancel"):
         assert viewer.post(f"/console/batches/{batch.pk}/{verb}").status_code == 403
     assert viewer.get("/console/batches/new").status_code == 403
