@@ -21,6 +21,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 10.0,
         "options": {"expires": 30.0},
     },
+    "voice.persons.erase": {"task": "voice.persons.erase", "schedule": 60.0, "options": {"expires": 120.0}},
     "voice.retention.purge": {
         "task": "voice.retention.purge",
         "schedule": 60.0,
@@ -48,8 +49,13 @@ def sum_up_metrics() -> None:
     metrics.sum_up_due()
 
 
+@shared_task(name="voice.persons.erase")
+def erase_persons() -> None:
+    """Whoever asked to be forgotten and could not be at once."""
+    erasures.run_due()
+
+
 @shared_task(name="voice.retention.purge")
 def purge() -> None:
-    """Whom to forget, and what has been kept long enough. What is left is due again in the next minute."""
-    erasures.run_due()
+    """What has been kept long enough. What is left after a minute is due again in the next one."""
     retention.purge_all(seconds=50.0)

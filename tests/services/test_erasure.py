@@ -6,17 +6,23 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.core.management import CommandError, call_command
 
 from crm.models import Consent, Lead
 from crm.services import suppressions
 from tenex.errors import InvalidInput, NotFound
 from tenex.events.models import Event
+from tenex.lib import failpoint
 from tenex.workspaces.models import AuditEntry, Workspace
 from tests import rows
+from tests.postcall.test_pure import riff
 from tests.services.test_retention import SECRET, kept, media  # noqa: F401 - the storage of these tests
 from voice.models import Call, Decision, Erasure, PurgeReceipt, Recording, Turn
+from voice.postcall import recording
 from voice.services import erasure, holds, retention
+from voice.services.recordings import note_callback
 
 PHONE = "+14155550177"
 
@@ -117,3 +123,81 @@ def test_the_command_exports_and_erases(space: Workspace, tmp_path: Path) -> Non
     with pytest.raises(CommandError):
         run("erase")
     assert Erasure.objects.get().asked_by.startswith("system:")
+
+
+@pytest.mark.django_db
+def test_who_dies_in_the_middle_is_followed(space: Workspace) -> None:
+    call = kept(space, days=1, lead=person(space), from_number=PHONE)
+    made = erasure.ask(space, actor="user:a", phone=PHONE)
+    for point in ("erasure.file", "erasure.done"):
+        failpoint.arm(f"{point}:raise")
+        with pytest.raises(failpoint.FailpointReached):
+            erasure.run(made)
+        failpoint.arm("")
+        assert Turn.objects.filter(call=call).exists(), "all rows or none"
+    assert erasure.run(made)
+    assert not Turn.objects.filter(call=call).exists()
+    assert PurgeReceipt.objects.filter(kept_class="person").count() == 1
+
+
+@pytest.mark.django_db
+def test_a_recording_that_is_stored_meanwhile_is_not_forgotten_with_its_file_left(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = kept(space, days=1, lead=person(space), from_number=PHONE)
+    made = erasure.ask(space, actor="user:a", phone=PHONE)
+    late = default_storage.save("recordings/late.wav", ContentFile(b"x"))
+    really = FileSystemStorage.delete
+
+    def delete(self: FileSystemStorage, name: str) -> None:
+        really(self, name)
+        Recording.objects.get_or_create(
+            provider_sid="RElate",
+            defaults={
+                "workspace": space, "call": call, "source_url": "u", "status": "stored", "file": late,
+            },
+        )  # fmt: skip
+
+    monkeypatch.setattr(FileSystemStorage, "delete", delete)
+    assert not erasure.run(made), "in the next minute, with the new one"
+    assert erasure.run(made)
+    assert not default_storage.exists(late)
+
+
+@pytest.mark.django_db
+def test_a_callback_that_comes_late_brings_no_sound_back(space: Workspace) -> None:
+    call = kept(space, days=1, lead=person(space), from_number=PHONE)
+    erasure.run(erasure.ask(space, actor="user:a", phone=PHONE))
+    form = {
+        "RecordingSid": "RElate",
+        "RecordingUrl": "https://api.twilio.com/x",
+        "RecordingStatus": "completed",
+    }
+    row = note_callback(call.pk, form)
+    assert row
+    recording.fetch(row.pk, get=lambda url, file: file.write(riff()))
+    row.refresh_from_db()
+    assert (row.status, row.file) == ("deleted", "")
+
+
+@pytest.mark.django_db
+def test_a_storage_that_refuses_holds_up_nobody_else(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = kept(space, days=40, lead=person(space), from_number=PHONE)
+    good = kept(space, days=40)
+    really, file = FileSystemStorage.delete, Recording.objects.get(call=bad).file
+
+    def delete(self: FileSystemStorage, name: str) -> None:
+        if name == file:
+            raise PermissionError(name)
+        really(self, name)
+
+    monkeypatch.setattr(FileSystemStorage, "delete", delete)
+    retention.purge(space)
+    states = [Recording.objects.get(call=one).status for one in (bad, good)]
+    assert states == ["stored", "deleted"]
+    made = erasure.ask(space, actor="user:a", phone=PHONE)
+    assert erasure.run_due() == 0
+    made.refresh_from_db()
+    assert made.waits_for == "the file storage"

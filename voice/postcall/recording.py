@@ -23,6 +23,7 @@ from tenex.lib import backoff, failpoint
 from tenex.lib.wake import wake
 from voice.models import Call, Recording, RecordingStatus
 from voice.postcall import wav
+from voice.services import retention
 from voice.services.recordings import purge_after
 from voice.services.timing import scaled
 from voice.telephony.client import carrier
@@ -149,11 +150,13 @@ def _store(row: Recording, file: BinaryIO, size: int) -> bool:
 
 
 def _keep_ms(row: Recording) -> int | None:
-    """How much of the recording may be kept: all (None), or what is older than an objection to it.
+    """How much of the recording may be kept: all (None), none, or what is older than an objection to it.
 
     The carrier was told to stop then; whether it did, and when, is not left to it. It tells the start in
     whole seconds, so a second less is kept.
     """
+    if row.call.purged == retention.ALL:
+        return 0  # a callback that came after its words, or its person, were to be forgotten
     objected_at = row.call.off_record_at
     if objected_at is None:
         return None

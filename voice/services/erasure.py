@@ -91,14 +91,23 @@ def run(made: Erasure) -> bool:
     if reason:
         Erasure.objects.filter(pk=made.pk, finished_at=None).update(waits_for=reason)
         return False
-    for file in Recording.objects.filter(call__in=calls).exclude(file="").values_list("file", flat=True):
-        default_storage.delete(file)
-        failpoint.hit("erasure.file")
+    files = _files(calls)
+    try:
+        for file in files:
+            default_storage.delete(file)
+            failpoint.hit("erasure.file")
+    except OSError as exc:  # one person's trouble with a disk or object store is not everybody's
+        log.warning("person not erased", erasure_id=str(made.pk), error=type(exc).__name__)
+        Erasure.objects.filter(pk=made.pk, finished_at=None).update(waits_for="the file storage")
+        return False
     with transaction.atomic():
         row = Erasure.objects.select_for_update().get(pk=made.pk)
         if row.finished_at is not None:
             return False
         leads, calls = _whom(row)
+        list(Recording.objects.select_for_update().filter(call__in=calls).values_list("pk"))
+        if _waits_for(workspace, calls) or not set(_files(calls)) <= set(files):
+            return False  # a call, a hold or a recording came meanwhile: in the next minute
         counts = _forget(workspace, row, leads, calls)
         row.phone, row.lead_ids, row.waits_for = "", [], ""
         row.counts, row.finished_at = counts, timezone.now()
@@ -108,6 +117,10 @@ def run(made: Erasure) -> bool:
         failpoint.hit("erasure.done")
     log.info("person erased", erasure_id=str(made.pk), workspace_id=str(workspace.pk))
     return True
+
+
+def _files(calls: "QuerySet[Call]") -> list[str]:
+    return list(Recording.objects.filter(call__in=calls).exclude(file="").values_list("file", flat=True))
 
 
 def _whom(made: Erasure) -> tuple[list[Lead], "QuerySet[Call]"]:
@@ -149,7 +162,7 @@ def _forget(
     counts["recipients"] = chosen.update(variables={}, refusal_detail="")
     Call.objects.filter(pk__in=ids, direction="inbound").update(from_number="")
     Call.objects.filter(pk__in=ids, direction="outbound").update(to_number="")
-    Call.objects.filter(pk__in=ids).update(purged=7, lead=None)
+    Call.objects.filter(pk__in=ids).update(purged=retention.ALL, lead=None)
     counts.update(events.forget_texts(workspace.pk, needles))
     counts.update(traces.forget(workspace, needles))
     counts.update(persons.forget(workspace, leads))

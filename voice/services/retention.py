@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import orjson
 import structlog
@@ -47,6 +48,8 @@ BATCH = 200
 """Calls or recordings a step."""
 _LEASE_S = 120.0
 _BIT = {KeptClass.TRANSCRIPT: 1, KeptClass.JOURNAL: 2, KeptClass.EVIDENCE: 4}
+ALL: Final = sum(_BIT.values())
+"""`Call.purged` of a call of which no words are left."""
 _WORDS = ("transcript.", "turn.", "tool.")
 """Types of journal lines that hold what was said; of others those with one of these keys."""
 _WORD_KEYS = ["text", "arguments", "output", "instructions", "summary", "reason_text"]
@@ -173,12 +176,12 @@ def _audio(workspace: Workspace, now: datetime, at_once: int) -> dict[str, int]:
     claimed = _claim(workspace, now, at_once)
     if not claimed:
         return {}
+    ids = []
     for row in claimed:
-        if row.file:
-            default_storage.delete(row.file)
+        if _delete_file(row):
+            ids.append(row.pk)
         failpoint.hit("retention.file")
     with transaction.atomic():
-        ids = [row.pk for row in claimed]
         gone = list(
             Recording.objects.select_for_update()
             .filter(pk__in=ids)
@@ -193,9 +196,21 @@ def _audio(workspace: Workspace, now: datetime, at_once: int) -> dict[str, int]:
             "files": sum(bool(row.file) for row in mine),
             "bytes": sum(row.size_bytes or 0 for row in mine),
         }
-        receipt(workspace, KeptClass.AUDIO, [row.call_id for row in mine], counts, now)
+        if mine:
+            receipt(workspace, KeptClass.AUDIO, [row.call_id for row in mine], counts, now)
         failpoint.hit("retention.receipt")
     return counts
+
+
+def _delete_file(row: Recording) -> bool:
+    """Whether it is gone. One that the storage will not delete now keeps its lease, and holds up no other."""
+    try:
+        if row.file:
+            default_storage.delete(row.file)
+    except OSError as exc:
+        log.warning("recording not deleted", call_id=str(row.call_id), error=type(exc).__name__)
+        return False
+    return True
 
 
 def _claim(workspace: Workspace, now: datetime, at_once: int) -> list[Recording]:
