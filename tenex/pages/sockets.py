@@ -1,6 +1,8 @@
 """Websockets of pages: the browser's session is the credential, asked for again while the socket lives."""
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
@@ -87,3 +89,27 @@ async def may_go_on(door: Door, principal: Principal, *scopes: str) -> bool:
         return False
     same = now.workspace.pk == principal.workspace.pk and now.user_id == principal.user_id
     return same and all(now.allows(scope) for scope in scopes)
+
+
+async def until_first(*works: Coroutine[Any, Any, int | None]) -> int | None:
+    """Run what a socket does until one part of it ends; the close code, if a part gave one."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        codes = await asyncio.gather(*tasks, return_exceptions=True)
+    return next((one for one in codes if isinstance(one, int)), None)
+
+
+async def refuse(send: Any) -> None:
+    """Before it is accepted: HTTP 403."""
+    await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": None})
+
+
+async def close(send: Any, code: int | None) -> None:
+    """With this code, if there is one and anybody is there."""
+    if code is not None:
+        with contextlib.suppress(Exception):  # the peer may be gone
+            await send({"type": "websocket.close", "code": code, "reason": None})

@@ -54,22 +54,15 @@ class AudioSocket(AsyncConsumer):  # type: ignore[misc]  # channels is not typed
             call = await off_loop(read.bare)(principal.workspace, scope["url_route"]["kwargs"]["call_id"])
         except (TenexError, DatabaseFault) as exc:
             log.info("sound of a call refused", error=type(exc).__name__)
-            await send({"type": "websocket.close", "code": sockets.POLICY_VIOLATION, "reason": None})
+            await sockets.refuse(send)
             return
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         desk = _Desk(call, principal, send)
-        tasks = [asyncio.create_task(work) for work in (desk.read(receive), desk.check(door))]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            code = await sockets.until_first(desk.read(receive), desk.check(door))
         finally:
-            for task in tasks:
-                task.cancel()
-            codes = await asyncio.gather(*tasks, return_exceptions=True)
             await desk.leave()
-        code = next((one for one in codes if isinstance(one, int)), None)
-        if code is not None:
-            with contextlib.suppress(Exception):  # the peer may be gone
-                await send({"type": "websocket.close", "code": code, "reason": None})
+        await sockets.close(send, code)
 
 
 class _Desk:

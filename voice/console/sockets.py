@@ -44,24 +44,16 @@ class LiveSocket(AsyncConsumer):  # type: ignore[misc]  # channels is not typed
                 await off_loop(callview.must_exist)(principal.workspace, call_id)
         except (TenexError, DatabaseFault) as exc:
             log.info("live page refused", error=type(exc).__name__)
-            await send(_close(sockets.POLICY_VIOLATION))
+            await sockets.refuse(send)
             return
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         page = Page(call_id)
         board = board_of(principal.workspace.pk)
         with board.watch(page):
-            works = (_until_left(receive), _write(send, page, board, principal), _check(door, principal))
-            tasks = [asyncio.create_task(work) for work in works]
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                codes = await asyncio.gather(*tasks, return_exceptions=True)
-        code = next((one for one in codes if isinstance(one, int)), None)
-        if code is not None:
-            with contextlib.suppress(Exception):  # the peer may be gone
-                await send(_close(code))
+            code = await sockets.until_first(
+                _until_left(receive), _write(send, page, board, principal), _check(door, principal)
+            )
+        await sockets.close(send, code)
 
 
 def _call_asked_for(scope: Any) -> uuid.UUID | None:
@@ -74,10 +66,6 @@ def _call_asked_for(scope: Any) -> uuid.UUID | None:
         return uuid.UUID(asked[0]) if asked else None
     except ValueError as exc:
         raise NotFound("there is no such thing here") from exc
-
-
-def _close(code: int) -> dict[str, Any]:
-    return {"type": "websocket.close", "code": code, "reason": None}
 
 
 async def _until_left(receive: Any) -> None:
