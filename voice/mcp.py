@@ -7,7 +7,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as f
 
-from crm.models import Calendar
+from crm.selectors import calendars as read_calendars
 from tenex.lib import limits
 from tenex.mcp.forms import PageArguments, UntrustedOut, query
 from tenex.mcp.registry import Tool
@@ -87,7 +87,7 @@ class QualifierOut(Output):
 
 def _run_voice_qualifier(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     workspace = principal.workspace
-    calendars = Calendar.objects.filter(workspace=workspace)
+    calendars = read_calendars.all_of(workspace.pk)
     parts: dict[str, Any] = {
         "lead_ids": arguments["lead_ids"],
         "agent": named(read_agents.agents(workspace), arguments.get("agent_id"), "agent_id"),

@@ -240,7 +240,9 @@ def _service() -> Any:
     import httplib2
     from googleapiclient.discovery import build
 
-    options = {"api_endpoint": settings.GOOGLE_BASE_URL} if settings.GOOGLE_BASE_URL else None
+    options = (
+        {"api_endpoint": f"{settings.GOOGLE_BASE_URL}/calendar/v3/"} if settings.GOOGLE_BASE_URL else None
+    )
     return build(
         "calendar",
         "v3",

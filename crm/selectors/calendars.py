@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from crm.calendars import slot_ids
 from crm.calendars.availability import Period, Rules, free_slots, instant
@@ -137,6 +137,17 @@ def upcoming_in(calendar: Calendar, now: datetime) -> QuerySet[Meeting]:
     rows = Meeting.objects.filter(calendar=calendar).select_related("calendar", "lead")
     open_ones = [MeetingStatus.REQUESTED, *HOLDS_TIME]
     return rows.filter(status__in=open_ones, ends_at__gt=now).order_by("starts_at")
+
+
+def to_come(
+    workspace_id: uuid.UUID, calendar_ids: Sequence[uuid.UUID], now: datetime
+) -> dict[uuid.UUID, int]:
+    """How many booked meetings are to come, by calendar."""
+    rows = Meeting.objects.filter(
+        workspace_id=workspace_id, calendar_id__in=calendar_ids, status=MeetingStatus.BOOKED, ends_at__gt=now
+    )
+    counted = rows.order_by().values_list("calendar_id").annotate(Count("id"))
+    return dict(counted.values_list("calendar_id", "id__count"))
 
 
 def unsettled_in(calendar: Calendar) -> int:

@@ -7,14 +7,25 @@ is announced before the calendar has it.
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from crm.calendars.availability import Period
-from crm.models import HOLDS_TIME, Calendar, Lead, Meeting, MeetingStatus
+from crm.models import (
+    HOLDS_TIME,
+    Calendar,
+    CalendarKind,
+    Lead,
+    MailStatus,
+    Meeting,
+    MeetingMail,
+    MeetingStatus,
+)
 from crm.selectors import calendars as read
 from crm.services import follow_ups, meeting_news
 from crm.services.meeting_news import wire
@@ -23,7 +34,8 @@ from tenex.lib import storable
 from tenex.lib.wake import wake
 
 __all__ = [
-    "AlreadyBooked", "MeetingOver", "SlotTaken", "ask_for", "book", "cancel", "due_now", "move", "wire",
+    "AlreadyBooked", "MeetingOver", "SlotTaken",
+    "ask_for", "book", "cancel", "due_now", "forget", "move", "wire",
 ]  # fmt: skip
 
 _AFTER_THE_CALL_S = 600.0
@@ -195,8 +207,6 @@ def move(meeting: Meeting, slot: Period, *, now: datetime, actor: str) -> Meetin
 
 def cancel(meeting: Meeting, *, actor: str, now: datetime | None = None) -> bool:
     """Give a slot free again; False if it was canceled before. A calendar elsewhere is told afterwards."""
-    from django.utils import timezone
-
     at = now or timezone.now()
     with transaction.atomic():
         locked = _locked(meeting)
@@ -213,6 +223,25 @@ def cancel(meeting: Meeting, *, actor: str, now: datetime | None = None) -> bool
         if stood:
             meeting_news.canceled(locked, actor)
     return True
+
+
+def forget(lead_ids: Sequence[uuid.UUID]) -> int:
+    """Take people out of their meetings, in the caller's transaction; how many meetings.
+
+    What is to come is canceled, without a word to anybody: there is nobody to tell. Their events are taken
+    out of calendars elsewhere, for which these rows stay due until it is done.
+    """
+    now = timezone.now()
+    theirs = Meeting.objects.filter(lead_id__in=lead_ids)
+    to_come = theirs.filter(status__in=[MeetingStatus.REQUESTED, *HOLDS_TIME], ends_at__gt=now)
+    to_come.update(status=MeetingStatus.CANCELED, moves_to_starts_at=None, moves_to_ends_at=None)
+    reachable = theirs.filter(calendar__archived_at=None).exclude(calendar__kind=CalendarKind.BUILT_IN)
+    written = reachable.exclude(href="", sync_at=None)
+    for meeting_id in written.values_list("pk", flat=True):
+        wake("crm.calendars.settle", str(meeting_id))
+    written.update(**due_now(now), forgotten=True, looks_left=1)
+    MeetingMail.objects.filter(meeting__lead_id__in=lead_ids, status=MailStatus.PENDING).delete()
+    return theirs.update(title="", notes="", attendee_email="")
 
 
 def due_now(now: datetime, *, grace_s: float = 0.0) -> dict[str, Any]:

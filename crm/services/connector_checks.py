@@ -23,7 +23,7 @@ from tenex.workspaces.principal import Principal
 from tenex.workspaces.services import audit, vault
 
 _PURPOSE: Final = "google-calendar"
-_CONSENT_S: Final = 900
+CONSENT_S: Final = 900
 _PATIENCE_S: Final = 15.0
 """Somebody waits at a page."""
 
@@ -107,7 +107,7 @@ def consent_url(calendar: Calendar, principal: Principal) -> str:
             "GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET are not set in this installation",
             code="google_not_configured",
         )
-    state, _ = signed.issue(_PURPOSE, calendar.pk, by=principal.rate_key, ttl_s=_CONSENT_S)
+    state, _ = signed.issue(_PURPOSE, calendar.pk, by=principal.rate_key, ttl_s=CONSENT_S)
     return google_oauth.consent_url(state)
 
 
