@@ -1,5 +1,7 @@
 """A server that speaks the shapes of Google's calendar API and OAuth, with a calendar behind it."""
 
+import base64
+import hashlib
 import json
 import threading
 import uuid
@@ -43,9 +45,6 @@ class FakeGoogle:
         self.tokens.add(access)
         answer = {"access_token": access, "expires_in": 3599, "scope": self.granted, "token_type": "Bearer"}
         if form["grant_type"] == "authorization_code":
-            import base64
-            import hashlib
-
             digest = hashlib.sha256(form["code_verifier"].encode()).digest()
             challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
             if self.consents.pop(form["code"], None) != challenge:
