@@ -300,8 +300,9 @@ def test_moved_it_keeps_its_uid(calendar: Calendar, server: Radicale) -> None:
     meeting = book(calendar)
     moving = calendars.move(meeting, tomorrow(17), now=timezone.now(), actor="user:ana@acme.example")
     assert times(moving) == tomorrow(), "not before the calendar has it"
+    somebody = rows.lead(calendar.workspace, phone="+14155550102")
     with pytest.raises(calendars.SlotTaken):  # both times are kept
-        book(calendar, tomorrow(17), lead=rows.lead(calendar.workspace, phone="+14155550102"))
+        book(calendar, tomorrow(17), lead=somebody)
     moved = meeting_sync.settle(moving.pk, late=False)
     assert (times(moved), moved.sequence, moved.moves_to_starts_at) == (tomorrow(17), 1, None)
     assert stands(server) == {meeting.uid: tomorrow(17)}
@@ -310,7 +311,7 @@ def test_moved_it_keeps_its_uid(calendar: Calendar, server: Radicale) -> None:
     entry = TimelineEntry.objects.get(type="meeting.rescheduled")
     assert entry.data["actor"] == "user:ana@acme.example"
     # Its first slot is free again, although the event's address is still called after it.
-    other = book(calendar, tomorrow(), lead=rows.lead(calendar.workspace, phone="+14155550102"))
+    other = book(calendar, tomorrow(), lead=somebody)
     assert other.status == MeetingStatus.BOOKED
     assert stands(server) == {meeting.uid: tomorrow(17), other.uid: tomorrow()}
 
@@ -436,11 +437,11 @@ def test_a_server_that_forgets_what_it_took_is_not_believed(
 
 
 def test_given_up_after_a_while_with_something_to_do_for_a_person(through: Through, server: Radicale) -> None:
-    calendar, _ = through(("PUT", Fault("lost")))
+    calendar, proxy = through(("PUT", Fault("lost")))
     meeting = book(calendar)
     assert meeting.status == MeetingStatus.BOOKING
     Meeting.objects.filter(pk=meeting.pk).update(sync_since=timezone.now() - timedelta(hours=1))
-    CalendarAccount.objects.filter(pk=calendar.pk).update(address=f"{server.home()}nowhere/")
+    CalendarAccount.objects.filter(pk=calendar.pk).update(address=f"{proxy.url}ava/nowhere/")
     failed = meeting_sync.settle(due(meeting).pk, late=True)
     assert (failed.status, failed.failure) == (MeetingStatus.FAILED, "gave_up")
     promised = FollowUp.objects.get(lead=meeting.lead)
@@ -448,7 +449,7 @@ def test_given_up_after_a_while_with_something_to_do_for_a_person(through: Throu
     assert "did not confirm" in promised.note
     # The event that was there all the time is taken away when the calendar is back.
     assert stands(server)
-    CalendarAccount.objects.filter(pk=calendar.pk).update(address=f"{server.home()}work/", open_until=None)
+    CalendarAccount.objects.filter(pk=calendar.pk).update(address=f"{proxy.url}ava/work/", open_until=None)
     meeting_sync.settle(due(meeting).pk, late=True)
     assert stands(server) == {}
 
