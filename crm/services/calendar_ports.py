@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from crm.calendars import google_oauth
@@ -39,7 +39,10 @@ def opened(calendar: Calendar, budget: Budget) -> Iterator[Port]:
     if not account.address:
         raise CalendarRefused("the calendar is not set up yet")
     with calendar_health.watched(account):
-        yield connect(calendar, account, budget)
+        port = connect(calendar, account, budget)
+        if not connection.in_atomic_block:
+            connection.close()  # whoever waits for a server does not keep a connection from the others
+        yield port
 
 
 def busy(calendar: Calendar, window: Period, *, seconds: float) -> list[Period]:
