@@ -77,7 +77,7 @@ class ConnectorPatchIn(Input):
 class ConnectorIn(ConnectorPatchIn):
     """A new calendar. CalDAV needs `url`, `user_name`, `password`; Google is connected afterwards."""
 
-    kind = f.ChoiceField(choices=CalendarKind.choices)
+    kind = f.ChoiceField(choices=[CalendarKind.CALDAV, CalendarKind.BUILT_IN, CalendarKind.GOOGLE])
     address = None  # type: ignore[assignment]
     together: ClassVar[dict[str, Any]] = {
         "if": {"properties": {"kind": {"const": "caldav"}}},
@@ -184,14 +184,14 @@ class ChoicesOut(Output):
     items = ChoiceOut(many=True)
 
 
-class ConsentOut(Output):
+class AuthorizationOut(Output):
     """Where to send somebody who lets us into their Google calendar. They come back to the console."""
 
     authorization_url = f.CharField()
     expires_in_s = f.IntegerField()
 
 
-class ConsentIn(Input):
+class AuthorizedIn(Input):
     """What Google sent back."""
 
     state = f.CharField(max_length=2000)

@@ -7,13 +7,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api.connector_forms import (
+    AuthorizationOut,
+    AuthorizedIn,
     ChoiceOut,
     ChoicesOut,
     ConnectorIn,
     ConnectorOut,
     ConnectorPatchIn,
-    ConsentIn,
-    ConsentOut,
     TestOut,
 )
 from crm.selectors import calendars as read
@@ -158,7 +158,7 @@ class ConnectorConsent(ApiView):
         "Send somebody to the address. Google sends them back to the console, where they must be signed in; "
         "or take `state` and `code` from there yourself and send them to `POST /connectors/authorized`.",
         tag=TAG,
-        response=ConsentOut,
+        response=AuthorizationOut,
         errors=(404, 409),
     )
     def post(self, request: Request, connector_id: uuid.UUID) -> Response:
@@ -176,12 +176,12 @@ class ConnectorAuthorized(ApiView):
         "Finish connecting a Google calendar",
         "With what Google sent back. Then `POST …/discover`.",
         tag=TAG,
-        request=ConsentIn,
+        request=AuthorizedIn,
         response=ConnectorOut,
         errors=(502, 503),
     )
     def post(self, request: Request) -> Response:
         self.known_query()
-        body: dict[str, Any] = self.body(ConsentIn)
+        body: dict[str, Any] = self.body(AuthorizedIn)
         made = connector_checks.come_in(self.workspace, **body, actor=self.principal.actor)
         return Response(ConnectorOut(read.get(self.workspace.pk, made.pk)).data)

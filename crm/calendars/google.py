@@ -43,7 +43,7 @@ class GooglePort:
         found: list[Choice] = []
         page: str | None = None
         while True:
-            answer = self._ask(_service().calendarList().list(pageToken=page))
+            answer = self._ask(service().calendarList().list(pageToken=page))
             found += [
                 Choice(
                     str(one["id"]),
@@ -62,7 +62,7 @@ class GooglePort:
             "timeMax": _iso(window.ends_at),
             "items": [{"id": self._calendar_id}],
         }
-        answer = self._ask(_service().freebusy().query(body=asked))
+        answer = self._ask(service().freebusy().query(body=asked))
         told = answer.get("calendars", {}).get(self._calendar_id, {})
         if told.get("errors") or "busy" not in told:
             raise CalendarRefused("there is no such calendar in the account")
@@ -73,7 +73,7 @@ class GooglePort:
         page: str | None = None
         while True:
             answer = self._ask(
-                _service()
+                service()
                 .events()
                 .list(
                     calendarId=self._calendar_id,
@@ -97,7 +97,7 @@ class GooglePort:
     def create(self, event: Event, is_leftover: Callable[[str], bool]) -> Stored:
         try:
             answer = self._ask(
-                _service()
+                service()
                 .events()
                 .insert(
                     calendarId=self._calendar_id,
@@ -119,7 +119,7 @@ class GooglePort:
 
     def remove(self, stored: Stored) -> None:
         request = (
-            _service().events().delete(calendarId=self._calendar_id, eventId=stored.href, sendUpdates="none")
+            service().events().delete(calendarId=self._calendar_id, eventId=stored.href, sendUpdates="none")
         )
         request.headers["If-Match"] = stored.etag or "*"
         try:
@@ -130,7 +130,7 @@ class GooglePort:
 
     def _update(self, etag: str, event: Event) -> Stored:
         request = (
-            _service()
+            service()
             .events()
             .update(
                 calendarId=self._calendar_id,
@@ -149,7 +149,7 @@ class GooglePort:
     def _get(self, uid: str) -> dict[str, Any] | None:
         try:
             return self._ask(
-                _service().events().get(calendarId=self._calendar_id, eventId=_id(uid)), judged=(404, 410)
+                service().events().get(calendarId=self._calendar_id, eventId=_id(uid)), judged=(404, 410)
             )
         except _Status:
             return None
@@ -235,7 +235,7 @@ def _meaning(error: Any, judged: Sequence[int]) -> Exception:
 
 
 @cache
-def _service() -> Any:
+def service() -> Any:
     """The client: requests are built with it and sent each on a connection of its own, by whatever thread."""
     import httplib2
     from googleapiclient.discovery import build
