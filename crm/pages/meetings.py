@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -76,6 +77,7 @@ class MeetingReschedule(PageView):
                 (day, [(f"{at:%H:%M}", at.isoformat()) for at in group])
                 for day, group in groupby(local, key=lambda at: at.date())
             ]
+        context["tells"] = settings.EMAIL_CONFIGURED and meeting.calendar.sends_invitations
         context |= {"week": week, "later": week + 1, "sooner": max(0, week - 1)}
         return self.page("console/meeting_move.html", context, status=status)
 
