@@ -257,7 +257,9 @@ class CaldavPort:
             found = ical.first_event(text, zone=self._zone)
         except ical.NotACalendar as exc:
             raise CalendarUnavailable("the server keeps something that is no event") from exc
-        return found and Stored(found.uid, found.period, found.busy, href, etag, "", found.sequence)
+        if found is None:
+            return None
+        return Stored(found.uid, found.period, found.busy, href, etag, "", found.sequence)
 
     def _occurrences(self, one: dav.Resource, window: Period) -> list[Stored]:
         href, etag = self._href(one), one.text("getetag")

@@ -98,7 +98,7 @@ def _own_zones(parsed: Any) -> dict[str, tzinfo]:
         if name and zones.zone(name) is None and name not in WINDOWS_TO_OLSON:
             found[name] = one.to_tz(lookup_tzid=False)
     if found:
-        icalendar.use_zoneinfo()
+        icalendar.use_zoneinfo()  # type: ignore[no-untyped-call]
     return found
 
 
@@ -138,7 +138,8 @@ class _Series:
                 return max(timedelta(0), self._utc(end) - self._utc(start))
             return max(timedelta(0), _day(end) - _day(start))
         if "DURATION" in event:
-            return max(timedelta(0), event["DURATION"].dt)
+            duration: timedelta = event["DURATION"].dt
+            return max(timedelta(0), duration)
         return timedelta(0) if isinstance(start, datetime) else timedelta(days=1)
 
     def _times(self, event: Any, window: Period) -> Iterator[tuple[_When, timedelta]]:

@@ -176,8 +176,8 @@ def move(meeting: Meeting, slot: Period, *, now: datetime, actor: str) -> Meetin
         raise InvalidInput("that time has passed", type_="slot_passed")
     with transaction.atomic():
         locked = _locked(meeting)
-        if locked.status != MeetingStatus.BOOKED:
-            raise MeetingOver("only a booked meeting can be moved")
+        if locked.status != MeetingStatus.BOOKED or locked.calendar.archived_at is not None:
+            raise MeetingOver("only a booked meeting can be moved, in a calendar that is there")
         if Period(locked.starts_at, locked.ends_at) == slot:
             return locked
         _admit(locked.calendar, slot, apart_from=locked)
@@ -217,7 +217,7 @@ def cancel(meeting: Meeting, *, actor: str, now: datetime | None = None) -> bool
         locked.sequence += 1
         locked.moves_to_starts_at = locked.moves_to_ends_at = None
         locked.save(update_fields=["status", "sequence", "moves_to_starts_at", "moves_to_ends_at"])
-        if locked.calendar.is_remote:
+        if locked.calendar.is_remote and locked.calendar.archived_at is None:
             Meeting.objects.filter(pk=locked.pk).update(**due_now(at), looks_left=1)
             wake("crm.calendars.settle", str(locked.pk))
         if stood:

@@ -97,7 +97,7 @@ DAY = ("2026-01-05T00:00", "2026-01-06T00:00")
 def test_buffers_are_kept_on_both_sides_of_what_is_ours_and_around_ours_beside_what_is_not() -> None:
     hours = {"1": [["09:00", "13:00"]]}
     taken = [Period(utc("2026-01-05T10:30"), utc("2026-01-05T11:00"))]
-    options = {"slot_minutes": 30, "buffer_before_minutes": 0, "buffer_after_minutes": 30}
+    options: dict[str, Any] = {"slot_minutes": 30, "buffer_before_minutes": 0, "buffer_after_minutes": 30}
     zone = ZoneInfo("UTC")
     # 10:00 wants half an hour after it; one of ours wants it too, so 11:00 is out.
     assert clocks(slots(hours, zone, *DAY, meetings=taken, **options)) == [

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import icalendar
 
@@ -85,12 +86,11 @@ class Radicale:
         )
         assert status in (201, 204), (status, answer)
 
-    def events(self, calendar: str = "work") -> list[icalendar.Event]:
+    def events(self, calendar: str = "work") -> list[Any]:
         """All that stands in a calendar."""
         status, text = self.ask("GET", f"/{USER}/{calendar}/")
         assert status == 200, (status, text)
-        found: list[icalendar.Event] = list(icalendar.Calendar.from_ical(text).walk("VEVENT"))
-        return found
+        return list(icalendar.Calendar.from_ical(text).walk("VEVENT"))
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from tests.rig import radicale
 from tests.rig.fault_proxy import Fault, FaultProxy, in_front_of
 from tests.rig.radicale import Radicale
 from voice.models import Call, EndReason, ToolCall, ToolStatus, Verdict
+from voice.postcall import judge, verdict
 from voice.postcall import meeting as meeting_step
-from voice.postcall import verdict
 from voice.postcall.judge import Judgment
 from voice.services import calls
 from voice.tools import calendar as tool
@@ -216,7 +216,7 @@ def test_whoever_says_booked_is_checked_against_what_is(
     Meeting.objects.update(status=state, join_url="https://meet.example/abc")
     rows.say(call, ("caller", "Tuesday is fine."), ("agent", "Great, your meeting is booked."))
     rows.end(call)
-    monkeypatch.setattr(verdict.judge, "judge", _no_opinion)
+    monkeypatch.setattr(judge, "judge", _no_opinion)
     verdict.settle(call.pk, last_try=True)
     found = Verdict.objects.get(call=call)
     claims = [reason for reason in found.reasons if "said that a meeting was booked" in reason]
@@ -224,8 +224,46 @@ def test_whoever_says_booked_is_checked_against_what_is(
     if flagged:
         assert found.meeting is None
     else:
+        assert found.meeting
         assert found.meeting["event_id"] == booked["event_id"]
         assert found.meeting["join_url"] == "https://meet.example/abc"
+
+
+def test_a_call_that_moved_a_meeting_may_say_so(
+    call: Call, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = ask(call, "list_free_slots")["slots"]
+    ask(call, "book_meeting", slot_id=slots[0]["slot_id"])
+    later = rows.call(call.workspace, agent=call.agent_version, lead=call.lead)
+    slots = ask(later, "list_free_slots")["slots"]
+    assert ask(later, "reschedule_meeting", slot_id=slots[3]["slot_id"])["moved"] is True
+    rows.say(later, ("caller", "Friday, please."), ("agent", "Done, your meeting is scheduled for Friday."))
+    rows.end(later)
+    monkeypatch.setattr(judge, "judge", _no_opinion)
+    verdict.settle(later.pk, last_try=True)
+    found = Verdict.objects.get(call=later)
+    assert found.meeting is None, "the other call booked it"
+    assert not [reason for reason in found.reasons if "said that a meeting was booked" in reason]
+
+
+def test_a_booking_that_fails_when_nobody_listens_any_more_is_for_a_person(
+    call: Call, proxy: FaultProxy, the_server: Radicale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent has said that a confirmation follows."""
+    slot = ask(call, "list_free_slots")["slots"][0]
+    start = datetime.fromisoformat(slot["starts_at"])
+    the_server.put(theirs(Period(start, start + timedelta(minutes=30))))
+    real = meeting_sync.settle
+
+    def slowly(meeting_id: uuid.UUID, **options: Any) -> Meeting:
+        assert "not_confirmed" in registry.time_out(call.pk, "slow").output_json
+        return real(meeting_id, **options)
+
+    monkeypatch.setattr(meeting_sync, "settle", slowly)
+    registry.run(call.pk, "slow", "book_meeting", json.dumps({"slot_id": slot["slot_id"]}))
+    assert Meeting.objects.get().status == MeetingStatus.FAILED
+    promised = FollowUp.objects.get()
+    assert (promised.kind, promised.call_id) == ("meeting", call.pk)
 
 
 def _no_opinion(case: Any) -> Any:

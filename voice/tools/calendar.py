@@ -16,10 +16,10 @@ from crm.calendars.availability import Period, instant, spread
 from crm.calendars.port import CalendarUnavailable
 from crm.models import Calendar, Meeting, MeetingStatus
 from crm.selectors import calendars as read
-from crm.services import calendar_ports, calendars, meeting_sync, slot_holds
+from crm.services import calendar_ports, calendars, meeting_news, meeting_sync, slot_holds
 from tenex.errors import Conflict, InvalidInput, TenexError
 from voice.tools.arguments import Arguments
-from voice.tools.scope import Answer, Scope
+from voice.tools.scope import Answer, GivenUp, Scope
 from voice.tools.spoken import date_of, instant_of, spoken
 
 _PER_DAY = 3
@@ -142,11 +142,21 @@ def ahead_of_booking(scope: Scope, arguments: BookMeeting) -> Meeting | None:
         if meeting.status == MeetingStatus.BOOKING:
             meeting = meeting_sync.settle(meeting.pk, late=False)
         if meeting.status == MeetingStatus.FAILED:
+            _tell_unless_heard(scope, meeting)
             raise calendars.SlotTaken("that time has just been taken")
     except calendars.SlotTaken as exc:
         exc.extra["alternatives"] = _alternatives(scope, calendar, slot)
         raise
     return meeting
+
+
+def _tell_unless_heard(scope: Scope, meeting: Meeting) -> None:
+    """The agent hears it in this answer. If that was given up, it has said that a confirmation follows."""
+    with transaction.atomic():
+        try:
+            scope.still_wanted()
+        except GivenUp:
+            meeting_news.failed(meeting)
 
 
 def book_meeting(scope: Scope, arguments: BookMeeting) -> Answer:

@@ -24,7 +24,7 @@ from voice.models.calls import OVER
 from voice.services import journal
 from voice.tools import scope as scopes
 from voice.tools.catalog import NAMES, TOOLS, Tool
-from voice.tools.scope import Answer, Effect, Scope
+from voice.tools.scope import Answer, Effect, GivenUp, Scope
 
 log = structlog.get_logger(__name__)
 
@@ -43,10 +43,6 @@ class ToolResult:
     ok: bool
     effect: Effect = "none"
     effect_data: dict[str, Any] = field(default_factory=dict)
-
-
-class _GivenUp(Exception):
-    """The row is no longer `running`: undo, and give the stored answer."""
 
 
 class _BadCall(Exception):
@@ -112,7 +108,7 @@ def _run(call_id: uuid.UUID, tool_call_id: str, name: str, arguments_json: str) 
     started = time.monotonic()
     try:
         result = _execute(known, arguments_json, started)
-    except _GivenUp:
+    except GivenUp:
         known.refresh_from_db()
         return _stored(known)
     known.refresh_from_db()
@@ -160,7 +156,7 @@ def _execute(row: ToolCall, arguments_json: str, started: float) -> ToolResult:
     except DatabaseError:
         log.exception("tool failed in the database", call_id=str(row.call_id), tool=row.name)
         result = _failure("internal_error", "This did not work. Go on without it.")
-    except _GivenUp:
+    except GivenUp:
         raise
     except Exception:  # a fault of ours inside one tool: the model is told, the row says so
         log.exception("tool failed", call_id=str(row.call_id), tool=row.name)
@@ -180,7 +176,7 @@ def _ahead(row: ToolCall, arguments_json: str) -> Any:
     def still_wanted() -> None:
         rows = ToolCall.objects.select_for_update().filter(pk=row.pk, status=ToolStatus.RUNNING)
         if not rows.exists():
-            raise _GivenUp
+            raise GivenUp
 
     scope.still_wanted = still_wanted
     return named.ahead(scope, arguments)
@@ -248,7 +244,7 @@ def _finish(row: ToolCall, result: ToolResult, status: ToolStatus, started: floa
         duration_ms=int((time.monotonic() - started) * 1000),
     )
     if not changed:
-        raise _GivenUp
+        raise GivenUp
 
 
 def _stored(row: ToolCall) -> ToolResult:

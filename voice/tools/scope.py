@@ -25,6 +25,10 @@ class Answer:
     output: dict[str, Any]
 
 
+class GivenUp(Exception):
+    """Nobody waits for this run any more: undo what can be undone, and give the stored answer."""
+
+
 def _always() -> None:
     """Nobody has given it up."""
 
@@ -38,7 +42,7 @@ class Scope:
     found_ahead: Any = None
     """What the tool's `ahead` has brought."""
     still_wanted: Callable[[], None] = _always
-    """Raises if the run has been given up meanwhile; else it cannot be before the transaction ends."""
+    """Raises `GivenUp` if the run was given up; else it cannot be before the transaction ends."""
 
     @property
     def actor(self) -> str:
