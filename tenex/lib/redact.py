@@ -1,8 +1,8 @@
 """Secrets do not leave by logs, tracebacks and error reports: hidden by their form, and by their value.
 
 By form: what is recognized wherever it stands (keys of ours and of providers, Authorization, passwords in
-addresses, tokens of sockets). By value: what this process has opened or was started with, in whatever form it
-stands. The last step of every line that is logged, so that it holds for libraries, tracebacks and fields alike.
+addresses, tokens of sockets). By value: what this process has opened or was started with, wherever it
+stands. The last step of every line that is logged, so it holds for libraries, tracebacks and fields alike.
 
 Bounded: one pass of one pattern, and a search for each of at most `KEPT_VALUES` values.
 """

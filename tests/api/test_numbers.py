@@ -14,7 +14,6 @@ from tests.api.world import Tenant, live_call
 from tests.rows import together
 from voice.models import NumberStatus, PhoneNumber
 from voice.services import number_orders
-from voice.telephony.client import Carrier, configured_account
 
 N = "/api/v1/voice/numbers"
 FOR_SALE = "+16285550100"

@@ -180,6 +180,7 @@ def _work(base_url: str, timeout_s: float) -> int:
     from voice.models import Call
     from voice.postcall import judge, pipeline  # noqa: F401
     from voice.postcall.case import Case, Said
+    from voice.services import model_access
 
     settings.OPENAI_BASE_URL = base_url
     # Imports and schemas before the forks: a worker must be at work within milliseconds.
