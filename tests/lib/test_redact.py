@@ -1,4 +1,4 @@
-"""What opens something is not written down: hidden by its form and by its value, in everything that is logged."""
+"""What opens something is not written down: hidden by form and by value, in everything that is logged."""
 
 import json
 import logging

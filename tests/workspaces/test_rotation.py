@@ -182,6 +182,22 @@ def test_what_cannot_be_read_is_named_and_left(spaces: list[Workspace], settings
         run()
 
 
+def test_when_the_key_is_lost_the_workspaces_can_begin_again(
+    spaces: list[Workspace], settings: Settings
+) -> None:
+    settings.SECRETS_KEYS = {"k2": K2}
+    vault.forget()
+    with pytest.raises(vault.Unreadable):
+        vault.seal(spaces[0].pk, "a", "x")
+    with pytest.raises(CommandError, match="cannot be read"):
+        run("--data-keys")
+    assert vault.unseal(spaces[0].pk, "a", vault.seal(spaces[0].pk, "a", "x")) == "x"
+    assert len(vault.data_key(spaces[0].pk, "recordings")) == 32
+    lane = WebhookSubscription.objects.order_by("pk")[0]
+    _, fresh = subscriptions.rotate_secret(lane, "system:tests", overlap_s=0)
+    assert secrets.of_subscription(WebhookSubscription.objects.get(pk=lane.pk)) == fresh
+
+
 def test_a_secret_that_is_written_during_a_rotation_is_not_lost(spaces: list[Workspace]) -> None:
     """Between the new key and the second pass somebody rotates a webhook's secret."""
     lane = WebhookSubscription.objects.filter(workspace=spaces[0]).first()

@@ -102,15 +102,17 @@ def _rewrap(key: DataKey, opened: bytes, actor: str) -> None:
 def replace(actor: str, *, dry_run: bool = False) -> Counter[str]:
     """New data keys for columns, and everything sealed anew: `replaced`, `resealed`, `unreadable`, `deleted`.
 
-    Keys of files stay: a file is not sealed anew by it.
+    Keys of files stay, for a file is not sealed anew by it, unless nobody can open them any more.
     """
     if dry_run:
         return _would_replace()
     run = _open_run(actor)
     counts: Counter[str] = Counter()
     for workspace_id in _workspaces_with_keys_before(run.created_at):
-        counts["replaced"] += _replace(workspace_id, run.created_at, actor)
+        counts["replaced"] += _replace(workspace_id, KeyKind.FIELDS, run.created_at, actor)
         failpoint.hit("rotation.replaced")
+    for workspace_id in _workspaces_with_lost_file_keys():
+        counts["replaced"] += _replace(workspace_id, KeyKind.FILES, run.created_at, actor)
     for attempt in range(_PASSES):
         found = reseal()
         counts["resealed"] += found["resealed"]
@@ -159,19 +161,29 @@ def _workspaces_with_keys_before(cut: datetime) -> list[uuid.UUID]:
     return list(rows.order_by("workspace_id").values_list("workspace_id", flat=True))
 
 
-def _replace(workspace_id: uuid.UUID, cut: datetime, actor: str) -> int:
+def _workspaces_with_lost_file_keys() -> list[uuid.UUID]:
+    lost = []
+    for key in DataKey.objects.filter(kind=KeyKind.FILES, retired_at=None):
+        try:
+            vault.unwrap(key.workspace_id, key.pk, key.wrapped)
+        except vault.Unreadable:
+            lost.append(key.workspace_id)
+    return lost
+
+
+def _replace(workspace_id: uuid.UUID, kind: KeyKind, cut: datetime, actor: str) -> int:
     with transaction.atomic():
         # Waits for whoever is sealing with it (vault.seal holds it for its transaction).
         old = (
             DataKey.objects.select_for_update()
-            .filter(workspace_id=workspace_id, kind=KeyKind.FIELDS, retired_at=None, created_at__lt=cut)
+            .filter(workspace_id=workspace_id, kind=kind, retired_at=None, created_at__lt=cut)
             .first()
         )
         if old is None:
             return 0
         old.retired_at = timezone.now()
         old.save(update_fields=["retired_at"])
-        fresh = vault.new_data_key(workspace_id, KeyKind.FIELDS)
+        fresh = vault.new_data_key(workspace_id, kind)
         fresh.save(force_insert=True)
         audit.record(
             workspace_id,
@@ -179,7 +191,7 @@ def _replace(workspace_id: uuid.UUID, cut: datetime, actor: str) -> int:
             "data_key.replaced",
             object_type="data_key",
             object_id=fresh.pk,
-            data={"retired": str(old.pk)},
+            data={"retired": str(old.pk), "kind": kind.value},
         )
     return 1
 
