@@ -171,6 +171,7 @@ TEMPLATES = [
     }
 ]
 AUTH_USER_MODEL = "workspaces.User"
+SESSION_ENGINE = "tenex.pages.session_store"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

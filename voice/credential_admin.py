@@ -24,7 +24,7 @@ class CredentialAdmin(Evidence):
         "last_used_at", "state", "state_detail", "checked_at",
     )  # fmt: skip
     readonly_fields = ("parts",)
-    actions = ("check",)
+    actions = ("ask",)
 
     @admin.display(description="secret parts")
     def parts(self, row: Credential) -> str:
@@ -35,7 +35,7 @@ class CredentialAdmin(Evidence):
         return self.may_write(request)
 
     @admin.action(description="Ask the provider whether it works", permissions=["control"])
-    def check(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def ask(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for row in queryset:
             try:
                 credentials.check(row, f"user:{request.user.get_username()}")

@@ -5,7 +5,6 @@ import logging
 import logging.config
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -182,4 +181,3 @@ def test_last_words_are_hidden(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_this_process_knows_what_it_was_started_with() -> None:
     assert redact.text(f"the key is {settings.SECRET_KEY}") == "the key is ***"
-    assert threading.excepthook is redact._last_words_of_thread
