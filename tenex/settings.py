@@ -408,6 +408,7 @@ RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", limits.REQUESTS_PER
 
 MESSAGE_TAGS = {20: "info", 25: "good", 30: "warn", 40: "bad"}  # levels of messages -> tones of notices
 
+DEFAULT_EXCEPTION_REPORTER = "tenex.pages.error_reports.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "tenex.pages.error_reports.Filter"
 
 # --- logs: static messages with fields; no transcripts, prompts, keys, whole numbers --------------

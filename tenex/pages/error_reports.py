@@ -5,7 +5,7 @@ from types import FrameType
 from typing import Any
 
 from django.http import HttpRequest, QueryDict
-from django.views.debug import SafeExceptionReporterFilter
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from tenex.lib import redact
 
@@ -36,3 +36,13 @@ class Filter(SafeExceptionReporterFilter):
         for name, value in sent.items():
             hidden[name] = self.cleansed_substitute if _NAMES.search(name) else redact.cleanse(value)
         return hidden
+
+
+class Reporter(ExceptionReporter):
+    """The whole report once more: messages of errors, lines of code, whatever is printed of them."""
+
+    def get_traceback_html(self) -> str:
+        return redact.text(super().get_traceback_html())
+
+    def get_traceback_text(self) -> str:
+        return redact.text(super().get_traceback_text())

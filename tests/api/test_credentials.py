@@ -66,7 +66,7 @@ def test_what_is_set_is_told_of_and_never_told(alice: Tenant, own: Any) -> None:
         ({"account_sid": "AC" + "f" * 32}, "auth_token", "credential_refused"),
         ({"api_key_sid": KEY_SID, "api_key_secret": "f" * 32}, "api_key_secret", "credential_refused"),
         ({"account_sid": "AC12"}, "account_sid", "form"),
-        ({"auth_token": ""}, "auth_token", "blank"),
+        ({"auth_token": ""}, "auth_token", "too_short"),
         ({"api_key_sid": KEY_SID}, "api_key_secret", "missing"),
         ({"api_key": "x"}, "api_key", "extra_forbidden"),
     ],

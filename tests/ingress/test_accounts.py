@@ -34,8 +34,8 @@ def _configured(settings: Settings) -> None:
 def lines() -> dict[str, Any]:
     """Three workspaces with a number each: the first one uses the account of the settings."""
     found = {}
-    for index, e164 in enumerate((SHARED, ANNA, BORIS)):
-        space = workspace(index)
+    for e164 in (SHARED, ANNA, BORIS):
+        space = workspace()
         found[e164] = number(space, agent(space), e164=e164)
         if e164 != SHARED:
             own_accounts.twilio(space, token=TOKENS[e164])
@@ -172,7 +172,7 @@ def test_the_upgrade_of_a_socket_is_signed_by_the_account_of_its_call(lines: dic
 
 def test_an_account_that_two_workspaces_use_is_each_ones_own(door: Client, lines: dict[str, Any]) -> None:
     """Whoever enters somebody's account with a token of their own cannot speak for that one's calls."""
-    thief = workspace(7)
+    thief = workspace()
     own_accounts.twilio(thief, account=lines[ANNA].account_sid, token="d" * 32)
     assert knock(door, "/twilio/voice", ring(ANNA), token="d" * 32).status_code == 403
     assert accounts.tokens(Owner(thief.pk, lines[ANNA].account_sid)) == ["d" * 32]

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from django.test import RequestFactory
-from django.views.debug import ExceptionReporter
+from django.views.debug import get_exception_reporter_class
 
 from tenex.lib import redact
 from tenex.pages.error_reports import Filter
@@ -31,7 +31,7 @@ def report() -> tuple[str, str]:
     try:
         fail(f"say {OPENED}", ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "kept"], TOKEN)
     except ValueError:
-        reporter = ExceptionReporter(request, *sys.exc_info())
+        reporter = get_exception_reporter_class(request)(request, *sys.exc_info())
         return reporter.get_traceback_html(), reporter.get_traceback_text()
     raise AssertionError
 
