@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from django.apps import AppConfig
 from django.conf import settings
 
+_OF_LIBRARIES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""Variables that others read."""
 _SECRET_SETTINGS = (
     "SECRET_KEY",
     "API_KEY_PEPPER",
@@ -38,7 +40,8 @@ def _started_with() -> Iterator[str]:
     for key in settings.SECRETS_KEYS.values():
         yield base64.b64encode(key).decode()
     yield str(settings.DATABASES["default"].get("PASSWORD") or "")
-    yield os.environ.get("AWS_SECRET_ACCESS_KEY", "")
+    for name in _OF_LIBRARIES:
+        yield os.environ.get(name, "")
     for url in (settings.REDIS_URL, settings.CELERY_BROKER_URL):
         yield urlsplit(url).password or ""
     yield settings.MAILERS["default"].get("OPTIONS", {}).get("password", "")

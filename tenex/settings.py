@@ -68,8 +68,10 @@ if not SECRET_KEY:
 SECRETS_KEYS = env.keys("SECRETS_KEYS")
 """Key encryption keys by id; the first one seals the data keys of workspaces, the others only open them."""
 if not SECRETS_KEYS:
+    from tenex.engines.bootstrap import is_embedded
+
     # The data keys are rows of the database: a key that is made here must be where all who share it look.
-    if not (DEBUG or REHEARSAL or "postgres" in env.text("TENEX_ENGINES").partition(":")[0]):
+    if not (DEBUG or REHEARSAL or is_embedded("postgres")):
         raise ImproperlyConfigured(
             "SECRETS_KEYS is not set: it encrypts the credentials that workspaces give us. Make one with"
             " `python3 -c \"import base64, os; print('k1:' + base64.b64encode(os.urandom(32)).decode())\"`,"

@@ -39,17 +39,30 @@ class OwnTenant:
     number: str
     account_sid: str
     auth_token: str
+    key_sid: str
+    key_secret: str
     openai_key: str
     api: Api
     number_id: str = ""
 
     @property
     def secrets(self) -> dict[str, str]:
-        return {"api key": self.key, "auth token": self.auth_token, "openai key": self.openai_key}
+        return {
+            "api key": self.key,
+            "auth token": self.auth_token,
+            "key secret": self.key_secret,
+            "openai key": self.openai_key,
+        }
 
     def credentials(self, **more: str) -> None:
         """Give both to the system."""
-        twilio = {"account_sid": self.account_sid, "auth_token": self.auth_token, **more}
+        twilio = {
+            "account_sid": self.account_sid,
+            "auth_token": self.auth_token,
+            "api_key_sid": self.key_sid,
+            "api_key_secret": self.key_secret,
+            **more,
+        }
         answered(self.put("twilio", twilio), 200)
         answered(self.put("openai", {"api_key": self.openai_key}), 200)
 
@@ -77,11 +90,13 @@ def make(system: System, slug: str, number: str) -> OwnTenant:
         number=number,
         account_sid="AC" + secrets.token_hex(16),
         auth_token=secrets.token_hex(16),
+        key_sid="SK" + secrets.token_hex(16),
+        key_secret=secrets.token_urlsafe(24),
         openai_key="sk-own-" + secrets.token_hex(16),
         api=Api(system.base_url, told["key"]),
     )
     carrier = f"{system.carrier_url}/control"
-    body = {"auth_token": made.auth_token}
+    body = {"auth_token": made.auth_token, "api_keys": {made.key_sid: made.key_secret}}
     answered(httpx2.put(f"{carrier}/accounts/{made.account_sid}", json=body, trust_env=False), 201)
     answered(
         httpx2.put(f"{carrier}/numbers/{number}?account={made.account_sid}", json={}, trust_env=False), 200

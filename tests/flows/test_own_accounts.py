@@ -81,9 +81,7 @@ def test_an_outgoing_call_too(world: World, pair: tuple[OwnTenant, OwnTenant]) -
 
         world.until(over, "the batch was not completed", 120)
         listed = world.carrier("GET", f"calls?account={one.account_sid}&number=%2B{phone[1:]}")["calls"]
-        assert [call["direction"] for call in listed] == ["outbound-api"], (
-            "it is her number"
-        )
+        assert [call["direction"] for call in listed] == ["outbound-api"], "it is her number"
     assert settings_key(world) == before
 
 
