@@ -120,7 +120,8 @@ def _claim_first(
             case Claimed() as answer:
                 return answer
             case Full(lack) as full:
-                if lack == Lack.MEDIA or len({homes[one] for one in candidates}) == 1:
+                alone = len({homes[one] for one in candidates}) == 1
+                if lack == Lack.MEDIA or (lack == Lack.LINES and alone):
                     return full
                 log.info("no room for a call", lack=str(lack))
                 not_before_s[workspace_id] = time.monotonic() + _FULL_S
