@@ -220,8 +220,8 @@ def _sign_in(world: World, one: OwnTenant, call_id: str) -> tuple[httpx2.Client,
     token = next(
         str(value) for name, value in login.json().items() if "token" in name and len(str(value)) > 40
     )
-    session = one.api.post(f"{V}/sessions", {"agent_id": one.agent_id})
-    stream = one.api.post(f"{V}/calls/{call_id}/shares", {})
+    session = one.api.post(f"{V}/sessions", {"agent_id": one.agent_id, "direction": "browser"})
+    stream = one.api.post(f"{V}/calls/{call_id}/shares", {"hours": 1})
     return browser, {
         "session cookie": str(browser.cookies["sessionid"]),
         "token of a person": token,
@@ -382,8 +382,6 @@ def _controls(world: World, broker: _Broker, owners: list[OwnTenant], calls: lis
     """What must be found, or the search finds nothing at all."""
     one = owners[0]
     sid, call = one.account_sid, calls[0]
-    world.system.manage("shell", "-v0", "--no-imports", "-c", "from django.db import connection;"
-                        "c = connection.cursor(); c.execute('CHECKPOINT')")  # fmt: skip
     files = dict(_files(world))
     logs = b"".join(body for name, body in files.items() if name.endswith(".log"))
     return {

@@ -17,6 +17,7 @@ from voice.selectors import credentials as read
 from voice.services import credentials as write
 
 TAG = "Credentials"
+_CHECKED = "A request that costs nothing. What came back is in `state` and `state_detail`."
 
 
 class TwilioCredentialIn(Input):
@@ -175,19 +176,44 @@ class OpenAICredential(_OfKind):
         return self.remove()
 
 
-class CredentialCheck(ApiView):
+class _Check(ApiView):
+    kind: ClassVar[CredentialKind]
     scopes: ClassVar = {"POST": "credentials:admin"}
 
+    def ask(self) -> Response:
+        row = write.check(read.one(self.workspace, self.kind), self.principal.actor)
+        return Response(CredentialOut(row).data)
+
+
+class TwilioCheck(_Check):
+    kind = CredentialKind.TWILIO
+
     @operation(
-        "credentials_check",
-        "Ask the provider whether a credential works",
-        "A request that costs nothing. What came back is in `state` and `state_detail`.",
+        "credentials_check_twilio",
+        "Ask Twilio whether the credential works",
+        _CHECKED,
         tag=TAG,
         response=CredentialOut,
         errors=(404, 503),
         idempotent=True,
     )
     @idempotent
-    def post(self, request: Request, kind: str) -> Response:
-        row = write.check(read.one(self.workspace, kind), self.principal.actor)
-        return Response(CredentialOut(row).data)
+    def post(self, request: Request) -> Response:
+        return self.ask()
+
+
+class OpenAICheck(_Check):
+    kind = CredentialKind.OPENAI
+
+    @operation(
+        "credentials_check_openai",
+        "Ask OpenAI whether the key works",
+        _CHECKED,
+        tag=TAG,
+        response=CredentialOut,
+        errors=(404, 503),
+        idempotent=True,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        return self.ask()
