@@ -22,4 +22,5 @@ ITEMS: Final = (
     Item("batches", "Batches", "/console/batches", "stack", "batches:read"),
     Item("agents", "Agents", "/console/agents", "agent", "agents:read"),
     Item("dashboard", "Dashboard", "/console/dashboard", "chart", "calls:read"),
+    Item("credentials", "Accounts and keys", "/console/credentials", "key", "credentials:admin"),
 )
