@@ -15,6 +15,7 @@ SCOPES: Final[dict[str, str]] = {
     "calls:write": "Place calls and steer live ones",
     "connectors:read": "See calendars and the meetings in them",
     "connectors:write": "Connect calendars, change them, book, move and cancel meetings",
+    "credentials:admin": "Set, check and remove the workspace's own accounts and keys at providers",
     "keys:admin": "Mint, list and revoke API keys",
     "leads:read": "See leads, their timeline and the do-not-call list",
     "leads:write": "Change leads and the do-not-call list",
