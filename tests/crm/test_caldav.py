@@ -336,10 +336,9 @@ def test_canceled_it_is_gone_and_looked_for_once_more(calendar: Calendar, server
     assert meeting.sync_at is not None
     # Somebody who was frozen puts it there after all.
     server.put(theirs(tomorrow(), uid=meeting.uid), name=f"tenex-{tomorrow().starts_at:%Y%m%dT%H%MZ}-30")
-    meeting_sync.settle(due(meeting).pk, late=True)
-    meeting.refresh_from_db()
+    done = meeting_sync.settle(due(meeting).pk, late=True)
     assert stands(server) == {}
-    assert meeting.sync_at is None
+    assert done.sync_at is None
     assert Event.objects.filter(type="meeting.canceled").count() == 1
 
 

@@ -42,11 +42,11 @@ POINTS: Final = ("", "meeting.placed:kill@1", "calendar.written:kill@1", "", "me
 """Where a caller's process dies by itself; the others are killed by the clock."""
 FAULTS: Final = {
     "PUT": (
-        (0.12, Fault("lost")),
-        (0.08, Fault("dropped")),
-        (0.06, Fault("lied", status=412)),
-        (0.06, Fault("status", status=412)),
-        (0.05, Fault("lied", status=503)),
+        (0.18, Fault("lost")),
+        (0.10, Fault("dropped")),
+        (0.08, Fault("lied", status=412)),
+        (0.08, Fault("status", status=412)),
+        (0.06, Fault("lied", status=503)),
         (0.08, Fault("late_answer", seconds=0.4)),
         (0.05, Fault("late_answer", seconds=2.0)),
     ),
