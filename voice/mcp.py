@@ -45,7 +45,9 @@ class QualifierIn(Input):
     lead_ids = f.ListField(child=f.UUIDField(), min_length=1, max_length=limits.BULK_ITEMS)
     objective = f.CharField(max_length=4000, help_text="What the agent is to find out or to reach.")
     calendar_connector_id = f.UUIDField(
-        required=False, allow_null=True, help_text="Calendar to book meetings in; the agent's own if absent."
+        required=False,
+        allow_null=True,
+        help_text="Of list_calendars: where to book meetings; the agent's own if absent.",
     )
     agent_id = f.UUIDField(required=False, help_text="The workspace's only agent if absent.")
     number_id = f.UUIDField(required=False, help_text="Number to call from; the agent's if absent.")
