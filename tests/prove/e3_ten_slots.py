@@ -144,7 +144,7 @@ class _Round:
         """The calendar with its ten slots, and the calls."""
         from crm.services import connectors
         from tests import rows
-        from voice.models import Call
+        from voice.models import Call, PhoneNumber
 
         space = rows.workspace(f"e3-{uuid.uuid4().hex[:8]}")
         # One slot a day, at an hour that is far from now: ten of them lie within ten days.
@@ -163,10 +163,11 @@ class _Round:
         address = f"{url}{radicale.USER}/{self._folder}/"
         self._calendar = connectors.update(calendar, {"address": address}, actor="prove")
         agent = rows.version(space)
+        number = PhoneNumber.objects.create(workspace=space, e164=f"+1415{self._draw.randrange(10**7):07}")
         made: list[Call] = []
         for index in range(CALLERS):
             lead = rows.lead(space, phone=f"+1415555{index:04}", time_zone="UTC")
-            made.append(rows.call(space, agent=agent, lead=lead))
+            made.append(rows.call(space, agent=agent, number=number, lead=lead))
         return [call.pk for call in made]
 
     def _work(self, calls: list[uuid.UUID]) -> None:
