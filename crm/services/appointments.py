@@ -61,6 +61,8 @@ def move(meeting: Meeting, starts_at: datetime, *, actor: str) -> Meeting:
     """
     if meeting.status != MeetingStatus.BOOKED:
         raise calendars.MeetingOver("only a booked meeting can be moved")
+    if meeting.starts_at == starts_at and meeting.moves_to_starts_at is None:
+        return meeting  # asked for once more
     slot = _free(meeting.calendar, starts_at)
     moved = calendars.move(meeting, slot, now=timezone.now(), actor=actor)
     if moved.moves_to_starts_at is not None:

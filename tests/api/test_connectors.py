@@ -82,6 +82,8 @@ def test_from_nothing_to_a_booked_moved_and_canceled_meeting(alice: Tenant, serv
     at = f"{C}/meetings/{meeting['id']}"
     moved = alice.api.post(f"{at}/reschedule", {"starts_at": slots[6]["starts_at"]}).json()
     assert (moved["starts_at"], moved["sequence"], moved["moves_to"]) == (slots[6]["starts_at"], 1, None)
+    again = alice.api.post(f"{at}/reschedule", {"starts_at": slots[6]["starts_at"]})
+    assert (again.status_code, again.json()["sequence"]) == (200, 1)
     assert alice.api.post(f"{at}/cancel").json()["status"] == "canceled"
     assert alice.api.post(f"{at}/cancel").status_code == 200
     over = alice.api.post(f"{at}/reschedule", {"starts_at": slots[8]["starts_at"]})
