@@ -1,4 +1,4 @@
-"""Backups: every table is somebody's. That they come back, and that they can be forgotten, is proven by F3."""
+"""Backups: every table is somebody's. That they come back, and can be forgotten, is proven by F3."""
 
 import os
 from pathlib import Path
