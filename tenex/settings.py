@@ -78,7 +78,7 @@ if not SECRETS_KEYS:
             " give the same one to every process, and keep a copy apart from the backups."
         )
     SECRETS_KEYS = env.keys(
-        "SECRETS_KEYS (secrets_keys in the data folder)",
+        f"{DATA_DIR / 'secrets_keys'}",
         _kept_secret("secrets_keys", f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}"),
     )
 
