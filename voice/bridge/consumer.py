@@ -180,6 +180,9 @@ async def _not_signed_for(token: str, scope: WebSocketScope) -> str | None:
             )
     except TimeoutError:
         return "busy"
+    except Exception:
+        log.exception("media stream could not be opened")
+        return "failed"
     finally:
         _unproven -= 1
     return None if genuine else "signature"
