@@ -25,10 +25,12 @@ from voice.models.calls import (
 )
 from voice.models.decisions import Decision, DecisionStage
 from voice.models.evidence import (
+    AtRest,
     CallShare,
     Finalization,
     FinalizationStep,
     Recording,
+    RecordingProblem,
     RecordingStatus,
     Speaker,
     ToolCall,
@@ -48,6 +50,7 @@ __all__ = [
     "Agent",
     "AgentDraft",
     "AgentVersion",
+    "AtRest",
     "Batch",
     "BatchPacer",
     "BatchStatus",
@@ -84,6 +87,7 @@ __all__ = [
     "Recipient",
     "RecipientStatus",
     "Recording",
+    "RecordingProblem",
     "RecordingStatus",
     "SessionStatus",
     "Speaker",
