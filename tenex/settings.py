@@ -1,6 +1,9 @@
 """All settings, everything from the environment. `docs/` holds the table that a test keeps complete."""
 
+import base64
 import hashlib
+import os
+import secrets
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,21 +32,28 @@ REHEARSAL_EARS = env.choice("TENEX_REHEARSAL_EARS", "script", ("script", "whispe
 # --- secrets -------------------------------------------------------------------------------------
 
 
-def _development_secret() -> str:
-    """A random key kept in the data folder, so that sessions survive a restart of a development system."""
-    import secrets
+def _kept_secret(name: str, fresh: str) -> str:
+    """A random text kept in a file of the data folder, `fresh` at first: what it opens survives a restart.
 
-    path = DATA_DIR / "secret_key"
+    Only the owner can read the file, from its first moment on; it is whole or not there at all.
+    """
+    path = DATA_DIR / name
     try:
         return path.read_text(encoding="ascii")
     except FileNotFoundError:
         DATA_DIR.mkdir(parents=True, exist_ok=True)
+        draft = DATA_DIR / f".{name}.{os.getpid()}"
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(fresh)
+            file.flush()
+            os.fsync(file.fileno())
         try:
-            with path.open("x", encoding="ascii") as file:
-                path.chmod(0o600)
-                file.write(secrets.token_urlsafe(48))
+            os.link(draft, path)  # fails if another process was first
         except FileExistsError:
             pass
+        finally:
+            draft.unlink(missing_ok=True)
         return path.read_text(encoding="ascii")
 
 
@@ -53,7 +63,22 @@ if not SECRET_KEY:
         raise ImproperlyConfigured(
             "SECRET_KEY is not set. Set it to a long random text (or DEBUG=1 to try out)."
         )
-    SECRET_KEY = _development_secret()
+    SECRET_KEY = _kept_secret("secret_key", secrets.token_urlsafe(48))
+
+SECRETS_KEYS = env.keys("SECRETS_KEYS")
+"""Key encryption keys by id; the first one seals the data keys of workspaces, the others only open them."""
+if not SECRETS_KEYS:
+    # The data keys are rows of the database: a key that is made here must be where all who share it look.
+    if not (DEBUG or REHEARSAL or "postgres" in env.text("TENEX_ENGINES").partition(":")[0]):
+        raise ImproperlyConfigured(
+            "SECRETS_KEYS is not set: it encrypts the credentials that workspaces give us. Make one with"
+            " `python3 -c \"import base64, os; print('k1:' + base64.b64encode(os.urandom(32)).decode())\"`,"
+            " give the same one to every process, and keep a copy apart from the backups."
+        )
+    SECRETS_KEYS = env.keys(
+        "SECRETS_KEYS (secrets_keys in the data folder)",
+        _kept_secret("secrets_keys", f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}"),
+    )
 
 
 def derived_key(purpose: str) -> bytes:

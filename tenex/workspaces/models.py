@@ -268,3 +268,34 @@ class AuditEntry(Row):
             # What was done with one thing, on its page.
             models.Index(fields=("workspace", "object_type", "object_id"), name="audit_of_object"),
         ]
+
+
+class KeyKind(models.TextChoices):
+    """What a data key is for. One opens nothing of the other, and each is replaced in its own time."""
+
+    FIELDS = "fields", "Columns with secrets"
+    FILES = "files", "Files"
+
+
+class DataKey(Row):
+    """A key of one workspace, sealed by a key encryption key of the settings (promises.md R15).
+
+    Its id is the key id of what it seals. At a time one of a kind seals; a retired one only opens.
+    """
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=6, choices=KeyKind.choices)
+    wrapped = models.CharField(max_length=200, editable=False, help_text="Names the key that opens it.")
+    wrapped_at = models.DateTimeField(default=timezone.now, editable=False)
+    retired_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=("workspace", "kind"), condition=models.Q(retired_at=None), name="data_key_one_seals"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} key {self.pk} of {self.workspace_id}"

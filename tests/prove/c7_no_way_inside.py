@@ -71,6 +71,7 @@ def prove(full: bool) -> dict[str, Any]:
         {
             "DEBUG": "0",
             "SECRET_KEY": "prove",
+            "SECRETS_KEYS": "k1:" + "A" * 43 + "=",
             "PUBLIC_BASE_URL": "https://voice.example",
             "CELERY_BROKER_URL": "memory://",
             "LOG_LEVEL": "ERROR",
