@@ -250,7 +250,9 @@ RECORDING_ENCRYPTION = env.choice(
 )
 RECORDING_KMS_KEY_ID = env.text("RECORDING_KMS_KEY_ID")
 if RECORDING_ENCRYPTION == "backend" and not AWS_STORAGE_BUCKET_NAME:
-    raise ImproperlyConfigured("RECORDING_ENCRYPTION=backend needs a bucket; files are encrypted by `envelope`")
+    raise ImproperlyConfigured(
+        "RECORDING_ENCRYPTION=backend needs a bucket; files are encrypted by `envelope`"
+    )
 if RECORDING_KMS_KEY_ID and RECORDING_ENCRYPTION != "backend":
     raise ImproperlyConfigured("RECORDING_KMS_KEY_ID is for RECORDING_ENCRYPTION=backend")
 AWS_S3_OBJECT_PARAMETERS = (

@@ -3,7 +3,7 @@
     header   magic (8), bytes a chunk (4), bytes of the plain file (8), the file's own id (16); big-endian
     chunks   AES-256-GCM of so many plain bytes each, the last one shorter: ciphertext and tag (16)
 
-The key of a file is derived from the given one and the file's id, so a nonce is the number of its chunk and is
+The key of a file is derived from the given one and the file's id, so the number of a chunk is a nonce that is
 never used twice. Authenticated with each chunk: the header, its number, how many there are, and `context`
 (whose file it is). So no chunk can be changed, moved, dropped or taken to another file without notice.
 """

@@ -129,6 +129,7 @@ class Recording(Row):
     at_rest = models.CharField(
         max_length=8, blank=True, choices=AtRest.choices, default=AtRest.PLAIN, db_default=""
     )
+    key_id = models.UUIDField(null=True, help_text="The data key of a file in an envelope.")
     leftovers = models.JSONField(
         default=list,
         db_default=models.Value([], models.JSONField()),

@@ -44,10 +44,12 @@ class Stored:
     at_rest: str
     size: int | None
     """Plain bytes; None for old rows."""
+    key_id: uuid.UUID | None = None
+    """Of the workspace's data key, if it is in an envelope."""
 
 
 def of(row: Recording) -> Stored:
-    return Stored(row.pk, row.workspace_id, row.file, row.at_rest, row.size_bytes)
+    return Stored(row.pk, row.workspace_id, row.file, row.at_rest, row.size_bytes, row.key_id)
 
 
 def at_rest_now() -> AtRest:
@@ -70,13 +72,14 @@ def put(row: Recording, name: str, file: BinaryIO, size: int) -> Stored:
     file.seek(0)
     if at_rest != AtRest.ENVELOPE:
         return Stored(row.pk, row.workspace_id, _save(name, file), at_rest, size)
-    key = vault.data_key(row.workspace_id, PURPOSE)
+    key_id = vault.file_key_id(row.workspace_id)
+    key = vault.data_key(row.workspace_id, PURPOSE, key_id)
     with tempfile.TemporaryFile() as sealed:
         for piece in sealed_file.seal(file, size, key, row.pk.bytes):
             sealed.write(piece)
         sealed.seek(0)
         stored = _save(name + SEALED, sealed)
-    return Stored(row.pk, row.workspace_id, stored, at_rest, size)
+    return Stored(row.pk, row.workspace_id, stored, at_rest, size, key_id)
 
 
 def _save(name: str, file: BinaryIO) -> str:
@@ -114,7 +117,7 @@ def opened(stored: Stored, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Binary
         with storage_faults.mapped(), _unbroken():
             if stored.at_rest == AtRest.ENVELOPE:
                 known = None if stored.size is None else sealed_file.sealed_bytes(stored.size)
-                key = vault.data_key(stored.workspace_id, PURPOSE)
+                key = vault.data_key(stored.workspace_id, PURPOSE, stored.key_id)
                 sealed = sealed_file.Sealed(
                     read_part, known if known is not None else length(), key, stored.recording_id.bytes
                 )
