@@ -188,13 +188,31 @@ def export(workspace: Workspace, *, phone: str = "", lead_id: uuid.UUID | None =
     Raises:
         InvalidInput: as :func:`ask`.
     """
+    leads, calls = _of_person(workspace, phone, lead_id)
+    return {**persons.told(leads), **_told(list(calls.order_by("created_at")))}
+
+
+def _of_person(
+    workspace: Workspace, phone: str, lead_id: uuid.UUID | None
+) -> tuple[list[Lead], "QuerySet[Call]"]:
     number = phones.normalize(phone, region=workspace.default_region) if phone else ""
     if not (number or lead_id):
         raise InvalidInput("a phone number or a lead is needed", loc=("body", "phone"), type_="missing")
     leads = persons.same_person(workspace, phone=number, lead_ids=[lead_id] if lead_id else [])
-    whom = Erasure(workspace=workspace, phone=number, lead_ids=[str(lead.pk) for lead in leads])
-    leads, calls = _whom(whom)
-    return {**persons.told(leads), **_told(list(calls.order_by("created_at")))}
+    return _whom(Erasure(workspace=workspace, phone=number, lead_ids=[str(lead.pk) for lead in leads]))
+
+
+def count(workspace: Workspace, *, phone: str = "", lead_id: uuid.UUID | None = None) -> dict[str, int]:
+    """How much :func:`export` would tell, by kind.
+
+    Raises:
+        InvalidInput: as :func:`ask`.
+    """
+    leads, calls = _of_person(workspace, phone, lead_id)
+    found = {"calls": calls.count(), **persons.counted(leads)}
+    for kind, model in _OF_CALLS.items():
+        found[kind] = model.objects.filter(call__in=calls).count()
+    return found
 
 
 def _told(calls: Sequence[Call]) -> dict[str, Any]:

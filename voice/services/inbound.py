@@ -11,7 +11,8 @@ from tenex.errors import Unavailable
 from tenex.events.services import Fact
 from tenex.lib.phone import mask, normalize_or_none
 from voice.models import Call, CallStatus, Direction, EndReason, NumberStatus, PhoneNumber
-from voice.services import caller_lead, calls, readiness, returns
+from voice.models.calls import RecordingAsked
+from voice.services import caller_lead, calls, consent, readiness, returns
 from voice.services.timing import timing
 
 log = structlog.get_logger(__name__)
@@ -24,6 +25,7 @@ _READ = (
     "calendar_id",
     "workspace__max_concurrent_calls",
     "workspace__recording_consent",
+    "workspace__recording_consent_places",
     "agent__archived_at",
     "agent__calendar_id",
     "agent__current_version__objective",
@@ -97,6 +99,7 @@ def _create(number: PhoneNumber, ringing: Ringing) -> Call:
         sweep_at=timezone.now() + timedelta(seconds=timing().ring_s + timing().grace_s),
         journal_seq=1,
     )
+    call.recording_asked = RecordingAsked(consent.of_call(call))
     met: list[Fact] = []
     if from_number is not None:
         call.lead_id, fact = caller_lead.of_ringing(call)

@@ -18,9 +18,9 @@ from django.utils import timezone
 from tenex.errors import Forbidden
 from tenex.workspaces.models import RecordingConsent
 from voice.models import Call, Direction, SessionStatus, StreamToken, Turn, VoiceSession
-from voice.models.calls import LIVE
+from voice.models.calls import LIVE, RecordingAnswer, RecordingAsked
 from voice.opening.sound import NoVoice
-from voice.services import calls, openings, prompt, returns
+from voice.services import calls, consent, journal, openings, prompt, returns
 from voice.session.script import Script
 from voice.wire import stream_token
 
@@ -157,6 +157,9 @@ def open_stream(
             if (channel == "phone") is not by_carrier:
                 raise StreamRefused(extra={"reason": "other-door"})
             call = _claim(claims, call_sid if by_carrier else None, owner)
+            # Whoever has a socket of their own has the sound of it: nobody records a call that comes in so.
+            consent.settle(call, recordable=by_carrier or call.direction == Direction.OUTBOUND)
+            _note_notice(call)
             session, number = _session(call, channel)
             context = _context(call, session, number, stream_sid, owner)
             calls.answer(call.pk)
@@ -168,6 +171,17 @@ def open_stream(
     if prepared is None:
         return context
     return replace(context, script=prepared.script, sounds=prepared.sounds)
+
+
+def _note_notice(call: Call) -> None:
+    """The carrier has spoken the notice of an incoming call before it connected us; the recording is on."""
+    if call.direction == Direction.INBOUND and call.recording_asked == RecordingAsked.ANNOUNCE:
+        noted = Call.objects.filter(pk=call.pk, recording_answer="").update(
+            recording_answer=RecordingAnswer.TOLD
+        )
+        if noted:
+            data = {"state": "started", "asked": call.recording_asked, "answer": RecordingAnswer.TOLD}
+            journal.append(call.pk, [journal.Line("call.recording", data)])
 
 
 def _unix() -> float:
@@ -360,10 +374,9 @@ def instructions_of(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str
             if isinstance(item, dict)
         ),
         tools=tools,
-        recorded=workspace.recording_consent == RecordingConsent.ANNOUNCE,
+        recorded=consent.of_call(call) == RecordingConsent.ANNOUNCE,
         opened=call.direction == Direction.OUTBOUND,
-        asked_to_record=call.direction == Direction.OUTBOUND
-        and workspace.recording_consent == RecordingConsent.EXPLICIT,
+        asked_to_record=consent.of_call(call) == RecordingConsent.EXPLICIT,
         returning=returns.facts_of(call),
         resumed=resumed,
     )

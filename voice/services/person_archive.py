@@ -9,6 +9,7 @@ import orjson
 
 from tenex.lib.storage_faults import FileMissing
 from tenex.workspaces.models import Workspace
+from tenex.workspaces.services import audit
 from voice.models import Recording, RecordingStatus
 from voice.services import erasure
 from voice.services import recording_store as store
@@ -27,7 +28,12 @@ _OURS: Final = (
 
 
 def write(
-    workspace: Workspace, file: BinaryIO, *, phone: str = "", lead_id: uuid.UUID | None = None
+    workspace: Workspace,
+    file: BinaryIO,
+    *,
+    actor: str,
+    phone: str = "",
+    lead_id: uuid.UUID | None = None,
 ) -> dict[str, int]:
     """Write a ZIP archive; how many rows of each kind are in it, and `sounds`.
 
@@ -55,6 +61,14 @@ def write(
         for kind, rows in known.items():
             text = orjson.dumps(rows, default=str, option=orjson.OPT_INDENT_2)
             archive.writestr(f"{kind}.json", text)
+    audit.record(
+        workspace.pk,
+        actor,
+        "person.exported",
+        object_type="lead" if lead_id else "",
+        object_id=str(lead_id or ""),
+        data={"counts": {kind: count for kind, count in counts.items() if count}},
+    )
     return counts
 
 

@@ -137,13 +137,6 @@ def verify_due(limit: int = 20) -> int:
 # --- what operators do ----------------------------------------------------------------------------
 
 
-def troubled(workspace: Workspace) -> "QuerySet[Recording]":
-    """Recordings that something is wrong with, the newest first."""
-    kept = (RecordingStatus.PENDING, RecordingStatus.STORED, RecordingStatus.FAILED)
-    rows = Recording.objects.filter(workspace=workspace, status__in=kept).exclude(problem="")
-    return rows.order_by("-created_at")
-
-
 def try_again(recording: Recording, actor: str) -> None:
     """Fetch it from the carrier once more, now.
 

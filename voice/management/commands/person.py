@@ -36,7 +36,10 @@ class Command(BaseCommand):
         if options["to"] is None:
             raise CommandError("name the file to write with --to")
         with open(options["to"], "wb") as file:
-            counts = person_archive.write(space, file, phone=options["phone"], lead_id=options["lead"])
+            actor = f"system:{getpass.getuser()}"
+            counts = person_archive.write(
+                space, file, actor=actor, phone=options["phone"], lead_id=options["lead"]
+            )
         told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
         self.stdout.write(f"{options['to']}: {told or 'nothing is known'}")
 

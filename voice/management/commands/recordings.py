@@ -4,11 +4,12 @@ import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import Count, Sum
+from django.db.models import Count
 
 from tenex.errors import TenexError
 from tenex.workspaces.models import Workspace
-from voice.models import AtRest, Recording, RecordingStatus
+from voice.models import Recording, RecordingProblem, RecordingStatus
+from voice.selectors import recordings as read
 from voice.services import recording_files as files
 
 
@@ -33,14 +34,13 @@ class Command(BaseCommand):
             raise CommandError(f"{exc.detail} ({exc.code}); what is done stays done, start it again") from exc
 
     def _status(self, space: Workspace | None, options: dict[str, Any]) -> None:
-        rows = Recording.objects.filter(status=RecordingStatus.STORED)
-        rows = rows.filter(workspace=space) if space else rows
-        for one in rows.values("at_rest").annotate(files=Count("pk"), size=Sum("size_bytes")):
-            told = AtRest(one["at_rest"]).label
-            self.stdout.write(f"{one['files']:>8} files  {one['size'] or 0:>14} bytes  encrypted: {told}")
         for row in self._spaces(space):
-            for one in files.troubled(row).values("status", "problem").annotate(n=Count("pk")).order_by():
-                self.stdout.write(f"{one['n']:>8} {one['status']}  {one['problem']}  {row.slug}")
+            for how in read.lying(row):
+                told = f"{how.files:>8} stored   {how.size_bytes:>14} bytes, encrypted: {how.at_rest.label}"
+                self.stdout.write(f"{told}  {row.slug}")
+            for one in read.troubled(row).values("status", "problem").annotate(n=Count("pk")).order_by():
+                problem = RecordingProblem(one["problem"]).label
+                self.stdout.write(f"{one['n']:>8} {one['status']:<8} {problem}  {row.slug}")
 
     def _encrypt(self, space: Workspace | None, options: dict[str, Any]) -> None:
         """Oldest first; can be cut off at any moment, and goes on where it was."""
@@ -69,7 +69,7 @@ class Command(BaseCommand):
     def _retry(self, space: Workspace | None, options: dict[str, Any]) -> None:
         count = 0
         for row in self._spaces(space):
-            for one in files.troubled(row).filter(status=RecordingStatus.FAILED):
+            for one in read.troubled(row).filter(status=RecordingStatus.FAILED):
                 files.try_again(one, f"system:{getpass.getuser()}")
                 count += 1
         self.stdout.write(f"{count} are fetched again")
