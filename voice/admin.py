@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from tenex.adminsite import Evidence, EvidenceInline, in_words
 from tenex.errors import TenexError
 from voice.dialing_admin import CallingSwitchAdmin, CarrierAccountAdmin, MediaProcessAdmin
+from voice.evidence_admin import CallShareAdmin, RecordingAdmin, VerdictCorrectionAdmin
 from voice.models import (
     Batch,
     BatchUpload,
@@ -39,6 +40,7 @@ from voice.setup_admin import AgentAdmin, AgentVersionAdmin, PhoneNumberAdmin, V
 __all__ = [
     "AgentAdmin",
     "AgentVersionAdmin",
+    "CallShareAdmin",
     "CallingSwitchAdmin",
     "CarrierAccountAdmin",
     "ErasureAdmin",
@@ -46,6 +48,8 @@ __all__ = [
     "MediaProcessAdmin",
     "PhoneNumberAdmin",
     "PurgeReceiptAdmin",
+    "RecordingAdmin",
+    "VerdictCorrectionAdmin",
     "VoiceProfileAdmin",
 ]
 

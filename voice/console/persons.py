@@ -16,7 +16,6 @@ from crm.selectors import leads as read_leads
 from tenex.errors import InvalidInput, NotFound
 from tenex.lib import phone as phones
 from tenex.pages.views import PageView
-from voice.models import Erasure
 from voice.selectors import calls as read_calls
 from voice.selectors import retention as read
 from voice.services import erasure, person_archive
@@ -134,7 +133,7 @@ class PersonErase(PersonPage):
         except InvalidInput as exc:
             return self.shown(subject, error=exc.detail, status=422)
         erasure.run(made)
-        made = Erasure.objects.get(pk=made.pk)
+        made.refresh_from_db()
         if made.finished_at is not None:
             messages.success(
                 request, "Erased. What is left are figures, and a keyed hash on the do-not-call list."

@@ -153,9 +153,9 @@ def _rules(facts: Facts) -> str:
 def _opening_rules(facts: Facts) -> list[str]:
     if not facts.opened and facts.asked_to_record:
         return [
-            "- They called us. Before you came on they were greeted in the company's name, were told that you "
-            "are an AI assistant, and were asked whether the call may be recorded. Whatever they answer is "
-            "fine: thank them, do not greet again, and ask what you can do for them."
+            "- They called us. Before you came on they were greeted in the company's name, told that you are "
+            "an AI assistant and asked whether the call may be recorded. Whatever they answer is fine: thank "
+            "them, do not greet again, and ask what you can do for them."
         ]
     if not facts.opened:
         return ["- In your first sentences say who you are and that you are an AI assistant."]
