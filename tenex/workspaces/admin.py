@@ -125,11 +125,11 @@ class WorkspaceForm(ServiceForm):
     class Meta:
         model = Workspace
         fields = (
-            "name", "slug", "time_zone", "default_region", "recording_consent", "recording_consent_places", *KEPT,
-            "calling_window_start",
-            "calling_window_end", "calling_days", "calling_countries", "default_purpose", "legal_name",
-            "max_calls_per_lead_a_day", "max_calls_per_lead_a_week", "max_calls_per_lead_in_all",
-            "min_gap_between_calls_s", "max_concurrent_calls", "calls_per_second", "transfer_number",
+            "name", "slug", "time_zone", "default_region", "recording_consent", "recording_consent_places",
+            *KEPT, "calling_window_start", "calling_window_end", "calling_days", "calling_countries",
+            "default_purpose", "legal_name", "max_calls_per_lead_a_day", "max_calls_per_lead_a_week",
+            "max_calls_per_lead_in_all", "min_gap_between_calls_s", "max_concurrent_calls",
+            "calls_per_second", "transfer_number",
         )  # fmt: skip
         help_texts = WORDS
 
