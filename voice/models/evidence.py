@@ -12,6 +12,7 @@ from voice.models.calls import Call
 class Speaker(models.TextChoices):
     CALLER = "caller", "Caller"
     AGENT = "agent", "Agent"
+    PERSON = "person", "Operator in the agent's place"
 
 
 class TurnStatus(models.TextChoices):

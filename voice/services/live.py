@@ -309,6 +309,7 @@ def _history(call: Call) -> tuple[tuple[Literal["caller", "agent"], str], ...]:
     turns = Turn.objects.filter(call=call).order_by("-position")[:_HISTORY_TURNS]
     said: list[tuple[Literal["caller", "agent"], str]] = []
     for turn in reversed(turns):
+        # What a colleague said in the agent's place was said from its side.
         text = turn.text if turn.speaker == "caller" else turn.heard_text
         if text:
             said.append(("caller" if turn.speaker == "caller" else "agent", text))

@@ -102,6 +102,7 @@ _WORDS: Table = {
     ev.CallerTextFailed: hearing.on_caller_failed,
     ev.AgentTextDelta: hearing.on_agent_delta,
     ev.AgentTextDone: hearing.on_agent_text,
+    ev.OperatorWords: desk.on_words,
 }
 
 _TALK: Table = {
