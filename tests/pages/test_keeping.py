@@ -84,7 +84,7 @@ def test_old_ones_that_lie_in_plain_are_told_of(space: Workspace, owner: Client)
     row = desk.recorded(desk.judged(space), WAV)
     assert "1 older recording" in text(owner.get("/console/recordings"))
     recording_files.seal(row)
-    assert "older" not in text(owner.get("/console/recordings"))
+    assert "older recording" not in text(owner.get("/console/recordings"))
 
 
 def test_an_operator_sees_and_changes_nothing(space: Workspace) -> None:

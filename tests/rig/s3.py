@@ -105,6 +105,9 @@ def start_s3(folder: Path, env: dict[str, str], *, bucket: str = "tenex", kms: b
         command.append(f"-{part}.port{'.grpc' if grpc else ''}={port}")
     # Without this it reserves 30 GB volumes and wants them free on the disk.
     command += ["-master.volumeSizeLimitMB=64", "-volume.max=20", "-volume.minFreeSpace=100MiB"]
+    command += ["-s3.autoCreateBucket=false"]
+    if kms:
+        env = {**env, "WEED_S3_SSE_KEK": secrets.token_hex(32)}
     process = RealProcess("s3", command, env, folder)
     endpoint = f"http://127.0.0.1:{ports['s3']}"
     server = S3Server(process, endpoint, access_key, secret_key, bucket)

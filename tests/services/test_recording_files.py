@@ -213,7 +213,7 @@ def test_a_file_that_would_not_go_is_deleted_later(
 
 
 def test_retention_takes_both_files_of_one_that_was_just_sealed(space: Workspace, media: Path) -> None:
-    call = rows.end(rows.call(space))
+    call = rows.end(rows.call(space), ago_s=40 * 86_400)
     Call.objects.filter(pk=call.pk).update(
         status="finalized", outcome="undetermined", finalized_at=call.ended_at
     )

@@ -9,6 +9,11 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [("voice", "0045_figures_of_cost")]
     operations = [
+        migrations.AlterField(  # its choices only
+            model_name="turn",
+            name="speaker",
+            field=models.CharField(choices=[("caller", "Caller"), ("agent", "Agent"), ("person", "Operator in the agent's place")], max_length=6),
+        ),
         migrations.AddField(
             model_name="call",
             name="recording_asked",
