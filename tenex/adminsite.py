@@ -103,7 +103,7 @@ class Site(admin.AdminSite):
         def in_zone(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             principal = looking(request)
             with timezone.override(ZoneInfo(principal.workspace.time_zone) if principal else None):
-                answer = inner(request, *args, **kwargs)
+                answer: HttpResponseBase = inner(request, *args, **kwargs)
                 if isinstance(answer, SimpleTemplateResponse) and not answer.is_rendered:
                     answer.render()  # it would be rendered outside, on another clock
                 return answer

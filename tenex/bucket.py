@@ -1,6 +1,6 @@
 """The S3 bucket of the settings: one that waits for a bounded time, and reads parts of objects."""
 
-from typing import Any
+from typing import Any, cast
 
 from botocore.config import Config
 from django.conf import settings
@@ -15,10 +15,11 @@ class Bucket(S3Storage):  # type: ignore[misc]  # storages is not typed
     """Boto's own defaults wait for a minute, five times over; a page or a task must not."""
 
     def __init__(self, **options: Any) -> None:
+        style = options.get("addressing_style", settings.AWS_S3_ADDRESSING_STYLE)
         options.setdefault(
             "client_config",
             Config(
-                s3={"addressing_style": options.get("addressing_style", settings.AWS_S3_ADDRESSING_STYLE)},
+                s3=cast(Any, {"addressing_style": style}),  # None is boto's own choice
                 signature_version=options.get("signature_version", settings.AWS_S3_SIGNATURE_VERSION),
                 connect_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=READ_TIMEOUT_S,

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 from django.core.files import File
@@ -295,10 +295,10 @@ def test_what_was_written_wrong_is_noticed_before_it_counts(
     call: Call, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that says yes and keeps something else."""
-    really = FileSystemStorage._save
+    really: Any = FileSystemStorage._save  # type: ignore[attr-defined]
 
     def save(self: FileSystemStorage, name: str, content: File) -> str:  # type: ignore[type-arg]
-        return really(self, name, ContentFile(content.read()[:-100], name=name))
+        return str(really(self, name, ContentFile(content.read()[:-100], name=name)))
 
     row = note(call)
     monkeypatch.setattr(FileSystemStorage, "_save", save)

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import httpx2
@@ -135,7 +136,8 @@ def test_the_bucket_encrypts_what_it_is_given(
 def test_a_part_is_a_part(s3: S3Server, settings: Settings) -> None:
     settings.RECORDING_ENCRYPTION = "off"
     row = fetched(pending())
-    assert default_storage.read_part(row.file, 10, 5) == WAV[10:15]
+    storage: Any = default_storage
+    assert storage.read_part(row.file, 10, 5) == WAV[10:15]
     with store.opened(store.of(row), block_bytes=1 << 16) as file:
         file.seek(-5, 2)
         assert file.read() == WAV[-5:]

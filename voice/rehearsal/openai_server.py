@@ -230,5 +230,6 @@ async def get_model(request: web.Request) -> web.Response:
 async def _close_sessions(app: web.Application) -> None:
     model = app[MODEL]
     heard = [one for one in model.transcriptions.values() if one.truth.open]
-    for session in [*model.open_sessions, *heard]:
-        session.outbox.close(1012, "the rehearsal ends")
+    outboxes = [one.outbox for one in model.open_sessions] + [one.outbox for one in heard]
+    for outbox in outboxes:
+        outbox.close(1012, "the rehearsal ends")

@@ -79,6 +79,8 @@ def settle(call: Call, *, recordable: bool = True) -> RecordingConsent:
 
 def language_of(call: Call) -> str:
     """That of the agent who takes it."""
+    if call.agent_version_id is None:
+        return ""
     found = AgentVersion.objects.filter(pk=call.agent_version_id)
     return str(found.values_list("agent__profile__language", flat=True).first() or "")
 

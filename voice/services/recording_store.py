@@ -121,7 +121,8 @@ def opened(stored: Stored, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Binary
                 sealed = sealed_file.Sealed(
                     read_part, known if known is not None else length(), key, stored.recording_id.bytes
                 )
-                read, size = sealed.read, sealed.plain_bytes
+                read: sealed_file.ReadPart = sealed.read
+                size = sealed.plain_bytes
             else:
                 read, size = read_part, stored.size if stored.size is not None else length()
         window = sealed_file.Window(_mapped(read), size)
