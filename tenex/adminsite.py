@@ -56,7 +56,8 @@ GROUPS: Final = (
     ("Dialing", ("Batch", "Recipient", "Decision", "CallingSwitch", "CarrierAccount", "MediaProcess")),
     ("Evidence", ("Call", "Recording", "Verdict", "VerdictCorrection", "CallShare", "TimelineEntry")),
     ("What was done", ("AuditEntry", "Event", "AgentVersion")),
-    ("Workspace", ("Workspace", "User", "Invitation", "ApiKey")),
+    ("Workspace", ("Workspace", "User", "Invitation", "ApiKey", "Credential")),
+    ("Keys of the vault", ("DataKey", "KeyRotation")),
     ("Webhooks", ("WebhookSubscription", "Delivery", "Replay")),
 )
 """The menu: what it is for, and its models by name; whatever is not named stands under "More"."""

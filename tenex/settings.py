@@ -68,8 +68,10 @@ if not SECRET_KEY:
 SECRETS_KEYS = env.keys("SECRETS_KEYS")
 """Key encryption keys by id; the first one seals the data keys of workspaces, the others only open them."""
 if not SECRETS_KEYS:
+    from tenex.engines.bootstrap import is_embedded
+
     # The data keys are rows of the database: a key that is made here must be where all who share it look.
-    if not (DEBUG or REHEARSAL or "postgres" in env.text("TENEX_ENGINES").partition(":")[0]):
+    if not (DEBUG or REHEARSAL or is_embedded("postgres")):
         raise ImproperlyConfigured(
             "SECRETS_KEYS is not set: it encrypts the credentials that workspaces give us. Make one with"
             " `python3 -c \"import base64, os; print('k1:' + base64.b64encode(os.urandom(32)).decode())\"`,"
@@ -171,6 +173,7 @@ TEMPLATES = [
     }
 ]
 AUTH_USER_MODEL = "workspaces.User"
+SESSION_ENGINE = "tenex.pages.session_store"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -423,6 +426,9 @@ RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", limits.REQUESTS_PER
 
 MESSAGE_TAGS = {20: "info", 25: "good", 30: "warn", 40: "bad"}  # levels of messages -> tones of notices
 
+DEFAULT_EXCEPTION_REPORTER = "tenex.pages.error_reports.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "tenex.pages.error_reports.Filter"
+
 # --- logs: static messages with fields; no transcripts, prompts, keys, whole numbers --------------
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOG_FORMAT = env.choice("LOG_FORMAT", "console" if DEBUG else "json", ("console", "json"))
@@ -448,7 +454,7 @@ LOGGING = {
     "filters": {"addresses": {"()": "tenex.lib.redact.AddressFilter"}},
     "formatters": {
         "tenex": {
-            "()": structlog.stdlib.ProcessorFormatter,
+            "()": "tenex.lib.redact.Formatter",  # the last step: no secret passes it
             "processor": structlog.processors.JSONRenderer()
             if LOG_FORMAT == "json"
             else structlog.dev.ConsoleRenderer(colors=False),

@@ -45,7 +45,9 @@ class Workspace(Row):
     default_region = models.CharField(
         max_length=2, default="US", help_text="ISO country code that national phone numbers are read in."
     )
-    webhook_secret = models.CharField(max_length=100, editable=False)
+    # In plain only what an earlier release wrote (tenex.webhooks.services.secrets).
+    webhook_secret = models.CharField(max_length=100, blank=True, default="", editable=False)
+    webhook_secret_sealed = models.TextField(blank=True, default="", db_default="", editable=False)
     recording_consent = models.CharField(
         max_length=10, choices=RecordingConsent.choices, default=RecordingConsent.ANNOUNCE
     )
@@ -299,3 +301,25 @@ class DataKey(Row):
 
     def __str__(self) -> str:
         return f"{self.kind} key {self.pk} of {self.workspace_id}"
+
+
+class KeyRotation(Row):
+    """One run of `rotate_keys --data-keys`. While it is open, the next run goes on with it.
+
+    Data keys that were made before it are replaced; `created_at` says what "before" is.
+    """
+
+    by = models.CharField(max_length=300, help_text="As in the audit log.")
+    finished_at = models.DateTimeField(null=True, blank=True)
+    counts = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.UniqueConstraint(
+                models.Value(1), condition=models.Q(finished_at=None), name="key_rotation_one_open"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"since {self.created_at:%Y-%m-%d %H:%M}"

@@ -85,7 +85,7 @@ def happen() -> dict[str, dict[str, Any]]:
     batch.refresh_from_db()
     batches.announce_if_over(batch)
     suppressions.add(space.pk, "+14155550101", source="call", reason="Asked to stop", call_id=call.pk)
-    webhook = subscriptions.create(space, url="http://127.0.0.1:9/hook", actor="user:ana@acme.example")
+    webhook, _ = subscriptions.create(space, url="http://127.0.0.1:9/hook", actor="user:ana@acme.example")
     subscriptions.send_test(webhook, "user:ana@acme.example")
     subscriptions.disable(webhook, "the receiver answered 410 Gone")
     return {

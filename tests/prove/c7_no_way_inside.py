@@ -123,7 +123,7 @@ def _door(space: Any, url: str) -> Counter[str]:
     from tenex.webhooks.services import subscriptions
 
     try:
-        subscriptions.create(space, url=url, actor="system:prove").delete()
+        subscriptions.create(space, url=url, actor="system:prove")[0].delete()
     except InvalidInput:
         return Counter()
     return Counter({f"saved: {url}": 1})

@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from tenex import env
 from tenex.lib import sealed
@@ -20,7 +20,7 @@ PLACE = "crm_connector.credentials:1"
 
 
 @pytest.fixture(autouse=True)
-def keys(settings: SettingsWrapper) -> None:
+def keys(settings: Settings) -> None:
     settings.SECRETS_KEYS = {"k1": K1}
     vault.forget()
 
@@ -58,7 +58,7 @@ def test_a_text_that_was_moved_is_refused(space: Workspace) -> None:
 
 
 def test_a_missing_or_another_key_encryption_key_is_an_error_with_a_name(
-    space: Workspace, settings: SettingsWrapper
+    space: Workspace, settings: Settings
 ) -> None:
     text = vault.seal(space.pk, PLACE, "x")
     vault.forget()

@@ -14,6 +14,7 @@ import structlog
 from django.db.models import Q
 
 from tenex.workspaces.models import RecordingConsent
+from tenex.workspaces.services import vault
 from voice.models import (
     AgentVersion,
     Batch,
@@ -28,8 +29,9 @@ from voice.models import (
 from voice.models.batches import VoicemailPolicy
 from voice.opening import sound
 from voice.opening.wording import FALLBACK, Purpose, Recording, Wish, Wording, compose
-from voice.services import consent
+from voice.services import consent, model_access
 from voice.session.script import Line, Script
+from voice.wire.model_access import ModelAccess
 
 log = structlog.get_logger(__name__)
 
@@ -185,6 +187,14 @@ def _sounds(call: Call, wish: Wish, *, best: bool = False) -> tuple[Wording, dic
     return wording, _render(call, wording, best=best)
 
 
+def _access(call: Call) -> ModelAccess:
+    """With a key of its own that cannot be read a workspace has the packaged voice, not another's key."""
+    try:
+        return model_access.of(call.workspace_id)
+    except vault.Unreadable:
+        return ModelAccess()
+
+
 def _render(call: Call, wording: Wording, *, best: bool) -> dict[str, str]:
     profile = call.agent_version.agent.profile if call.agent_version else None
     speaker = sound.Speaker(
@@ -192,5 +202,6 @@ def _render(call: Call, wording: Wording, *, best: bool) -> dict[str, str]:
         language_name=wording.language_name,
         voice=profile.voice if profile else "marin",
         speed=profile.speed if profile else 1.0,
+        access=_access(call),
     )
     return {name: sound.ensure(text, speaker, best=best) for name, text in wording.all.items()}

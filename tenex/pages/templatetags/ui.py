@@ -24,6 +24,7 @@ _TONES = {
     "finalizing": "info", "finalized": "quiet", "draft": "quiet", "scheduled": "info", "running": "live",
     "paused": "warn", "completed": "good", "refused": "warn", "pending": "quiet", "delivered": "good",
     "dead": "bad", "stored": "good", "deleted": "quiet", "active": "good", "published": "good",
+    "verified": "good", "unreachable": "warn", "unknown": "quiet",
 }  # fmt: skip
 
 

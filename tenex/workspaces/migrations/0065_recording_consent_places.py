@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("workspaces", "0060_data_keys")]
+    dependencies = [("workspaces", "0061_key_rotation")]
     operations = [
         migrations.AddField(
             model_name="workspace",

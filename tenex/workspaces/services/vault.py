@@ -27,6 +27,7 @@ from django.conf import settings
 from django.db import connection, models, transaction
 
 from tenex.errors import TenexError
+from tenex.lib import redact
 from tenex.lib import sealed as form
 from tenex.lib.ids import uuid7
 from tenex.workspaces.models import DataKey, KeyKind
@@ -102,13 +103,15 @@ def unseal(workspace_id: uuid.UUID, place: str, sealed: str) -> str:
     """
     try:
         key = _opened(workspace_id, uuid.UUID(form.key_id_of(sealed)))
-        return form.unseal(form.derive(key, "fields"), sealed, str(workspace_id), place).decode()
+        plain = form.unseal(form.derive(key, "fields"), sealed, str(workspace_id), place).decode()
     except Unreadable as exc:
         log.error("secret unreadable", workspace_id=str(workspace_id), place=place, reason=exc.detail)
         raise
     except ValueError as exc:  # NotSealed and WrongKey among them
         log.error("secret unreadable", workspace_id=str(workspace_id), place=place, reason=str(exc))
         raise Unreadable("the stored secret cannot be read: it was changed, or belongs elsewhere") from exc
+    redact.remember(plain)
+    return plain
 
 
 def data_key(workspace_id: uuid.UUID, purpose: str, key_id: uuid.UUID | None = None) -> bytes:

@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("voice", "0050_recordings_at_rest")]
+    dependencies = [("voice", "0065_recordings_at_rest")]
     operations = [
         AddIndexConcurrently(
             model_name="recording",

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("voice", "0045_figures_of_cost")]
+    dependencies = [("voice", "0060_credentials")]
     operations = [
         migrations.AlterField(  # its choices only
             model_name="turn",
