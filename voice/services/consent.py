@@ -81,6 +81,9 @@ def language_of(call: Call) -> str:
     """That of the agent who takes it."""
     if call.agent_version_id is None:
         return ""
+    version = call.agent_version if Call.agent_version.is_cached(call) else None
+    if version is not None and AgentVersion.agent.is_cached(version):
+        return version.agent.profile.language
     found = AgentVersion.objects.filter(pk=call.agent_version_id)
     return str(found.values_list("agent__profile__language", flat=True).first() or "")
 

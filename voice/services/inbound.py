@@ -30,6 +30,7 @@ _READ = (
     "agent__archived_at",
     "agent__calendar_id",
     "agent__current_version__objective",
+    "agent__profile__language",
 )
 
 
@@ -70,7 +71,7 @@ def _known(call_sid: str) -> Call | None:
 def _number(to: str) -> PhoneNumber | None:
     e164 = normalize_or_none(to) or to
     return (
-        PhoneNumber.objects.select_related("workspace", "agent__current_version")
+        PhoneNumber.objects.select_related("workspace", "agent__current_version", "agent__profile")
         .only(*_READ)
         .filter(e164=e164, status__in=(NumberStatus.ACTIVE, NumberStatus.PENDING))
         .order_by()  # one at most
@@ -81,6 +82,8 @@ def _number(to: str) -> PhoneNumber | None:
 def _create(number: PhoneNumber, ringing: Ringing) -> Call:
     agent = number.agent if number.agent and number.agent.archived_at is None else None
     version = agent.current_version if agent else None
+    if version is not None and agent is not None:
+        version.agent = agent  # read already
     problem = _problem(number, has_agent=version is not None)
     from_number = normalize_or_none(ringing.from_)
     call = Call(
