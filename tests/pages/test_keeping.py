@@ -55,7 +55,7 @@ def text(answer: Any) -> str:
 def test_an_empty_page_says_that_nothing_is_wrong(owner: Client) -> None:
     shown = text(owner.get("/console/recordings"))
     assert "Every recording was fetched, stored and read back." in shown
-    assert "By a key of this workspace" in shown
+    assert "by a key of this workspace" in shown
 
 
 def test_what_is_wrong_is_listed_and_can_be_acted_on(space: Workspace, owner: Client) -> None:
