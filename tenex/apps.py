@@ -1,6 +1,7 @@
 import base64
 import os
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.apps import AppConfig
@@ -44,4 +45,5 @@ def _started_with() -> Iterator[str]:
         yield os.environ.get(name, "")
     for url in (settings.REDIS_URL, settings.CELERY_BROKER_URL):
         yield urlsplit(url).password or ""
-    yield settings.MAILERS["default"].get("OPTIONS", {}).get("password", "")
+    mailer: Any = settings.MAILERS["default"]
+    yield mailer.get("OPTIONS", {}).get("password", "")

@@ -78,7 +78,7 @@ if not SECRETS_KEYS:
             " give the same one to every process, and keep a copy apart from the backups."
         )
     SECRETS_KEYS = env.keys(
-        "SECRETS_KEYS (secrets_keys in the data folder)",
+        f"{DATA_DIR / 'secrets_keys'}",
         _kept_secret("secrets_keys", f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}"),
     )
 
@@ -245,8 +245,24 @@ if AWS_STORAGE_BUCKET_NAME:  # recordings play from the bucket, and from no othe
 AWS_DEFAULT_ACL = None
 AWS_QUERYSTRING_EXPIRE = 300
 AWS_S3_FILE_OVERWRITE = False
+RECORDING_ENCRYPTION = env.choice(
+    # Amazon's own buckets encrypt by themselves; other servers may refuse to be asked for it.
+    "RECORDING_ENCRYPTION",
+    "backend" if AWS_STORAGE_BUCKET_NAME and not AWS_S3_ENDPOINT_URL else "envelope",
+    ("envelope", "backend", "off"),
+)
+RECORDING_KMS_KEY_ID = env.text("RECORDING_KMS_KEY_ID")
+if RECORDING_ENCRYPTION == "backend" and not AWS_STORAGE_BUCKET_NAME:
+    raise ImproperlyConfigured(
+        "RECORDING_ENCRYPTION=backend needs a bucket; files are encrypted by `envelope`"
+    )
+if RECORDING_KMS_KEY_ID and RECORDING_ENCRYPTION != "backend":
+    raise ImproperlyConfigured("RECORDING_KMS_KEY_ID is for RECORDING_ENCRYPTION=backend")
+AWS_S3_OBJECT_PARAMETERS = (
+    buckets.encryption(RECORDING_KMS_KEY_ID) if RECORDING_ENCRYPTION == "backend" else {}
+)
 _recordings: dict[str, object] = (
-    {"BACKEND": "storages.backends.s3.S3Storage"}
+    {"BACKEND": "tenex.bucket.Bucket"}
     if AWS_STORAGE_BUCKET_NAME
     else {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": MEDIA_ROOT}}
 )

@@ -1,10 +1,11 @@
 from django.urls import URLPattern, path
 
-from crm.pages import connectors, imports, leads, meetings
+from crm.pages import bulk, connectors, imports, leads, meetings
 
 urlpatterns: list[URLPattern] = [
     path("leads", leads.LeadList.as_view(), name="leads"),
     path("leads/new", leads.LeadNew.as_view(), name="lead_new"),
+    path("leads/bulk", bulk.BulkLeads.as_view(), name="leads_bulk"),
     path("leads/segments", leads.SegmentOfFilters.as_view(), name="lead_segment"),
     path("leads/import", imports.ImportNew.as_view(), name="lead_import"),
     path("leads/import/columns", imports.ImportColumns.as_view(), name="lead_import_columns"),

@@ -5,6 +5,7 @@ from types import FrameType
 from typing import Any
 
 from django.http import HttpRequest, QueryDict
+from django.utils.safestring import SafeString
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from tenex.lib import redact
@@ -21,9 +22,7 @@ class Filter(SafeExceptionReporterFilter):
 
     hidden_settings = _NAMES
 
-    def get_traceback_frame_variables(
-        self, request: HttpRequest | None, tb_frame: FrameType
-    ) -> list[tuple[str, Any]]:
+    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> Any:
         found = super().get_traceback_frame_variables(request, tb_frame)
         return [
             (name, self.cleansed_substitute if _NAMES.search(name) else redact.cleanse(value))
@@ -41,8 +40,8 @@ class Filter(SafeExceptionReporterFilter):
 class Reporter(ExceptionReporter):
     """The whole report once more: messages of errors, lines of code, whatever is printed of them."""
 
-    def get_traceback_html(self) -> str:
-        return redact.text(super().get_traceback_html())
+    def get_traceback_html(self) -> SafeString:
+        return SafeString(redact.text(super().get_traceback_html()))
 
-    def get_traceback_text(self) -> str:
-        return redact.text(super().get_traceback_text())
+    def get_traceback_text(self) -> SafeString:
+        return SafeString(redact.text(super().get_traceback_text()))

@@ -170,6 +170,40 @@ def test_the_upgrade_of_a_socket_is_signed_by_the_account_of_its_call(lines: dic
     assert not genuine(token + "x", TOKENS[ANNA])
 
 
+def test_a_call_is_opened_at_the_door_of_its_account_with_its_own_credentials(
+    door: Client, lines: dict[str, Any]
+) -> None:
+    own_accounts.openai(lines[ANNA].workspace, "sk-of-anna-0123456789")
+    for e164, sid in ((ANNA, "CA1"), (SHARED, "CA2")):
+        knock(door, "/twilio/voice", ring(e164, sid), token=TOKENS[e164])
+        call, own = Call.objects.get(provider_sid=sid), e164 == ANNA
+        with pytest.raises(live.StreamRefused) as refused:
+            live.open_stream(live.issue_token(call), sid, "MZ1", "owner", own_account=not own)
+        assert refused.value.extra["reason"] == "other-account"
+        context = live.open_stream(live.issue_token(call), sid, "MZ2", "owner", own_account=own)
+        assert (context.account is not None) is own
+        assert context.model_access is not None
+        assert context.model_access.api_key == ("sk-of-anna-0123456789" if own else "sk-test")
+        if context.account is not None:
+            assert (context.account.sid, context.account.password) == (lines[ANNA].account_sid, TOKENS[ANNA])
+        assert TOKENS[ANNA] not in repr(context)
+        assert "sk-of-anna" not in repr(context)
+
+
+def test_a_key_that_cannot_be_read_refuses_the_stream_and_takes_no_other(
+    door: Client, lines: dict[str, Any], settings: Settings
+) -> None:
+    from tenex.workspaces.services import vault
+
+    own_accounts.openai(lines[SHARED].workspace, "sk-of-shared-0123456789")
+    knock(door, "/twilio/voice", ring(SHARED), token=TOKENS[SHARED])
+    settings.SECRETS_KEYS = {"other": bytes(32)}
+    vault.forget()
+    with pytest.raises(live.StreamRefused) as refused:
+        live.open_stream(live.issue_token(Call.objects.get()), "CA1", "MZ1", "owner")
+    assert refused.value.extra["reason"] == "secret_unreadable"
+
+
 def test_an_account_that_two_workspaces_use_is_each_ones_own(door: Client, lines: dict[str, Any]) -> None:
     """Whoever enters somebody's account with a token of their own cannot speak for that one's calls."""
     thief = workspace()

@@ -98,7 +98,7 @@ def test_values_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> No
     assert redact.text("value-number-000000") == "value-number-000000"
     assert redact.text(f"value-number-{redact.KEPT_VALUES:06}") == redact.HIDDEN
     now_s = time.monotonic()
-    monkeypatch.setattr(redact.time, "monotonic", lambda: now_s + redact.KEPT_S + 1)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + redact.KEPT_S + 1)
     assert redact.text(f"value-number-{redact.KEPT_VALUES:06}") != redact.HIDDEN
     assert not redact._opened
 
@@ -126,7 +126,8 @@ def lines(request: pytest.FixtureRequest) -> Iterator[list[str]]:
         def emit(self, record: logging.LogRecord) -> None:
             found.append(self.format(record))
 
-    made = dict(settings.LOGGING["formatters"]["tenex"])
+    configured: Any = settings.LOGGING
+    made = dict(configured["formatters"]["tenex"])
     kind = made.pop("()")
     assert kind == "tenex.lib.redact.Formatter"
     made["processor"] = (

@@ -75,6 +75,7 @@ def others() -> dict[str, object]:
         "call_id": call.pk, "agent_id": agent.pk, "batch_id": batch.pk, "lead_id": lead.pk,
         "import_id": read_in.pk, "profile_id": VoiceProfile.objects.get(workspace=space).pk,
         "share_id": uuid.uuid4(), "consent_id": uuid.uuid4(), "recipient_id": uuid.uuid4(),
+        "recording_id": uuid.uuid4(),
         "hold_id": uuid.uuid4(), "user_id": uuid.uuid4(), "invitation_id": uuid.uuid4(),
         "number": 1, "key": "calls", "token": "x", "kind": "x", "act": "archive",
     }  # fmt: skip

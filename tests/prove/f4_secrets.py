@@ -258,7 +258,8 @@ def _fail(world: World) -> None:
 def _look_around(world: World, browser: httpx2.Client, owners: list[OwnTenant]) -> list[tuple[str, bytes]]:
     """Every page, list and export that can be reached."""
     seen: list[tuple[str, bytes]] = []
-    todo, known = ["/console/", "/admin/", "/console/credentials"], set()
+    todo = ["/console/", "/admin/", "/console/credentials"]
+    known: set[str] = set()
     while todo and len(known) < _PAGES:
         path = todo.pop(0)
         if path in known or re.search(r"logout|/join|/delete|/sw", path):
@@ -308,7 +309,8 @@ class _Broker:
         self._thread.start()
 
     def _listen(self) -> None:
-        with self._client.monitor() as monitor:
+        client: Any = self._client  # its monitor is not typed
+        with client.monitor() as monitor:
             for told in monitor.listen():
                 if self._over.is_set():
                     return

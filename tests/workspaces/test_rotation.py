@@ -212,7 +212,7 @@ def test_a_secret_that_is_written_during_a_rotation_is_not_lost(spaces: list[Wor
         return seal(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(key_rotation.vault, "seal", meanwhile)
+        patch.setattr(vault, "seal", meanwhile)
         key_rotation.replace("system:tests")
     assert secrets.of_subscription(WebhookSubscription.objects.get(pk=lane.pk)) == made[0]
 

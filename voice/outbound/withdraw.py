@@ -47,13 +47,13 @@ def withdraw() -> int:
         .values_list("pk", "status", "provider_sid", "workspace_id", "account_sid")[:_PER_TICK]
     )
     count, at_carrier = 0, []
-    for call_id, status, sid, *owner in list(unanswered):
+    for call_id, status, sid, workspace_id, account_sid in list(unanswered):
         if status == CallStatus.QUEUED:
             count += _end_queued(call_id)
         elif _take(call_id, now):
             count += 1
             if sid:
-                at_carrier.append((call_id, sid, Owner(*owner)))
+                at_carrier.append((call_id, sid, Owner(workspace_id, account_sid)))
     if at_carrier:
         # Side by side: a phone that rings does not wait for two hundred requests.
         with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="withdraw") as pool:

@@ -105,8 +105,8 @@ def _why(call: Call) -> EndReason:
     """Why a call that the carrier calls completed is over."""
     if call.end_hint:
         return EndReason(call.end_hint)
-    handed_over = call.transfer_state in {"requested", "ringing", "bridged"}
-    return EndReason.TRANSFERRED if handed_over else EndReason.CALLER_HANGUP
+    # Whoever hangs up while a person is being rung has not been handed over.
+    return EndReason.TRANSFERRED if call.transfer_state == "bridged" else EndReason.CALLER_HANGUP
 
 
 def hint_end(call_id: uuid.UUID, reason: EndReason) -> None:

@@ -41,7 +41,7 @@ class Facts:
     opened: bool = False
     """An opening of ours was spoken before the agent came on (outbound)."""
     asked_to_record: bool = False
-    """It ended with the question whether the call may be recorded."""
+    """What was spoken before the agent came on ended with the question whether the call may be recorded."""
     returning: Mapping[str, object] = field(default_factory=dict)
     """Of somebody who calls back a number that dialed them: what the call was about, how it went."""
     resumed: bool = False
@@ -152,6 +152,12 @@ def _rules(facts: Facts) -> str:
 
 
 def _opening_rules(facts: Facts) -> list[str]:
+    if not facts.opened and facts.asked_to_record:
+        return [
+            "- They called us. Before you came on they were greeted in the company's name, told that you are "
+            "an AI assistant and asked whether the call may be recorded. Whatever they answer is fine: thank "
+            "them, do not greet again, and ask what you can do for them."
+        ]
     if not facts.opened:
         return ["- In your first sentences say who you are and that you are an AI assistant."]
     lines = [
