@@ -266,7 +266,7 @@ def test_a_booking_that_fails_when_nobody_listens_any_more_is_for_a_person(
     assert (promised.kind, promised.call_id) == ("meeting", call.pk)
 
 
-def _no_opinion(case: Any) -> Any:
+def _no_opinion(*_: Any) -> Any:
     return Judgment(failure="quote")
 
 
