@@ -14,8 +14,8 @@ MODELS = {
     "crm": "calendar company consent customfield document followup lead leadimport meeting segment"
     " suppression timelineentry",
     "events": "event",
-    "voice": "agent agentversion batch call callingswitch callshare carrieraccount credential decision erasure"
-    " legalhold mediaprocess metricsdue metricshour phonenumber purgereceipt recipient recording verdict"
+    "voice": "agent agentversion batch call callingswitch callshare carrieraccount credential decision"
+    " erasure legalhold mediaprocess metricsdue metricshour phonenumber purgereceipt recipient recording verdict"
     " verdictcorrection voiceprofile",
     "webhooks": "delivery replay webhooksubscription",
     "workspaces": "apikey auditentry datakey invitation keyrotation user workspace",
