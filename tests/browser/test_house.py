@@ -15,8 +15,8 @@ MODELS = {
     " suppression timelineentry",
     "events": "event",
     "voice": "agent agentversion batch call callingswitch callshare carrieraccount credential decision"
-    " erasure legalhold mediaprocess metricsdue metricshour phonenumber purgereceipt recipient recording verdict"
-    " verdictcorrection voiceprofile",
+    " erasure legalhold mediaprocess metricsdue metricshour phonenumber purgereceipt recipient recording"
+    " verdict verdictcorrection voiceprofile",
     "webhooks": "delivery replay webhooksubscription",
     "workspaces": "apikey auditentry datakey invitation keyrotation user workspace",
 }
