@@ -1,4 +1,4 @@
-"""MCP tools about leads."""
+"""MCP tools about leads and calendars."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,13 @@ from rest_framework import serializers as f
 
 from crm.api import lead_filters
 from crm.api.leads import LeadOut
-from crm.models import Qualification, Stage
+from crm.models import Calendar, CalendarKind, Qualification, Stage
+from crm.selectors import calendars
 from crm.selectors import leads as read
 from tenex.mcp.forms import PageArguments, UntrustedOut, query
 from tenex.mcp.registry import Tool
 from tenex.rest.pagination import page
+from tenex.rest.serializers import Output
 from tenex.workspaces.principal import Principal
 
 
@@ -37,6 +39,35 @@ def _list_leads(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[s
     return {"items": LeadOut(found.items, many=True).data, "next_cursor": found.next_cursor}
 
 
+class CalendarOut(Output):
+    """A calendar that meetings can be booked in."""
+
+    id = f.UUIDField(help_text="The calendar_connector_id of run_voice_qualifier.")
+    name = f.CharField()
+    kind = f.ChoiceField(choices=CalendarKind.choices)
+    time_zone = f.CharField()
+    is_default = f.BooleanField()
+    state = f.SerializerMethodField(help_text="`ok`, or why it cannot be booked in now.")
+
+    def get_state(self, calendar: Calendar) -> str:
+        account = getattr(calendar, "account", None)
+        return str(account.state) if account is not None else "ok"
+
+
+class CalendarsOut(Output):
+    """One page. `next_cursor` is null on the last one."""
+
+    items = CalendarOut(many=True)
+    next_cursor = f.CharField(allow_null=True)
+
+
+def _list_calendars(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    workspace, asked = principal.workspace, query(arguments)
+    rows = calendars.all_of(workspace.pk).select_related("account")
+    found = page(rows, asked, bound_to=f"calendars:{workspace.pk}")
+    return {"items": CalendarOut(found.items, many=True).data, "next_cursor": found.next_cursor}
+
+
 TOOLS = (
     Tool(
         name="list_leads",
@@ -48,5 +79,15 @@ TOOLS = (
         scope="leads:read",
         read_only=True,
         untrusted=True,
+    ),
+    Tool(
+        name="list_calendars",
+        title="List calendars",
+        description="Calendars that agents can book meetings in, the newest first, 50 at a time.",
+        arguments=PageArguments,
+        answer=CalendarsOut,
+        run=_list_calendars,
+        scope="connectors:read",
+        read_only=True,
     ),
 )

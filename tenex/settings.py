@@ -318,7 +318,19 @@ MAILERS: dict[str, dict[str, object]] = {
     if _EMAIL_HOST
     else {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
 }
+EMAIL_CONFIGURED = bool(_EMAIL_HOST)
+"""Without a mail server nothing goes to leads: an invitation that is printed invites nobody."""
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", f"tenex@{urlsplit(PUBLIC_BASE_URL).hostname}")
+
+# --- calendars elsewhere --------------------------------------------------------------------------
+CALENDAR_TIMEOUT_S = env.number("CALENDAR_TIMEOUT_S", 5.0)
+"""The longest that a caller waits for a calendar's server; below the deadline of a tool."""
+if not 0 < CALENDAR_TIMEOUT_S < limits.TOOL_DEADLINE_S:
+    raise ImproperlyConfigured(f"CALENDAR_TIMEOUT_S must be above 0 and below {limits.TOOL_DEADLINE_S:g}")
+GOOGLE_CLIENT_ID = env.text("GOOGLE_CLIENT_ID")
+GOOGLE_CLIENT_SECRET = env.text("GOOGLE_CLIENT_SECRET")
+GOOGLE_BASE_URL = env.base_url("GOOGLE_BASE_URL") if (DEBUG or REHEARSAL) else ""
+"""A server that plays Google, for tests and rehearsals."""
 
 # --- the carrier ---------------------------------------------------------------------------------
 TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID")

@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from crm.pages import bulk, imports, leads
+from crm.pages import bulk, connectors, imports, leads, meetings
 
 urlpatterns: list[URLPattern] = [
     path("leads", leads.LeadList.as_view(), name="leads"),
@@ -17,4 +17,36 @@ urlpatterns: list[URLPattern] = [
         name="lead_import_errors",
     ),
     path("leads/<uuid:lead_id>/edit", leads.LeadEdit.as_view(), name="lead_edit"),
+    # --- calendars ---
+    path("connectors", connectors.ConnectorList.as_view(), name="connectors"),
+    path("connectors/new", connectors.ConnectorNew.as_view(), name="connector_new"),
+    path("connectors/google/callback", connectors.GoogleCallback.as_view(), name="google_callback"),
+    path("connectors/<uuid:connector_id>", connectors.ConnectorPage.as_view(), name="connector"),
+    path(
+        "connectors/<uuid:connector_id>/access",
+        connectors.ConnectorAccess.as_view(),
+        name="connector_access",
+    ),
+    path(
+        "connectors/<uuid:connector_id>/choose",
+        connectors.ConnectorChoice.as_view(),
+        name="connector_choice",
+    ),
+    path("connectors/<uuid:connector_id>/test", connectors.ConnectorTest.as_view(), name="connector_test"),
+    path(
+        "connectors/<uuid:connector_id>/delete",
+        connectors.ConnectorDelete.as_view(),
+        name="connector_delete",
+    ),
+    path("connectors/<uuid:connector_id>/google", connectors.GoogleStart.as_view(), name="google_start"),
+    path(
+        "connectors/meetings/<uuid:meeting_id>/cancel",
+        meetings.MeetingCancel.as_view(),
+        name="meeting_cancel",
+    ),
+    path(
+        "connectors/meetings/<uuid:meeting_id>/move",
+        meetings.MeetingReschedule.as_view(),
+        name="meeting_move",
+    ),
 ]

@@ -19,7 +19,7 @@ from crm.models import (
     TimelineEntry,
 )
 from crm.models.imports import OPEN
-from crm.services import suppressions
+from crm.services import calendars, suppressions
 from tenex.workspaces.models import Workspace
 
 
@@ -51,7 +51,7 @@ def forget(workspace: Workspace, leads: Sequence[Lead]) -> dict[str, int]:
         "consents": Consent.objects.filter(lead_id__in=ids).delete()[0],
         "follow_ups": FollowUp.objects.filter(lead_id__in=ids).delete()[0],
         "segment_members": SegmentMember.objects.filter(lead_id__in=ids).delete()[0],
-        "meetings": Meeting.objects.filter(lead_id__in=ids).update(title="", notes=""),
+        "meetings": calendars.forget(ids),
         "import_rows": LeadImportRow.objects.filter(lead_id__in=ids).delete()[0],
     }
     for lead in leads:

@@ -54,6 +54,8 @@ class Answer:
     """Names in lower case."""
     body: bytes
     """At most the first `read_bytes` of the answer."""
+    complete: bool = True
+    """Whether `body` is all of it: False if there was more, or if the peer broke off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,20 +301,22 @@ def request(
                 content=body,
             ) as response,
         ):
-            kept = bytearray()
+            kept, complete = bytearray(), True
             try:
                 for part in response.iter_stream():
                     kept += part
                     if len(kept) >= read_bytes:
+                        complete = False
                         break
             except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError):
-                pass  # the status is what counts; the body is only kept for people
+                complete = False  # the status is there; whether a part of the body will do, the caller knows
             return Answer(
                 status=response.status,
                 headers={
                     key.decode("latin-1").lower(): value.decode("latin-1") for key, value in response.headers
                 },
                 body=bytes(kept[:read_bytes]),
+                complete=complete,
             )
     except httpcore2.TimeoutException as exc:
         raise ExchangeFailed("timed out") from exc

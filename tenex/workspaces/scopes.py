@@ -13,6 +13,8 @@ SCOPES: Final[dict[str, str]] = {
     "calls:read": "See calls, transcripts, verdicts and live events",
     "calls:share": "Show a call to outsiders by a link that expires",
     "calls:write": "Place calls and steer live ones",
+    "connectors:read": "See calendars and the meetings in them",
+    "connectors:write": "Connect calendars, change them, book, move and cancel meetings",
     "credentials:admin": "Set, check and remove the workspace's own accounts and keys at providers",
     "keys:admin": "Mint, list and revoke API keys",
     "leads:read": "See leads, their timeline and the do-not-call list",
@@ -45,7 +47,7 @@ ROLE_SCOPES: Final[dict[str, frozenset[str]]] = {
     "admin": frozenset({ALL}),
     "operator": _READS
     | {"agents:write", "batches:write", "calls:share", "calls:write", "leads:write", "numbers:write"}
-    | {"verdicts:write", "webhooks:write"},
+    | {"connectors:write", "verdicts:write", "webhooks:write"},
     "viewer": _READS,
 }
 """Keys are the values of `workspaces.Role`."""

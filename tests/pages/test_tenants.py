@@ -2,15 +2,19 @@
 
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import URLPattern
+from django.utils import timezone
 
 import crm.pages.urls
 import tenex.pages.urls
 import voice.console.urls
-from crm.models import Lead, LeadImport
+from crm.calendars.availability import Period
+from crm.models import Calendar, Lead, LeadImport, Meeting
+from crm.services import calendars
 from tenex.workspaces.models import Membership, Role, User, Workspace
 from tests import rows
 from voice.models import Agent, Batch, Call, PhoneNumber, VoiceProfile
@@ -63,7 +67,11 @@ def others() -> dict[str, object]:
     read_in = LeadImport.objects.create(
         workspace=space, actor="user:o", columns=[], size_bytes=1, next_byte=0, next_line=1
     )
+    calendar = rows.calendar(space)
+    start = timezone.now() + timedelta(days=1)
+    meeting = calendars.book(calendar, Period(start, start + timedelta(minutes=30)), lead, now=timezone.now())
     return {
+        "connector_id": calendar.pk, "meeting_id": meeting.pk,
         "call_id": call.pk, "agent_id": agent.pk, "batch_id": batch.pk, "lead_id": lead.pk,
         "import_id": read_in.pk, "profile_id": VoiceProfile.objects.get(workspace=space).pk,
         "share_id": uuid.uuid4(), "consent_id": uuid.uuid4(), "recipient_id": uuid.uuid4(),
@@ -115,7 +123,10 @@ def test_ids_of_another_workspace_lead_nowhere(others: dict[str, object]) -> Non
 
 
 def _state(ids: dict[str, object]) -> list[object]:
-    tables = {"call_id": Call, "agent_id": Agent, "batch_id": Batch, "lead_id": Lead}
+    tables = {
+        "call_id": Call, "agent_id": Agent, "batch_id": Batch, "lead_id": Lead, "connector_id": Calendar,
+        "meeting_id": Meeting,
+    }  # fmt: skip
     return [list(table.objects.filter(pk=ids[name]).values()) for name, table in tables.items()]  # type: ignore[attr-defined]
 
 

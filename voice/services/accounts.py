@@ -100,7 +100,7 @@ def usable(workspace_id: uuid.UUID, account_sid: str) -> bool:
 
 
 def may_dial(workspace_id: uuid.UUID, account_sid: str) -> bool:
-    """Whether a call over this account may be claimed; where nobody has one, the tick claims nothing."""
+    """Whether a call over this account may be claimed. Where nobody has one, no tick claims anything."""
     return usable(workspace_id, account_sid) or (account_sid == SETTINGS and not any_usable())
 
 

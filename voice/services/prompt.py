@@ -135,7 +135,8 @@ def _rules(facts: Facts) -> str:
     if "book_meeting" in facts.tools:
         lines.append(
             "- Offer only times that list_free_slots returned. Say that a meeting is booked only after "
-            "book_meeting has answered with an event id."
+            "book_meeting has answered booked: true; if it answers that it is not confirmed yet, say that a "
+            "confirmation follows by e-mail."
         )
     if "note_opt_out" in facts.tools:
         lines.append(
