@@ -45,7 +45,8 @@ else:
     from django.forms.models import BaseInlineFormSet as FormSetBase
 
 GROUPS: Final = (
-    ("Set up", ("Agent", "VoiceProfile", "PhoneNumber", "Calendar", "Document")),
+    ("Set up", ("Agent", "VoiceProfile", "PhoneNumber", "Calendar")),
+    ("Knowledge", ("Document", "Chunk", "Corpus")),
     ("Leads", ("Lead", "Company", "Segment", "CustomField", "LeadImport", "FollowUp", "Meeting")),
     ("Consent and retention", ("Consent", "Suppression", "LegalHold", "PurgeReceipt", "Erasure")),
     ("Dialing", ("Batch", "Recipient", "Decision", "CallingSwitch", "CarrierAccount", "MediaProcess")),

@@ -10,7 +10,17 @@ from crm.models.imports import (
     LeadImportRow,
     OnDuplicate,
 )
-from crm.models.knowledge import Chunk, Document, DocumentStatus
+from crm.models.knowledge import (
+    Chunk,
+    ChunkExclusion,
+    ChunkVector,
+    Corpus,
+    Document,
+    DocumentSource,
+    DocumentStatus,
+    DocumentVersion,
+    EntryKind,
+)
 from crm.models.leads import (
     Company,
     FollowUp,
@@ -27,12 +37,18 @@ from crm.models.segments import Segment, SegmentKind, SegmentMember
 __all__ = [
     "Calendar",
     "Chunk",
+    "ChunkExclusion",
+    "ChunkVector",
     "Company",
     "Consent",
     "ConsentPurpose",
+    "Corpus",
     "CustomField",
     "Document",
+    "DocumentSource",
     "DocumentStatus",
+    "DocumentVersion",
+    "EntryKind",
     "FieldType",
     "FollowUp",
     "FollowUpStatus",

@@ -54,6 +54,8 @@ class Answer:
     """Names in lower case."""
     body: bytes
     """At most the first `read_bytes` of the answer."""
+    complete: bool = True
+    """Whether that is all of it: it was not longer, and nothing broke off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,19 +302,22 @@ def request(
             ) as response,
         ):
             kept = bytearray()
+            complete = True
             try:
                 for part in response.iter_stream():
                     kept += part
-                    if len(kept) >= read_bytes:
+                    if len(kept) > read_bytes:
+                        complete = False
                         break
             except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError):
-                pass  # the status is what counts; the body is only kept for people
+                complete = False  # to most callers the status is what counts
             return Answer(
                 status=response.status,
                 headers={
                     key.decode("latin-1").lower(): value.decode("latin-1") for key, value in response.headers
                 },
                 body=bytes(kept[:read_bytes]),
+                complete=complete,
             )
     except httpcore2.TimeoutException as exc:
         raise ExchangeFailed("timed out") from exc

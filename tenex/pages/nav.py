@@ -21,5 +21,6 @@ ITEMS: Final = (
     Item("leads", "Leads", "/console/leads", "people", "leads:read"),
     Item("batches", "Batches", "/console/batches", "stack", "batches:read"),
     Item("agents", "Agents", "/console/agents", "agent", "agents:read"),
+    Item("knowledge", "Knowledge", "/console/knowledge", "book", "knowledge:read"),
     Item("dashboard", "Dashboard", "/console/dashboard", "chart", "calls:read"),
 )
