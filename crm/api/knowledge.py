@@ -126,8 +126,8 @@ class DocumentList(ApiView):
     @operation(
         "knowledge_documents_create",
         "Add a document",
-        "JSON for what is typed or fetched, else a form with a `file` (PDF, DOCX, Markdown, text, HTML, up to "
-        "25 MiB). It is `pending` until a worker has read, cut and embedded it, then `indexed`, or "
+        "JSON for what is typed or fetched, else a form with a `file` (PDF, DOCX, Markdown, text, HTML, up "
+        "to 25 MiB). It is `pending` until a worker has read, cut and embedded it, then `indexed`, or "
         "`failed` with `error_code` and `error`; `knowledge.document.indexed` and `.failed` tell. What is "
         "typed is found by its words at once. A file is looked at before it is taken: 413 `too_large`, 415 "
         "`unsupported_document` or `wrong_content`, 422 for one that is protected, damaged or would take too "

@@ -6,166 +6,26 @@ from typing import Final
 _WORD = re.compile(r"[^\W\d_]+", re.UNICODE)
 _LOOKED_AT_CHARS = 20_000
 _FEWEST_WORDS = 8
-_SHARE = 0.08
+_SHARE = 0.06
 
-# Words that are frequent in one of these languages and rare or absent in the others.
-_TELLING: Final[dict[str, frozenset[str]]] = {
-    "english": frozenset(
-        [
-            "the",
-            "and",
-            "of",
-            "to",
-            "is",
-            "that",
-            "for",
-            "with",
-            "this",
-            "are",
-            "you",
-            "not",
-            "be",
-            "from",
-            "have",
-            "or",
-            "by",
-            "it",
-            "can",
-        ]
-    ),
-    "german": frozenset(
-        [
-            "der",
-            "die",
-            "das",
-            "und",
-            "ist",
-            "nicht",
-            "mit",
-            "ein",
-            "eine",
-            "zu",
-            "den",
-            "von",
-            "für",
-            "auf",
-            "sich",
-            "auch",
-            "wird",
-            "sie",
-        ]
-    ),
-    "french": frozenset(
-        [
-            "le",
-            "les",
-            "et",
-            "des",
-            "est",
-            "une",
-            "dans",
-            "pour",
-            "que",
-            "qui",
-            "pas",
-            "sur",
-            "vous",
-            "nous",
-            "avec",
-            "du",
-            "aux",
-            "sont",
-        ]
-    ),
-    "spanish": frozenset(
-        [
-            "el",
-            "los",
-            "las",
-            "y",
-            "una",
-            "es",
-            "por",
-            "para",
-            "con",
-            "no",
-            "su",
-            "del",
-            "se",
-            "lo",
-            "más",
-            "como",
-            "pero",
-            "este",
-        ]
-    ),
-    "italian": frozenset(
-        [
-            "il",
-            "gli",
-            "di",
-            "che",
-            "è",
-            "per",
-            "non",
-            "una",
-            "con",
-            "del",
-            "della",
-            "sono",
-            "si",
-            "dei",
-            "nel",
-            "alla",
-            "anche",
-            "più",
-        ]
-    ),
-    "portuguese": frozenset(
-        [
-            "o",
-            "os",
-            "as",
-            "e",
-            "um",
-            "uma",
-            "não",
-            "com",
-            "para",
-            "que",
-            "do",
-            "da",
-            "em",
-            "por",
-            "mais",
-            "dos",
-            "são",
-            "você",
-        ]
-    ),
-    "dutch": frozenset(
-        [
-            "de",
-            "het",
-            "een",
-            "en",
-            "van",
-            "is",
-            "niet",
-            "met",
-            "voor",
-            "dat",
-            "zijn",
-            "op",
-            "te",
-            "aan",
-            "ook",
-            "wordt",
-            "bij",
-            "deze",
-        ]
-    ),
+# Little words that are frequent in one of these languages and rare or absent in the others.
+_LISTS: Final = {
+    "english": "the and of to is that for with this are you not be from have or by it can at we our your "
+    "will all off an if when how what per they their has was but which one any more about",
+    "german": "der die das und ist nicht mit ein eine zu den von für auf sich auch wird sie im dem des wir "
+    "ihr ihre werden bei oder kann wenn nach aus bis über nur sind einen einer",
+    "french": "le les et des est une dans pour que qui pas sur vous nous avec du aux sont ce il elle au ou "
+    "votre notre être cette plus peut leur mais ses",
+    "spanish": "el los las y una es por para con su del se lo más como pero este esta son al si sus puede "
+    "nuestro usted hay ser sin sobre también",
+    "italian": "il gli di che è per una con della sono si dei nel alla anche più nella delle questo questa "
+    "può vostro nostro essere ha dal sul",
+    "portuguese": "o os as um uma não com para que do da em por mais dos são você ao pela pelo seu sua nos "
+    "pode nosso ser está também",
+    "dutch": "de het een en van is niet met voor dat zijn op te aan ook wordt bij deze u uw wij kan naar "
+    "om als maar door over worden of",
 }
+_TELLING: Final = {name: frozenset(words.split()) for name, words in _LISTS.items()}
 _OF_HTML: Final = {
     "en": "english", "de": "german", "fr": "french", "es": "spanish", "it": "italian", "pt": "portuguese",
     "nl": "dutch",
@@ -187,6 +47,7 @@ def found(text: str) -> str:
         reverse=True,
     )
     best, name = shares[0]
-    if len(words) < _FEWEST_WORDS:  # too short to tell: what most of our documents are
-        return "english" if best == 0 or name == "english" else name
-    return name if best >= _SHARE and best > 1.2 * shares[1][0] else "simple"
+    if best >= _SHARE and best > 1.2 * shares[1][0]:
+        return name
+    # Too short to tell, or a list of names and figures: what most documents are, if nothing speaks against it.
+    return "english" if name == "english" or (best == 0 and len(words) < _FEWEST_WORDS) else "simple"

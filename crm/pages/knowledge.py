@@ -162,7 +162,10 @@ def _document_page(view: PageView, document_id: uuid.UUID, error: str = "") -> t
     document = read.get(view.workspace.pk, document_id)
     asked = filled(view.request.GET)
     typed = document.source in (DocumentSource.TEXT, DocumentSource.ENTRY)
-    chunks = page_in_order(read.chunks(document), asked, by="position", bound_to=f"chunks:{document.pk}")
+    rows = read.chunks(document)
+    if (first := asked.get("from", "")).isdecimal():
+        rows = rows.filter(position__gte=min(int(first[:9]), 10**8))
+    chunks = page_in_order(rows, asked, by="position", bound_to=f"chunks:{document.pk}")
     context = {
         "document": document,
         "typed": typed,
@@ -179,6 +182,21 @@ def _document_page(view: PageView, document_id: uuid.UUID, error: str = "") -> t
     }
     part = view.request.headers.get("HX-Request") and view.request.GET.get("part") == "1"
     return "console/document_part.html" if part else "console/document.html", context
+
+
+class ChunkPlace(PageView):
+    """Where a passage is that a call has cited."""
+
+    scope = "knowledge:read"
+    nav = "knowledge"
+
+    def get(self, request: HttpRequest, chunk_id: uuid.UUID) -> HttpResponseBase:
+        found = read.place_of(self.workspace.pk, chunk_id)
+        if found is None:
+            raise NotFound("this passage was changed or deleted since; the call has kept its text")
+        document_id, position = found
+        query = f"?from={position - 2}" if position > 20 else ""
+        return HttpResponseRedirect(f"{reverse('document', args=[document_id])}{query}#chunk-{chunk_id}")
 
 
 class _Change(PageView):

@@ -22,6 +22,7 @@ urlpatterns += [
     path("knowledge", knowledge.DocumentList.as_view(), name="knowledge"),
     path("knowledge/new", knowledge.DocumentNew.as_view(), name="knowledge_new"),
     path("knowledge/search", knowledge.Search.as_view(), name="knowledge_search"),
+    path("knowledge/chunks/<uuid:chunk_id>", knowledge.ChunkPlace.as_view(), name="chunk"),
     path("knowledge/<uuid:document_id>", knowledge.DocumentPage.as_view(), name="document"),
     path("knowledge/<uuid:document_id>/edit", knowledge.DocumentEdit.as_view(), name="document_edit"),
     path("knowledge/<uuid:document_id>/file", knowledge.DocumentFile.as_view(), name="document_file"),

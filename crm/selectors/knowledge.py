@@ -98,10 +98,10 @@ def chunk(workspace_id: uuid.UUID, document_id: uuid.UUID, chunk_id: uuid.UUID) 
     return found
 
 
-def documents_of(workspace_id: uuid.UUID, chunk_ids: list[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
-    """Passage -> its document, of those that are still there."""
-    rows = Chunk.objects.filter(workspace_id=workspace_id, pk__in=chunk_ids)
-    return dict(rows.values_list("pk", "document_id"))
+def place_of(workspace_id: uuid.UUID, chunk_id: uuid.UUID) -> tuple[uuid.UUID, int] | None:
+    """(document, position) of a passage that is searched; None if it was changed or deleted since."""
+    rows = Chunk.objects.filter(workspace_id=workspace_id, pk=chunk_id, live=True)
+    return rows.values_list("document_id", "position").first()
 
 
 @dataclass(frozen=True, slots=True)

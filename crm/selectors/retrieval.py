@@ -4,6 +4,7 @@ Words are full text with the weight of rarity, which PostgreSQL's own ranks do n
 of vectors of one model. Either alone misses what the other finds, so both orders are fused.
 """
 
+import re
 import uuid
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -29,8 +30,9 @@ _RANKED: Final = 3000
 _MOST_WORDS: Final = 12
 _SCANNED: Final = 40_000
 """Of the index over all workspaces, in search of one's own."""
-FLOOR: Final = {LOCAL_MODEL: 0.80, OPENAI_MODEL: 0.25}
+FLOOR: Final = {LOCAL_MODEL: 0.83, OPENAI_MODEL: 0.25}
 """Less near than this and without one of the question's words: it is about something else."""
+_WORD: Final = re.compile(r"[^\W\d_]{2}")
 K: Final = 10.0
 WORDS: Final = 1.0
 MEANING: Final = 1.0
@@ -104,6 +106,8 @@ def search(
 
 
 def _vector(workspace_id: uuid.UUID, asked: str, within_s: float) -> tuple[list[float] | None, str]:
+    if not _WORD.search(asked):
+        return None, "there is no word in it"
     try:
         return engines.query(workspace_id, asked, within_s), ""
     except engines.EmbeddingFailed as exc:

@@ -4,8 +4,8 @@ import io
 
 from django.utils import timezone
 
-from crm.models import Lead, OnDuplicate
-from crm.services import consents, fields, imports, segments
+from crm.models import Chunk, Lead, OnDuplicate
+from crm.services import consents, fields, imports, knowledge, segments
 from crm.services.imports import Options
 from tenex.workspaces.models import Workspace
 
@@ -32,7 +32,12 @@ def make(workspace: Workspace, lead: Lead) -> dict[str, str]:
     row = imports.create(
         workspace, io.BytesIO(CSV), file_name="leads.csv", options=options, actor="system:tests"
     )
+    document = knowledge.create_text(
+        workspace, title="Terms", text="# Refunds\nWe refund within thirty days.", actor="system:tests"
+    )
     return {
+        "document_id": str(document.pk),
+        "chunk_id": str(Chunk.objects.get(document=document).pk),
         "organization_id": str(lead.company_id),
         "field_id": str(field.id),
         "segment_id": str(segment.id),

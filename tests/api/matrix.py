@@ -35,6 +35,7 @@ NO_ROWS = {"last_event_id"}
 BODIES: dict[str, dict[str, Any]] = {
     "sessions_create": {"phone": "+14155550166"},
     "invitations_accept": {"password": "a long enough password"},
+    "knowledge_documents_create": {"title": "Terms", "text": "We refund within thirty days."},
     "numbers_create": {"e164": "+14155550188", "configure": False},
 }
 _SAMPLES = {

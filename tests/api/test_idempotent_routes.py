@@ -22,6 +22,7 @@ WITHOUT = {
     "batches_cancel": "a canceled batch stays canceled",
     "consents_revoke": "a consent is revoked once",
     "lead_imports_cancel": "a canceled import stays canceled",
+    "knowledge_search": "nothing changes",
     "leads_unarchive": "a lead that is back stays back",
     "segments_add": "a lead is in a segment once",
     "segments_remove": "a lead that is not in it stays out",

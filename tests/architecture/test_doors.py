@@ -39,7 +39,17 @@ OF_ROWS_THAT_WERE_FOUND = {
 }
 """Selectors that begin with ids of what was found by a workspace before."""
 
-PURE = {"plain", "compile_rules", "condition", "ids_named", "query", "words", "sums", "percentile_ms", "matching"}
+PURE = {
+    "plain",
+    "compile_rules",
+    "condition",
+    "ids_named",
+    "query",
+    "words",
+    "sums",
+    "percentile_ms",
+    "matching",
+}
 """Functions that read no rows: conditions and expressions for rows that a workspace narrows."""
 
 

@@ -10,7 +10,8 @@ from django.urls import URLPattern
 import crm.pages.urls
 import tenex.pages.urls
 import voice.console.urls
-from crm.models import Lead, LeadImport
+from crm.models import Chunk, Document, Lead, LeadImport
+from crm.services import knowledge
 from tenex.workspaces.models import Membership, Role, User, Workspace
 from tests import rows
 from voice.models import Agent, Batch, Call, PhoneNumber, VoiceProfile
@@ -63,11 +64,13 @@ def others() -> dict[str, object]:
     read_in = LeadImport.objects.create(
         workspace=space, actor="user:o", columns=[], size_bytes=1, next_byte=0, next_line=1
     )
+    document = knowledge.put(space, "Terms", "We refund within thirty days.")
     return {
         "call_id": call.pk, "agent_id": agent.pk, "batch_id": batch.pk, "lead_id": lead.pk,
         "import_id": read_in.pk, "profile_id": VoiceProfile.objects.get(workspace=space).pk,
         "share_id": uuid.uuid4(), "consent_id": uuid.uuid4(), "recipient_id": uuid.uuid4(),
         "hold_id": uuid.uuid4(), "user_id": uuid.uuid4(), "invitation_id": uuid.uuid4(),
+        "document_id": document.pk, "chunk_id": Chunk.objects.get(document=document).pk,
         "number": 1, "key": "calls", "token": "x", "kind": "x", "act": "archive",
     }  # fmt: skip
 
@@ -114,7 +117,7 @@ def test_ids_of_another_workspace_lead_nowhere(others: dict[str, object]) -> Non
 
 
 def _state(ids: dict[str, object]) -> list[object]:
-    tables = {"call_id": Call, "agent_id": Agent, "batch_id": Batch, "lead_id": Lead}
+    tables = {"call_id": Call, "agent_id": Agent, "batch_id": Batch, "lead_id": Lead, "document_id": Document}
     return [list(table.objects.filter(pk=ids[name]).values()) for name, table in tables.items()]  # type: ignore[attr-defined]
 
 

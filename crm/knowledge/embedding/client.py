@@ -65,7 +65,8 @@ class _Child:
             env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", **_trust()},
             start_new_session=True,  # Ctrl-C is for us; it ends when our pipe does
         )
-        threading.Thread(target=self._read, name="embeddings", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name="embeddings", daemon=True)
+        self._reader.start()
 
     def ask(self, request: dict[str, Any]) -> Future[Vectors]:
         future: Future[Vectors] = Future()
@@ -102,7 +103,7 @@ class _Child:
                 future.set_result(made.tolist())
         self.dead = True
         self._give_up()
-        self._process.wait()
+        self._close()
 
     def _give_up(self) -> None:
         with self._lock:
@@ -110,9 +111,17 @@ class _Child:
         for future in waiting.values():
             future.set_exception(EmbeddingFailed("the embedding process has ended"))
 
+    def _close(self) -> None:
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+
     def end(self) -> None:
         self.dead = True
         self._process.kill()
+        self._reader.join(5)
 
 
 _child: _Child | None = None

@@ -10,6 +10,8 @@ _HEADING = re.compile(r"^(?:heading|überschrift|titre|título|titolo|kop)\s*(\d
 _DIRECTORY_BYTES = 1024 * 1024
 """Of the list of members at the archive's end: of a bomb with a million members it has more."""
 _END = b"PK\x05\x06"
+_NO_TITLE = "Word Document"
+"""What the library calls one that does not say."""
 
 
 def inspect(file: IO[bytes]) -> None:
@@ -77,9 +79,10 @@ def parse(file: IO[bytes]) -> dict[str, Any]:
         else:
             bullet = "- " if _style(item).startswith("list") else ""
             blocks.append([bullet + text, 0, None])
+    title = str(document.core_properties.title or "")
     return {
         "blocks": blocks,
-        "title": str(document.core_properties.title or "")[:200],
+        "title": "" if title == _NO_TITLE else title[:200],
         "language": str(document.core_properties.language or "")[:20],
     }
 

@@ -148,7 +148,7 @@ def _blocks(lines: Sequence[_Line], titles: dict[int, int]) -> list[list[Any]]:
     for number, line in enumerate(lines):
         if number in titles or line.page != page:
             if text:
-                blocks.append([text, 0, page])
+                blocks.append([text.strip(), 0, page])
             text, page = "", line.page
         if number in titles:
             if blocks and blocks[-1][1] == titles[number] and number - 1 in titles:
