@@ -49,5 +49,5 @@ def found(text: str) -> str:
     best, name = shares[0]
     if best >= _SHARE and best > 1.2 * shares[1][0]:
         return name
-    # Too short to tell, or a list of names and figures: what most documents are, if nothing speaks against it.
+    # Too short to tell, or a list of names and figures: what most are, if nothing speaks against it.
     return "english" if name == "english" or (best == 0 and len(words) < _FEWEST_WORDS) else "simple"
