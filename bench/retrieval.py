@@ -310,6 +310,12 @@ def _times(
     }
 
 
+_COLUMNS = (
+    "id", "created_at", "workspace_id", "document_id", "version_id", "position", "title", "heading", "text",
+    "digest", "language", "live", "enabled",
+)  # fmt: skip
+
+
 def _synthetic(
     space: Any,
     count: int,
@@ -319,29 +325,35 @@ def _synthetic(
 ) -> None:
     """Passages of words as frequent as in the set, with vectors near one of the set."""
     import numpy as np
+    from django.db import connection
+    from django.utils import timezone
 
-    from crm.models import Chunk
+    from crm.knowledge.embedding import engines
+    from tenex.lib.ids import uuid7
 
     document, version = _document(space)
     around = np.array(vectors, dtype=np.float32)
     numbers = np.random.default_rng(7)
+    now = timezone.now()
     for at in range(0, max(0, count), BATCH):
-        here = min(BATCH, count - at)
-        chunks = [
-            Chunk(
-                workspace=space, document=document, version=version, position=at + n, title="Synthetic",
-                text=" ".join(draw.choices(words, k=WORDS_A_PASSAGE)), digest="", language="english",
-                live=True,
-            )
-            for n in range(here)
-        ]  # fmt: skip
-        Chunk.objects.bulk_create(chunks, batch_size=500)
-        made = around[numbers.integers(0, len(around), here)]
+        ids = [uuid7() for _ in range(min(BATCH, count - at))]
+        made = around[numbers.integers(0, len(around), len(ids))]
         made = made + numbers.normal(0, 0.03, made.shape).astype(np.float32)
         made /= np.linalg.norm(made, axis=1, keepdims=True)
-        _insert_vectors(space, [one.pk for one in chunks], made.tolist())
+        with connection.cursor() as cursor:
+            with cursor.copy(f"COPY crm_chunk ({', '.join(_COLUMNS)}) FROM STDIN") as copy:
+                for n, one in enumerate(ids):
+                    text = " ".join(draw.choices(words, k=WORDS_A_PASSAGE))
+                    place = (document.pk, version.pk, at + n, "Synthetic", "")
+                    copy.write_row((one, now, space.pk, *place, text, "", "english", True, True))
+            with cursor.copy(
+                "COPY crm_chunkvector (chunk_id, workspace_id, model, embedding) FROM STDIN"
+            ) as copy:
+                for one, vector in zip(ids, made, strict=True):
+                    told = "[" + ",".join(f"{x:.4f}" for x in vector) + "]"
+                    copy.write_row((one, space.pk, engines.model(), told))
         if at % 20_000 == 0:
-            say(f"{space.slug}: {at + here} made up")
+            say(f"{space.slug}: {at + len(ids)} made up")
 
 
 def _without_index() -> None:

@@ -8,8 +8,8 @@ example's words are the question, and the passage of the operation that the exam
 Fair, because neither was made from the other for this purpose, and nobody here chose pairs: all operations
 of the services below are passages, those without an example too. Left out are questions of fewer than four
 words, those that stand word for word (a run of five words) in their passage, a second question of an
-operation, and operations whose documentation is shorter than a sentence or is the same as another's. Half of the questions,
-by a hash of their words, are for choosing weights, the other half for reporting.
+operation, and operations whose documentation is shorter than a sentence or is the same as another's. Half of
+the questions, by a hash of their words, are for choosing weights, the other half for reporting.
 """
 
 import gzip

@@ -6,7 +6,8 @@ of vectors of one model. Either alone misses what the other finds, so both order
 
 import re
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import structlog
@@ -21,21 +22,22 @@ log = structlog.get_logger(__name__)
 MAX_QUERY: Final = 400
 VECTOR_WITHIN_S: Final = 0.4
 """A question's vector that takes longer is gone without."""
-_DEPTH: Final = 50
+_DEPTH: Final = 40
 """Of each of both orders."""
-_EXACT_UP_TO: Final = 5000
-"""Passages of a workspace; below, all are compared and the index is left alone."""
-_RANKED: Final = 3000
+_EXACT_UP_TO: Final = 15_000
+"""Passages of a workspace; below, to compare them all is faster than to look for them among others'."""
+_RANKED: Final = 800
 """Passages whose words are looked at: the rarest words of the question choose them."""
-_MOST_WORDS: Final = 12
+_MOST_WORDS: Final = 8
 _SCANNED: Final = 40_000
 """Of the index over all workspaces, in search of one's own."""
 FLOOR: Final = {LOCAL_MODEL: 0.83, OPENAI_MODEL: 0.25}
 """Less near than this and without one of the question's words: it is about something else."""
 _WORD: Final = re.compile(r"[^\W\d_]{2}")
-K: Final = 10.0
-WORDS: Final = 1.0
-MEANING: Final = 1.0
+K: Final = 5.0
+WORDS: Final = 0.3
+MEANING: Final = 0.7
+"""Weights of the two orders and how steeply places count: chosen on half of a set, `make bench-retrieval`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """The question as words: stems with their weights, and those of them that choose passages."""
+    """The question as words: stems with their weights, and the tsquery that chooses passages."""
 
     stems: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
-    choosing: tuple[str, ...] = ()
+    choosing: str = ""
 
 
 def search(
@@ -125,18 +127,30 @@ def _words(asked: str, known: corpora.Words) -> _Words:
         )
         stems = sorted((str(stem) for (stem,) in cursor), key=lambda stem: (known.passages_with(stem), stem))
     stems = stems[:_MOST_WORDS]
-    choosing: list[str] = []
+    return _Words(tuple(stems), tuple(map(known.weight, stems)), _choosing(stems, known))
+
+
+def _choosing(stems: Sequence[str], known: corpora.Words) -> str:
+    """Passages with any of the rarest stems, as many as are looked at; if even the rarest is frequent, with
+    that and one of the others."""
+    if len(stems) > 1 and known.passages_with(stems[0]) > _RANKED:
+        return f"{_quoted(stems[0])} & ({_any_of(stems[1:])})"
+    chosen: list[str] = []
     passages = 0
     for stem in stems:
         passages += known.passages_with(stem)
-        if choosing and passages > _RANKED:
+        if chosen and passages > _RANKED:
             break
-        choosing.append(stem)
-    return _Words(tuple(stems), tuple(known.weight(stem) for stem in stems), tuple(choosing))
+        chosen.append(stem)
+    return _any_of(chosen)
 
 
-def _tsquery(stems: tuple[str, ...]) -> str:
-    return " | ".join("'" + stem.replace("\\", "\\\\").replace("'", "''") + "'" for stem in stems)
+def _any_of(stems: Sequence[str]) -> str:
+    return " | ".join(map(_quoted, stems))
+
+
+def _quoted(stem: str) -> str:
+    return "'" + stem.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 _BY_WORDS = """
@@ -194,9 +208,9 @@ def _rows(
     given = {
         "workspace": workspace_id,
         "model": model,
-        "terms": [_tsquery((stem,)) for stem in words.stems],
+        "terms": [_quoted(stem) for stem in words.stems],
         "weights": list(words.weights),
-        "choosing": _tsquery(words.choosing),
+        "choosing": words.choosing,
         "ranked": _RANKED,
         "vector": "" if vector is None else "[" + ",".join(f"{one:.5f}" for one in vector) + "]",
         "depth": _DEPTH,
@@ -211,7 +225,7 @@ def _rows(
             # Goes on in the index until there are enough of this workspace.
             cursor.execute(
                 "SELECT set_config('hnsw.iterative_scan', 'strict_order', true),"
-                " set_config('hnsw.ef_search', '80', true),"
+                " set_config('hnsw.ef_search', '40', true),"
                 " set_config('hnsw.max_scan_tuples', %s, true)",
                 [str(_SCANNED)],
             )
@@ -221,14 +235,12 @@ def _rows(
 
 def _marked(found: list[Found], words: _Words) -> list[Found]:
     """With the question's words marked, as a reader of the passage's language sees them."""
-    from dataclasses import replace
-
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, ts_headline(language::regconfig, text, %s::tsquery,"
             " 'HighlightAll=true, StartSel=' || chr(1) || ', StopSel=' || chr(2))"
             " FROM crm_chunk WHERE id = ANY(%s)",
-            [_tsquery(words.stems), [one.chunk_id for one in found]],
+            [_any_of(words.stems), [one.chunk_id for one in found]],
         )
         marked = dict(cursor.fetchall())
     return [replace(one, marked=marked.get(one.chunk_id, one.text)) for one in found]

@@ -136,7 +136,7 @@ def told(chunk: Chunk) -> str:
 
 def count(workspace_id: uuid.UUID) -> None:
     """How many passages there are, in which languages, and how often their words occur."""
-    Corpus.objects.filter(pk=workspace_id).update(stale=False)
+    Corpus.objects.update_or_create(workspace_id=workspace_id, defaults={"stale": False})
     live = Chunk.objects.filter(workspace_id=workspace_id, live=True, enabled=True)
     languages = sorted(live.order_by().values_list("language", flat=True).distinct())
     with connection.cursor() as cursor:
