@@ -35,9 +35,8 @@ TOP = 5
 BATCH = 2000
 WORDS_A_PASSAGE = 90
 """About what the set's passages have on average."""
-GRID = [
-    (k, share) for k in (0.0, 2.0, 5.0, 10.0, 20.0, 60.0) for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-]
+GRID = [round(0.05 * n, 2) for n in range(21)]
+"""Weights of meaning that are tried: 0 is words alone, 1 meaning alone."""
 
 
 def main() -> int:
@@ -76,15 +75,14 @@ def _measure(passages: int, kept: Path | None) -> dict[str, Any]:
         which = [n for n, one in enumerate(made.questions) if one.develop is develop]
         return _figures([[place[one] for one in rank(n)] for n in which], [answers[n] for n in which])
 
-    def fused(k: float, share: float) -> Callable[[int], list[uuid.UUID]]:
-        return lambda n: _fuse(*orders[n], k=k, share=share)
+    def fused(weight: float) -> Callable[[int], list[uuid.UUID]]:
+        return lambda n: _fuse(*orders[n], weight=weight)
 
-    best = max(GRID, key=lambda one: sum(figures(fused(*one), True).values()))
-    shipped = retrieval.K, retrieval.WORDS / (retrieval.WORDS + retrieval.MEANING)
+    best = max(GRID, key=lambda weight: sum(figures(fused(weight), True).values()))
     product = [_product(space.pk, text) for text in questions]
     told = {
-        "full_text": figures(lambda n: orders[n][0], False),
-        "vectors": figures(lambda n: orders[n][1], False),
+        "full_text": figures(lambda n: list(orders[n][0]), False),
+        "vectors": figures(lambda n: list(orders[n][1]), False),
         "hybrid": figures(lambda n: product[n], False),
     }
     floors = _floors(space.pk, asked)
@@ -101,8 +99,8 @@ def _measure(passages: int, kept: Path | None) -> dict[str, Any]:
         },
         f"hit_at_{TOP}_and_mrr": told,
         "chosen_on_the_other_half": {
-            "best": {"k": best[0], "share_of_words": best[1], **figures(fused(*best), True)},
-            "shipped": {"k": shipped[0], "share_of_words": shipped[1], **figures(fused(*shipped), True)},
+            "best": {"weight_of_meaning": best, **figures(fused(best), True)},
+            "shipped": {"weight_of_meaning": retrieval.MEANING, **figures(fused(retrieval.MEANING), True)},
         },
         "nearness_of_the_best_passage": floors,
         "times_ms": times,
@@ -182,11 +180,11 @@ def _query_vectors(workspace_id: uuid.UUID, questions: Sequence[str]) -> list[li
     return [engines.query(workspace_id, text, 30.0) for text in questions]
 
 
-type Orders = tuple[list[uuid.UUID], list[uuid.UUID]]
+type Orders = tuple[dict[uuid.UUID, float], dict[uuid.UUID, float]]
 
 
 def _orders(workspace_id: uuid.UUID, text: str, vector: list[float]) -> Orders:
-    """The product's two orders by themselves, as deep as it fuses them."""
+    """The product's two orders by themselves, as deep as it fuses them: score, distance."""
     from crm.knowledge.embedding import engines
     from crm.selectors import corpora, retrieval
 
@@ -196,7 +194,7 @@ def _orders(workspace_id: uuid.UUID, text: str, vector: list[float]) -> Orders:
     model, depth = engines.model(), retrieval._DEPTH
     by_words = retrieval._rows(workspace_id, words, None, model, depth, exact=True)
     by_meaning = retrieval._rows(workspace_id, none, vector, model, depth, exact=True)
-    return [row[0] for row in by_words], [row[0] for row in by_meaning]
+    return {row[0]: float(row[9]) for row in by_words}, {row[0]: float(row[11]) for row in by_meaning}
 
 
 def _product(workspace_id: uuid.UUID, text: str) -> list[uuid.UUID]:
@@ -206,12 +204,15 @@ def _product(workspace_id: uuid.UUID, text: str) -> list[uuid.UUID]:
 
 
 def _fuse(
-    words: Sequence[uuid.UUID], meaning: Sequence[uuid.UUID], *, k: float, share: float
+    words: dict[uuid.UUID, float], meaning: dict[uuid.UUID, float], *, weight: float
 ) -> list[uuid.UUID]:
-    scores: dict[uuid.UUID, float] = {}
-    for order, weight in ((words, share), (meaning, 1 - share)):
-        for place, one in enumerate(order, 1):
-            scores[one] = scores.get(one, 0.0) + weight / (k + place)
+    """As the product's statement does it."""
+    most = max(words.values(), default=1.0)
+    near, far = min(meaning.values(), default=0.0), max(meaning.values(), default=0.0)
+    scores = {one: (1 - weight) * score / most for one, score in words.items()}
+    for one, distance in meaning.items():
+        share = (far - distance) / (far - near) if far > near else 1.0
+        scores[one] = scores.get(one, 0.0) + weight * share
     return sorted(scores, key=lambda one: -scores[one])
 
 

@@ -1,7 +1,8 @@
 """Finding the passages that answer a question: by its words and by its meaning, in one statement.
 
 Words are full text with the weight of rarity, which PostgreSQL's own ranks do not know; meaning is nearness
-of vectors of one model. Either alone misses what the other finds, so both orders are fused.
+of vectors of one model. Either alone misses what the other finds, so both are fused: each as a share of its
+own best, for their numbers have nothing in common, and differ from model to model.
 """
 
 import re
@@ -34,10 +35,8 @@ _SCANNED: Final = 40_000
 FLOOR: Final = {LOCAL_MODEL: 0.83, OPENAI_MODEL: 0.25}
 """Less near than this and without one of the question's words: it is about something else."""
 _WORD: Final = re.compile(r"[^\W\d_]{2}")
-K: Final = 5.0
-WORDS: Final = 0.3
-MEANING: Final = 0.7
-"""Weights of the two orders and how steeply places count: chosen on half of a set, `make bench-retrieval`."""
+MEANING: Final = 0.75
+"""Its weight beside words: chosen on half of a set, reported on the other (`make bench-retrieval`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,9 @@ def _quoted(stem: str) -> str:
 
 
 _BY_WORDS = """
-    SELECT id, score, row_number() OVER (ORDER BY score DESC, id) AS place FROM (
+    SELECT id, score, row_number() OVER (ORDER BY score DESC, id) AS place,
+        score / nullif(max(score) OVER (), 0) AS share
+    FROM (
         SELECT near.id, (
             SELECT sum(weight * ts_rank('{0.1,0.2,0.5,1}', near.search, term, 1))
             FROM unnest(%(terms)s::tsquery[], %(weights)s::float8[]) AS asked(term, weight)
@@ -167,21 +168,28 @@ _BY_WORDS = """
         ORDER BY score DESC, near.id LIMIT %(depth)s
     ) AS ranked"""
 _BY_MEANING = """
-    SELECT id, distance, row_number() OVER (ORDER BY distance, id) AS place FROM (
+    SELECT id, distance, row_number() OVER (ORDER BY distance, id) AS place,
+        coalesce((max(distance) OVER () - distance)
+            / nullif(max(distance) OVER () - min(distance) OVER (), 0), 1) AS share
+    FROM (
         SELECT vector.chunk_id AS id, 1 + (vector.embedding <#> %(vector)s::halfvec) AS distance
         FROM crm_chunkvector AS vector JOIN crm_chunk AS chunk ON chunk.id = vector.chunk_id
         WHERE vector.workspace_id = %(workspace)s AND vector.model = %(model)s
           AND chunk.live AND chunk.enabled
         ORDER BY {order} LIMIT %(depth)s
     ) AS ranked"""
-_NOTHING_BY_WORDS = "SELECT NULL::uuid AS id, NULL::float8 AS score, NULL::bigint AS place WHERE false"
-_NOTHING_BY_MEANING = "SELECT NULL::uuid AS id, NULL::float8 AS distance, NULL::bigint AS place WHERE false"
+_NOTHING_BY_WORDS = (
+    "SELECT NULL::uuid AS id, NULL::float8 AS score, NULL::bigint AS place, NULL::float8 AS share WHERE false"
+)
+_NOTHING_BY_MEANING = (
+    "SELECT NULL::uuid AS id, NULL::float8 AS distance, NULL::bigint AS place, NULL::float8 AS share"
+    " WHERE false"
+)
 _FUSED = """
 WITH words AS MATERIALIZED ({words}), meaning AS MATERIALIZED ({meaning}), fused AS (
     SELECT id, words.place AS words_place, words.score AS words_score,
         meaning.place AS meaning_place, meaning.distance AS distance,
-        coalesce(%(w_words)s / (%(k)s + words.place), 0)
-        + coalesce(%(w_meaning)s / (%(k)s + meaning.place), 0) AS score
+        (1 - %(weight)s) * coalesce(words.share, 0) + %(weight)s * coalesce(meaning.share, 0) AS score
     FROM words FULL JOIN meaning USING (id)
     WHERE words.place IS NOT NULL OR meaning.distance <= %(farthest)s
     ORDER BY score DESC, id LIMIT %(limit)s
@@ -215,9 +223,7 @@ def _rows(
         "vector": "" if vector is None else "[" + ",".join(f"{one:.5f}" for one in vector) + "]",
         "depth": _DEPTH,
         "limit": limit,
-        "k": K,
-        "w_words": WORDS,
-        "w_meaning": MEANING,
+        "weight": MEANING,
         "farthest": 1 - FLOOR[model],
     }
     with transaction.atomic(), connection.cursor() as cursor:

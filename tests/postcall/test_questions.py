@@ -138,7 +138,8 @@ def test_what_breaks_outside_of_the_search_is_told_in_the_same_words(monkeypatch
     monkeypatch.setattr("voice.tools.knowledge.retrieval.search", broken)
     assert ask(call, "prices")["error"] == {"code": "internal_error", "message": UNAVAILABLE}
     row = ToolCall.objects.create(
-        workspace=call.workspace, call=call, tool_call_id="slow", name="search_knowledge", status="running", at_ms=1
+        workspace=call.workspace, call=call, tool_call_id="slow", name="search_knowledge", status="running",
+        at_ms=1,
     )  # fmt: skip
     assert (
         json.loads(registry.time_out(call.pk, row.tool_call_id).output_json)["error"]["message"]
