@@ -14,6 +14,7 @@ from crm.api.knowledge import DocumentFilters
 from crm.api.knowledge_outputs import parts
 from crm.models import Document, DocumentSource, DocumentStatus, EntryKind
 from crm.models.knowledge import LANGUAGES, LOCAL_MODEL
+from crm.pages.column_form import stream
 from crm.selectors import knowledge as read
 from crm.selectors import retrieval
 from crm.services import knowledge as write
@@ -108,7 +109,7 @@ class DocumentNew(PageView):
                 file = file_of(request)
                 return write.create_file(
                     self.workspace,
-                    file=file.file,
+                    file=stream(file),
                     name=file.name or "",
                     declared=file.content_type or "",
                     title=title,
@@ -247,7 +248,7 @@ class DocumentFile(_Change):
         write.replace_file(
             self.workspace,
             document_id,
-            file=file.file,
+            file=stream(file),
             name=file.name or "",
             declared=file.content_type or "",
             actor=self.principal.actor,
@@ -345,7 +346,7 @@ AGENT_GETS: Final = 4
 """Passages of one look-up in a call (voice.tools.knowledge)."""
 
 
-def file_of(request: HttpRequest) -> UploadedFile:
+def file_of(request: HttpRequest) -> "UploadedFile[Any]":
     """The file of a form.
 
     Raises:

@@ -184,4 +184,6 @@ def mentions(workspace_id: uuid.UUID, needles: list[str]) -> list[dict[str, Any]
     if not said:
         return []
     found = Chunk.objects.filter(said, workspace_id=workspace_id, live=True).order_by("document", "position")
-    return list(found.values("document_id", "document__title", "id", "heading", "page")[:500])
+    return [
+        dict(one) for one in found.values("document_id", "document__title", "id", "heading", "page")[:500]
+    ]

@@ -213,7 +213,7 @@ def _rows(
     order = "distance" if exact else "vector.embedding <#> %(vector)s::halfvec"
     by_words = _BY_WORDS if words.choosing else _NOTHING_BY_WORDS
     by_meaning = _BY_MEANING.format(order=order) if vector is not None else _NOTHING_BY_MEANING
-    given = {
+    given: dict[str, Any] = {
         "workspace": workspace_id,
         "model": model,
         "terms": [_quoted(stem) for stem in words.stems],
@@ -236,7 +236,7 @@ def _rows(
                 [str(_SCANNED)],
             )
         cursor.execute(_FUSED.format(words=by_words, meaning=by_meaning), given)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def _marked(found: list[Found], words: _Words) -> list[Found]:

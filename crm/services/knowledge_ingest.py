@@ -224,7 +224,7 @@ def _drop(version: DocumentVersion, lease: uuid.UUID) -> None:
         document = Document.objects.select_for_update().get(pk=version.document_id)
         if not _mine(version, lease).exists():
             raise _LostLease
-        served = document.versions.filter(number=document.served)
+        served = document.versions.filter(number=document.served or 0)
         if version.fetched_at is not None:
             served.update(fetched_at=version.fetched_at)
         files = {version.file} - {""}
@@ -302,9 +302,8 @@ def _switch(version: DocumentVersion, lease: uuid.UUID) -> None:
 
 def _forget_old(document: Document) -> set[str]:
     """Of versions that nobody goes back to: rows here, files by the caller after commit."""
-    old = document.versions.filter(number__lte=document.latest - _KEPT_VERSIONS).exclude(
-        number=document.served
-    )
+    old = document.versions.filter(number__lte=document.latest - _KEPT_VERSIONS)
+    old = old.exclude(number=document.served or 0)
     files = set(old.exclude(file="").values_list("file", flat=True))
     old.delete()
     return files

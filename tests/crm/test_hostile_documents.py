@@ -3,6 +3,7 @@
 import io
 import os
 import resource
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -185,13 +186,13 @@ def test_a_parser_that_runs_wild_is_ended(
         "child.parse = parse\n"
         "child.main()\n"
     )
-    popen = sandbox.subprocess.Popen
+    popen = subprocess.Popen
 
     def start(command: list[str], **options: Any) -> Any:
         options["env"] |= {"PYTHONPATH": sandbox._ROOT}
         return popen([command[0], str(child), *command[3:]], **options)
 
-    monkeypatch.setattr(sandbox.subprocess, "Popen", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
     monkeypatch.setattr(sandbox, "WALL_S", 3.0)
     monkeypatch.setattr(sandbox, "ANSWER_BYTES", 1 << 20)
     with pytest.raises(Refused) as refused:
@@ -203,13 +204,13 @@ def test_a_parser_that_runs_wild_is_ended(
 
 def test_the_parser_has_none_of_our_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
-    popen = sandbox.subprocess.Popen
+    popen = subprocess.Popen
 
     def start(command: list[str], **options: Any) -> Any:
         seen.update(options["env"])
         return popen(command, **options)
 
-    monkeypatch.setattr(sandbox.subprocess, "Popen", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
     sandbox.parse(kinds.TEXT, io.BytesIO(b"Hello."))
     assert set(seen) == {"PATH", "LC_ALL", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX"}
     assert not any(name in seen for name in os.environ if "KEY" in name or "URL" in name)

