@@ -51,7 +51,8 @@ GROUPS: Final = (
     ("Consent and retention", ("Consent", "Suppression", "LegalHold", "PurgeReceipt", "Erasure")),
     ("Dialing", ("Batch", "Recipient", "Decision", "CallingSwitch", "CarrierAccount", "MediaProcess")),
     ("Evidence", ("Call", "Verdict", "TimelineEntry", "AgentVersion", "Event", "AuditEntry")),
-    ("Workspace", ("Workspace", "User", "Invitation", "ApiKey")),
+    ("Workspace", ("Workspace", "User", "Invitation", "ApiKey", "Credential")),
+    ("Keys of the vault", ("DataKey", "KeyRotation")),
     ("Webhooks", ("WebhookSubscription", "Delivery", "Replay")),
 )
 """The menu: what it is for, and its models by name; whatever is not named stands under "More"."""

@@ -78,6 +78,7 @@ application = ProtocolTypeRouter(
         "websocket": URLRouter(
             [
                 path("twilio/media", MediaConsumer.as_asgi()),
+                path("twilio/media/<str:token>", MediaConsumer.as_asgi()),
                 path("console/ws", LiveSocket.as_asgi()),
                 path("console/live/<uuid:call_id>/audio", AudioSocket.as_asgi()),
                 path("sessions/media/<str:token>", SessionConsumer.as_asgi()),

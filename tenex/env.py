@@ -1,6 +1,9 @@
 """Typed readers of the environment. A value that makes no sense stops the start with one clear line."""
 
+import base64
+import binascii
 import os
+import re
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -85,6 +88,33 @@ def origins(name: str) -> list[str]:
         plain = f"{parts.scheme}://{parts.netloc}".lower()
         if parts.scheme not in {"http", "https"} or not parts.hostname or origin != plain or "*" in origin:
             raise ImproperlyConfigured(f"{name} must be origins (https://host), not {origin!r}")
+    return found
+
+
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+def keys(name: str, value: str | None = None) -> dict[str, bytes]:
+    """`id:base64,id2:base64`: keys of 32 bytes by their ids, in that order; of `value` if it is given.
+
+    An error never repeats a value.
+    """
+    found: dict[str, bytes] = {}
+    for number, part in enumerate((text(name) if value is None else value).split(","), 1):
+        if not part.strip():
+            continue
+        key_id, _, encoded = part.strip().partition(":")
+        if _KEY_ID.fullmatch(key_id) is None:
+            raise ImproperlyConfigured(f"{name}: key {number} has no id; write id:base64,id2:base64")
+        try:
+            key = base64.b64decode(encoded.strip().translate(str.maketrans("-_", "+/")), validate=True)
+        except (binascii.Error, ValueError) as exc:
+            raise ImproperlyConfigured(f"{name}: key {key_id} is not base64") from exc
+        if len(key) != 32:
+            raise ImproperlyConfigured(f"{name}: key {key_id} must be 32 bytes, not {len(key)}")
+        if key_id in found:
+            raise ImproperlyConfigured(f"{name}: {key_id} is there twice")
+        found[key_id] = key
     return found
 
 

@@ -1,6 +1,9 @@
 """All settings, everything from the environment. `docs/` holds the table that a test keeps complete."""
 
+import base64
 import hashlib
+import os
+import secrets
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,21 +32,28 @@ REHEARSAL_EARS = env.choice("TENEX_REHEARSAL_EARS", "script", ("script", "whispe
 # --- secrets -------------------------------------------------------------------------------------
 
 
-def _development_secret() -> str:
-    """A random key kept in the data folder, so that sessions survive a restart of a development system."""
-    import secrets
+def _kept_secret(name: str, fresh: str) -> str:
+    """A random text kept in a file of the data folder, `fresh` at first: what it opens survives a restart.
 
-    path = DATA_DIR / "secret_key"
+    Only the owner can read the file, from its first moment on; it is whole or not there at all.
+    """
+    path = DATA_DIR / name
     try:
         return path.read_text(encoding="ascii")
     except FileNotFoundError:
         DATA_DIR.mkdir(parents=True, exist_ok=True)
+        draft = DATA_DIR / f".{name}.{os.getpid()}"
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(fresh)
+            file.flush()
+            os.fsync(file.fileno())
         try:
-            with path.open("x", encoding="ascii") as file:
-                path.chmod(0o600)
-                file.write(secrets.token_urlsafe(48))
+            os.link(draft, path)  # fails if another process was first
         except FileExistsError:
             pass
+        finally:
+            draft.unlink(missing_ok=True)
         return path.read_text(encoding="ascii")
 
 
@@ -53,7 +63,24 @@ if not SECRET_KEY:
         raise ImproperlyConfigured(
             "SECRET_KEY is not set. Set it to a long random text (or DEBUG=1 to try out)."
         )
-    SECRET_KEY = _development_secret()
+    SECRET_KEY = _kept_secret("secret_key", secrets.token_urlsafe(48))
+
+SECRETS_KEYS = env.keys("SECRETS_KEYS")
+"""Key encryption keys by id; the first one seals the data keys of workspaces, the others only open them."""
+if not SECRETS_KEYS:
+    from tenex.engines.bootstrap import is_embedded
+
+    # The data keys are rows of the database: a key that is made here must be where all who share it look.
+    if not (DEBUG or REHEARSAL or is_embedded("postgres")):
+        raise ImproperlyConfigured(
+            "SECRETS_KEYS is not set: it encrypts the credentials that workspaces give us. Make one with"
+            " `python3 -c \"import base64, os; print('k1:' + base64.b64encode(os.urandom(32)).decode())\"`,"
+            " give the same one to every process, and keep a copy apart from the backups."
+        )
+    SECRETS_KEYS = env.keys(
+        f"{DATA_DIR / 'secrets_keys'}",
+        _kept_secret("secrets_keys", f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}"),
+    )
 
 
 def derived_key(purpose: str) -> bytes:
@@ -146,6 +173,7 @@ TEMPLATES = [
     }
 ]
 AUTH_USER_MODEL = "workspaces.User"
+SESSION_ENGINE = "tenex.pages.session_store"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -386,6 +414,9 @@ RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", limits.REQUESTS_PER
 
 MESSAGE_TAGS = {20: "info", 25: "good", 30: "warn", 40: "bad"}  # levels of messages -> tones of notices
 
+DEFAULT_EXCEPTION_REPORTER = "tenex.pages.error_reports.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "tenex.pages.error_reports.Filter"
+
 # --- logs: static messages with fields; no transcripts, prompts, keys, whole numbers --------------
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOG_FORMAT = env.choice("LOG_FORMAT", "console" if DEBUG else "json", ("console", "json"))
@@ -411,7 +442,7 @@ LOGGING = {
     "filters": {"addresses": {"()": "tenex.lib.redact.AddressFilter"}},
     "formatters": {
         "tenex": {
-            "()": structlog.stdlib.ProcessorFormatter,
+            "()": "tenex.lib.redact.Formatter",  # the last step: no secret passes it
             "processor": structlog.processors.JSONRenderer()
             if LOG_FORMAT == "json"
             else structlog.dev.ConsoleRenderer(colors=False),

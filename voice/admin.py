@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from tenex.adminsite import Evidence, EvidenceInline, in_words
 from tenex.errors import TenexError
+from voice.credential_admin import CredentialAdmin
 from voice.dialing_admin import CallingSwitchAdmin, CarrierAccountAdmin, MediaProcessAdmin
 from voice.models import (
     Batch,
@@ -41,6 +42,7 @@ __all__ = [
     "AgentVersionAdmin",
     "CallingSwitchAdmin",
     "CarrierAccountAdmin",
+    "CredentialAdmin",
     "ErasureAdmin",
     "LegalHoldAdmin",
     "MediaProcessAdmin",

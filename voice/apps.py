@@ -15,6 +15,9 @@ class VoiceConfig(AppConfig):
         rulebook.standard()  # a rules file that makes no sense stops the start, not a dial
 
         from crm.services import suppressions
+        from tenex.workspaces.services import vault
+        from voice.models import Credential
         from voice.services import stopping
 
+        vault.register(Credential, "sealed")
         suppressions.on_stop(stopping.stop_calls)

@@ -66,7 +66,8 @@ class VoiceProfileAdmin(Page):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        context["own_voice"] = voice_samples.is_own_voice()
+        seen = obj.workspace_id if (obj := kwargs.get("obj")) else None
+        context["own_voice"] = seen is not None and voice_samples.is_own_voice(seen)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -7,7 +7,6 @@ from celery import shared_task
 from tenex.lib.wake import wake
 from voice.services import batch_filling, metrics, number_orders, retention
 from voice.services import erasure as erasures
-from voice.telephony.client import carrier, configured
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "voice.numbers.settle": {
@@ -33,8 +32,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
 
 @shared_task(name="voice.numbers.settle")
 def settle_numbers() -> None:
-    if configured():
-        number_orders.settle(carrier())
+    number_orders.settle()
 
 
 @shared_task(name="voice.batches.fill")

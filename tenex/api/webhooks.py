@@ -15,6 +15,7 @@ from tenex.rest.views import ApiView, created, no_content
 from tenex.webhooks import selectors as read
 from tenex.webhooks.catalogue import EVENT_TYPES, TEST_TYPE
 from tenex.webhooks.models import SubscriptionStatus
+from tenex.webhooks.services import secrets
 from tenex.webhooks.services import subscriptions as write
 
 TAG = "Webhooks"
@@ -71,9 +72,7 @@ class CreatedWebhookOut(WebhookOut):
     """The new subscription with its secrets, shown this once."""
 
     secret = f.CharField(help_text="Signs the Standard Webhooks headers (`webhook-signature`).")
-    workspace_secret = f.CharField(
-        source="workspace.webhook_secret", help_text="Signs `X-10ex-Signature`; one for the workspace."
-    )
+    workspace_secret = f.CharField(help_text="Signs `X-10ex-Signature`; one for the workspace.")
 
 
 class RotationIn(Input):
@@ -136,8 +135,9 @@ class WebhookList(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        row = write.create(self.workspace, actor=self.principal.actor, **self.body(WebhookIn))
-        return created(CreatedWebhookOut(row).data)
+        row, secret = write.create(self.workspace, actor=self.principal.actor, **self.body(WebhookIn))
+        shown = {"secret": secret, "workspace_secret": secrets.of_workspace(self.workspace)}
+        return created({**WebhookOut(row).data, **shown})
 
 
 class WebhookDetail(ApiView):
@@ -195,8 +195,9 @@ class WebhookRotation(ApiView):
     @idempotent
     def post(self, request: Request, webhook_id: uuid.UUID) -> Response:
         row = read.subscription(self.workspace, webhook_id)
-        row = write.rotate_secret(row, self.principal.actor, **self.body(RotationIn))
-        return Response(RotatedWebhookOut(row).data)
+        row, secret = write.rotate_secret(row, self.principal.actor, **self.body(RotationIn))
+        shown = {"id": row.pk, "secret": secret, "previous_secret_until": row.previous_secret_until}
+        return Response(RotatedWebhookOut(shown).data)
 
 
 class WorkspaceSecretRotation(ApiView):
@@ -214,14 +215,14 @@ class WorkspaceSecretRotation(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        retiring = write.rotate_workspace_secret(
+        secret, retiring = write.rotate_workspace_secret(
             self.workspace, self.principal.actor, **self.body(RotationIn)
         )
         return Response(
             RotatedWorkspaceSecretOut(
                 {
                     "company_id": self.workspace.pk,
-                    "workspace_secret": self.workspace.webhook_secret,
+                    "workspace_secret": secret,
                     "previous_secret_until": retiring.until if retiring else None,
                 }
             ).data

@@ -79,6 +79,11 @@ def ensure_environment(*, throwaway: bool = False, tcp: bool = False) -> Engines
     return engines
 
 
+def is_embedded(engine: str) -> bool:
+    """Whether this process was given its `postgres` or `valkey` by us (or by a parent that was)."""
+    return engine in os.environ.get(ENGINES_VARIABLE, "").partition(":")[0].split("+")
+
+
 def _throwaway_data_dir() -> Path:
     """A data folder that goes away with this process, for everything in it: tests leave no files."""
     root = Path(tempfile.mkdtemp(prefix="tenex-"))

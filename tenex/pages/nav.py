@@ -23,4 +23,5 @@ ITEMS: Final = (
     Item("agents", "Agents", "/console/agents", "agent", "agents:read"),
     Item("knowledge", "Knowledge", "/console/knowledge", "book", "knowledge:read"),
     Item("dashboard", "Dashboard", "/console/dashboard", "chart", "calls:read"),
+    Item("credentials", "Accounts and keys", "/console/credentials", "key", "credentials:admin"),
 )

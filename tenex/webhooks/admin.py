@@ -89,9 +89,9 @@ class SubscriptionAdmin(Page):
             subscriptions.update(obj, changed, _actor(request))
             return
         wanted = {name: form.cleaned_data[name] for name in _FIELDS}
-        made = subscriptions.create(obj.workspace, actor=_actor(request), **wanted)
+        made, secret = subscriptions.create(obj.workspace, actor=_actor(request), **wanted)
         obj.pk, obj._state.adding = made.pk, False
-        messages.success(request, f"The signing secret, shown this once: {made.secret}")
+        messages.success(request, f"The signing secret, shown this once: {secret}")
 
     def delete_model(self, request: HttpRequest, obj: WebhookSubscription) -> None:
         subscriptions.delete(obj, _actor(request))
@@ -119,8 +119,8 @@ class SubscriptionAdmin(Page):
     )
     def rotate(self, request: HttpRequest, queryset: QuerySet[WebhookSubscription]) -> None:
         for one in queryset:
-            fresh = subscriptions.rotate_secret(one, _actor(request))
-            messages.success(request, f"{one.url}: the new secret, shown this once: {fresh.secret}")
+            _, secret = subscriptions.rotate_secret(one, _actor(request))
+            messages.success(request, f"{one.url}: the new secret, shown this once: {secret}")
 
     def _set(
         self, request: HttpRequest, queryset: QuerySet[WebhookSubscription], status: SubscriptionStatus

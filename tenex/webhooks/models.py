@@ -19,10 +19,17 @@ class WebhookSubscription(Row):
     url = models.URLField(max_length=2000)
     description = models.CharField(max_length=200, blank=True)
     events = models.JSONField(default=list, blank=True, help_text="Event types to send; empty means all.")
-    secret = models.CharField(
-        max_length=100, editable=False, help_text="whsec_…; signs the Standard Webhooks headers."
+    secret_sealed = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="whsec_…; signs the Standard Webhooks headers.",
     )
-    previous_secret = models.CharField(max_length=100, blank=True, editable=False)
+    previous_secret_sealed = models.TextField(blank=True, default="", db_default="", editable=False)
+    # In plain only what an earlier release wrote (tenex.webhooks.services.secrets).
+    secret = models.CharField(max_length=100, blank=True, default="", editable=False)
+    previous_secret = models.CharField(max_length=100, blank=True, default="", editable=False)
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     status = models.CharField(
         max_length=10, choices=SubscriptionStatus.choices, default=SubscriptionStatus.ACTIVE
@@ -76,7 +83,8 @@ class RetiringSecret(models.Model):
     """The secret that a workspace had before its last rotation, while receivers may still go by it."""
 
     workspace = models.OneToOneField(Workspace, on_delete=models.CASCADE, primary_key=True, related_name="+")
-    secret = models.CharField(max_length=100, editable=False)
+    secret = models.CharField(max_length=100, blank=True, default="", editable=False)
+    secret_sealed = models.TextField(blank=True, default="", db_default="", editable=False)
     until = models.DateTimeField()
 
 

@@ -6,10 +6,11 @@ from celery import shared_task
 from celery.signals import worker_process_shutdown
 
 from tenex.webhooks import pump
-from tenex.webhooks.services import notices, replays
+from tenex.webhooks.services import notices, replays, secrets
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "webhooks-sweep": {"task": "tenex.webhooks.sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "webhooks-seal": {"task": "tenex.webhooks.seal", "schedule": 600.0, "options": {"expires": 600}},
 }
 _LAST_ANSWERS_S = 5.0
 
@@ -36,6 +37,12 @@ def sweep() -> None:
     pump.here().wake()
     replays.prepare()
     notices.send_due()
+
+
+@shared_task(name="tenex.webhooks.seal")
+def seal() -> None:
+    """Secrets that an earlier release left in plain."""
+    secrets.seal_plain()
 
 
 @worker_process_shutdown.connect

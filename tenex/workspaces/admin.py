@@ -23,8 +23,18 @@ from tenex.adminsite import (
     looking,
     sees_all,
 )
-from tenex.lib import places, zones
-from tenex.workspaces.models import ApiKey, AuditEntry, Invitation, Membership, Role, User, Workspace
+from tenex.lib import places, sealed, zones
+from tenex.workspaces.models import (
+    ApiKey,
+    AuditEntry,
+    DataKey,
+    Invitation,
+    KeyRotation,
+    Membership,
+    Role,
+    User,
+    Workspace,
+)
 from tenex.workspaces.principal import Principal
 from tenex.workspaces.scopes import ALL, SCOPES
 from tenex.workspaces.services import keys, workspaces
@@ -364,3 +374,23 @@ class AuditAdmin(Evidence):
     search_fields = ("actor", "object_id")
     date_hierarchy = "created_at"
     list_select_related = ("workspace",)
+
+
+@admin.register(DataKey)
+class DataKeyAdmin(Evidence):
+    """Which key opens what; the keys themselves are sealed. `manage.py rotate_keys` changes them."""
+
+    list_display = ("id", "workspace", "kind", "opened_by", "created_at", "wrapped_at", "retired_at")
+    list_filter = ("kind", "workspace")
+    list_select_related = ("workspace",)
+    fields = list_display
+
+    @admin.display(description="key encryption key")
+    def opened_by(self, key: DataKey) -> str:
+        return sealed.key_id_of(key.wrapped)
+
+
+@admin.register(KeyRotation)
+class KeyRotationAdmin(Evidence):
+    list_display = ("created_at", "by", "finished_at", "counts")
+    fields = list_display

@@ -45,7 +45,9 @@ class Workspace(Row):
     default_region = models.CharField(
         max_length=2, default="US", help_text="ISO country code that national phone numbers are read in."
     )
-    webhook_secret = models.CharField(max_length=100, editable=False)
+    # In plain only what an earlier release wrote (tenex.webhooks.services.secrets).
+    webhook_secret = models.CharField(max_length=100, blank=True, default="", editable=False)
+    webhook_secret_sealed = models.TextField(blank=True, default="", db_default="", editable=False)
     recording_consent = models.CharField(
         max_length=10, choices=RecordingConsent.choices, default=RecordingConsent.ANNOUNCE
     )
@@ -262,3 +264,56 @@ class AuditEntry(Row):
             # What was done with one thing, on its page.
             models.Index(fields=("workspace", "object_type", "object_id"), name="audit_of_object"),
         ]
+
+
+class KeyKind(models.TextChoices):
+    """What a data key is for. One opens nothing of the other, and each is replaced in its own time."""
+
+    FIELDS = "fields", "Columns with secrets"
+    FILES = "files", "Files"
+
+
+class DataKey(Row):
+    """A key of one workspace, sealed by a key encryption key of the settings (promises.md R15).
+
+    Its id is the key id of what it seals. At a time one of a kind seals; a retired one only opens.
+    """
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=6, choices=KeyKind.choices)
+    wrapped = models.CharField(max_length=200, editable=False, help_text="Names the key that opens it.")
+    wrapped_at = models.DateTimeField(default=timezone.now, editable=False)
+    retired_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=("workspace", "kind"), condition=models.Q(retired_at=None), name="data_key_one_seals"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} key {self.pk} of {self.workspace_id}"
+
+
+class KeyRotation(Row):
+    """One run of `rotate_keys --data-keys`. While it is open, the next run goes on with it.
+
+    Data keys that were made before it are replaced; `created_at` says what "before" is.
+    """
+
+    by = models.CharField(max_length=300, help_text="As in the audit log.")
+    finished_at = models.DateTimeField(null=True, blank=True)
+    counts = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.UniqueConstraint(
+                models.Value(1), condition=models.Q(finished_at=None), name="key_rotation_one_open"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"since {self.created_at:%Y-%m-%d %H:%M}"

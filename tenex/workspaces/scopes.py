@@ -13,6 +13,7 @@ SCOPES: Final[dict[str, str]] = {
     "calls:read": "See calls, transcripts, verdicts and live events",
     "calls:share": "Show a call to outsiders by a link that expires",
     "calls:write": "Place calls and steer live ones",
+    "credentials:admin": "Set, check and remove the workspace's own accounts and keys at providers",
     "keys:admin": "Mint, list and revoke API keys",
     "knowledge:read": "See documents and search them",
     "knowledge:write": "Change documents",

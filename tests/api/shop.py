@@ -10,7 +10,6 @@ from aiohttp import web
 from pytest_django import Settings
 
 from tenex.lib.clock import Clock
-from voice.rehearsal.carrier.exchange import Exchange
 from voice.rehearsal.carrier.faults import Faults
 from voice.rehearsal.carrier.options import ACCOUNT_SID, AUTH_TOKEN, CarrierOptions, NumberSetup
 from voice.rehearsal.carrier.server import EXCHANGE, build_app
@@ -24,8 +23,9 @@ OWNED = "+14155550180"
 class Shop:
     """Books and faults are read and set between requests only."""
 
-    def __init__(self, exchange: Exchange, url: str) -> None:
-        self.exchange = exchange
+    def __init__(self, app: web.Application, url: str) -> None:
+        self.app = app
+        self.exchange = app[EXCHANGE]
         self.url = url
 
     def reset(self) -> None:
@@ -61,7 +61,7 @@ def open_shop(folder: Path) -> Iterator[Shop]:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        found.append(Shop(app[EXCHANGE], f"http://127.0.0.1:{runner.addresses[0][1]}"))
+        found.append(Shop(app, f"http://127.0.0.1:{runner.addresses[0][1]}"))
         ready.set()
         await over.wait()
         await runner.cleanup()

@@ -14,7 +14,6 @@ from tests.api.world import Tenant, live_call
 from tests.rows import together
 from voice.models import NumberStatus, PhoneNumber
 from voice.services import number_orders
-from voice.telephony.client import Carrier, configured_account
 
 N = "/api/v1/voice/numbers"
 FOR_SALE = "+16285550100"
@@ -30,7 +29,7 @@ def settle(times: int = 1) -> None:
     """What the task does, as if its time had come."""
     for _ in range(times):
         PhoneNumber.objects.filter(next_at__isnull=False).update(next_at=F("next_at") - timedelta(hours=3))
-        number_orders.settle(Carrier(configured_account()))
+        number_orders.settle()
 
 
 def statuses() -> list[str]:
@@ -126,7 +125,7 @@ def test_a_429_is_asked_again_and_a_refusal_is_shown(alice: Tenant, shop: Shop) 
 @pytest.mark.django_db(transaction=True)
 def test_workers_at_the_same_time_buy_once(alice: Tenant, shop: Shop) -> None:
     alice.api.post(N, {"e164": FOR_SALE, "buy": True})
-    steps = together(*[lambda: number_orders.settle(Carrier(configured_account()))] * 4)
+    steps = together(*[number_orders.settle] * 4)
     assert sum(steps) == 1
     assert FOR_SALE in shop.owned()
 

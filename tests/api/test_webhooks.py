@@ -7,9 +7,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from tenex.events import services as events
-from tenex.webhooks import signing
 from tenex.webhooks.models import Delivery, WebhookSubscription
-from tenex.webhooks.services import deliveries, lanes, relay, replays
+from tenex.webhooks.services import deliveries, lanes, relay, replays, secrets
 from tenex.workspaces.models import AuditEntry
 from tests.api.world import Tenant
 
@@ -80,8 +79,7 @@ def test_a_changed_address_is_checked_too(alice: Tenant) -> None:
 
 def test_fifty_are_enough(alice: Tenant, charlie: Tenant) -> None:
     WebhookSubscription.objects.bulk_create(
-        WebhookSubscription(workspace=alice.workspace, url=URL, secret=signing.new_secret())
-        for _ in range(49)
+        WebhookSubscription(workspace=alice.workspace, url=URL) for _ in range(49)
     )
     refused = alice.api.post(W, {"url": URL})
     assert (refused.status_code, refused.json()["code"]) == (409, "too_many_subscriptions")
@@ -96,7 +94,7 @@ def test_a_subscription_is_made_once_for_one_idempotency_key(alice: Tenant) -> N
 
 def test_rotation_shows_the_new_secret_once(alice: Tenant) -> None:
     path = f"{W}/{alice.webhook_id}"
-    old = WebhookSubscription.objects.get(pk=alice.webhook_id).secret
+    old = secrets.of_subscription(WebhookSubscription.objects.get(pk=alice.webhook_id))
     rotated = alice.api.post(f"{path}/rotate-secret", {"overlap_s": 60}).json()
     assert rotated["secret"] != old
     assert rotated["previous_secret_until"] is not None
@@ -108,10 +106,10 @@ def test_rotation_shows_the_new_secret_once(alice: Tenant) -> None:
 
 
 def test_rotation_of_the_workspaces_secret(alice: Tenant) -> None:
-    old = alice.workspace.webhook_secret
+    old = secrets.of_workspace(alice.workspace)
     rotated = alice.api.post(f"{W}/workspace-secret/rotate", {"overlap_s": 60}).json()
     alice.workspace.refresh_from_db()
-    assert rotated["workspace_secret"] == alice.workspace.webhook_secret != old
+    assert rotated["workspace_secret"] == secrets.of_workspace(alice.workspace) != old
     assert rotated["company_id"] == str(alice.workspace.pk)
 
 

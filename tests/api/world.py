@@ -18,7 +18,7 @@ from crm.models import Calendar, Lead, Segment
 from crm.services import leads, suppressions
 from tenex.webhooks.services import replays, subscriptions
 from tenex.workspaces.models import Invitation, Membership, Role, User, Workspace
-from tenex.workspaces.services import keys
+from tenex.workspaces.services import keys, workspaces
 from tests import rows
 from tests.api import crm_world
 from voice.models import (
@@ -74,6 +74,9 @@ class Api:
     def post(self, path: str, body: object = None, **headers: str) -> Any:
         return self.request("POST", path, body, **headers)
 
+    def put(self, path: str, body: object = None, **headers: str) -> Any:
+        return self.request("PUT", path, body, **headers)
+
     def patch(self, path: str, body: object = None, **headers: str) -> Any:
         return self.request("PATCH", path, body, **headers)
 
@@ -109,7 +112,8 @@ class Tenant:
 
 def make(slug: str, seat: int) -> Tenant:
     """A workspace with one of everything. `seat` (0–9) keeps phone numbers of tenants apart."""
-    workspace = Workspace.objects.create(name=slug.title(), slug=slug, webhook_secret="whsec_" + "YQ" * 20)
+    workspace = Workspace.objects.create(name=slug.title(), slug=slug)
+    workspaces.give_secret(workspace)
     owner = person(f"owner@{slug}.example")
     Membership.objects.create(workspace=workspace, user=owner, role=Role.OWNER)
     key, secret = keys.create(workspace, "tests", ["*"], "system:tests")
@@ -153,7 +157,7 @@ def make(slug: str, seat: int) -> Tenant:
     recipient = Recipient.objects.create(workspace=workspace, batch=batch, lead=lead, position=1)
     decided(recipient, call)
     segment = Segment.objects.create(workspace=workspace, name="Everybody", kind="static")
-    webhook = subscriptions.create(workspace, url="http://127.0.0.1:9/hook", actor="system:tests")
+    webhook, _ = subscriptions.create(workspace, url="http://127.0.0.1:9/hook", actor="system:tests")
     delivery = subscriptions.send_test(webhook, "system:tests")
     now = timezone.now()
     replay = replays.create(

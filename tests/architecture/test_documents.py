@@ -30,7 +30,7 @@ REHEARSAL = ROOT / "voice" / "rehearsal"
 OF_LIBRARIES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "FORWARDED_ALLOW_IPS"}
 # Not for people: set by ourselves for our children, or Django's own.
 INTERNAL = {"DJANGO_SETTINGS_MODULE", "TENEX_ENGINES"}
-READERS = {"text", "flag", "integer", "number", "items", "choice", "base_url", "origins", "prices"}
+READERS = {"text", "flag", "integer", "number", "items", "choice", "base_url", "origins", "prices", "keys"}
 
 
 def _sources(*tops: str) -> Iterator[tuple[Path, ast.Module]]:

@@ -179,10 +179,11 @@ class World:
         return await asyncio.to_thread(threads.with_connection, work)
 
     @asynccontextmanager
-    async def phone(self, **headers: str) -> AsyncIterator[PhoneClient]:
-        """An open socket that has said nothing yet."""
+    async def phone(self, *, token: str = "", **headers: str) -> AsyncIterator[PhoneClient]:
+        """An open socket that has said nothing yet. `token`: in the address, of an account of one's own."""
+        path = f"/twilio/media/{token}" if token else "/twilio/media"
         async with connect(
-            f"{self.url}/twilio/media", compression=None, max_size=None, additional_headers=headers
+            f"{self.url}{path}", compression=None, max_size=None, additional_headers=headers
         ) as ws:
             client = PhoneClient(ws, f"MZ{secrets.token_hex(16)}")
             try:

@@ -11,6 +11,7 @@ from pytest_django import Settings as SettingsWrapper
 from websockets.exceptions import InvalidStatus
 
 from tenex.server import drain
+from tests import own_accounts
 from tests.bridge.conftest import PhoneClient, World
 from voice.bridge import consumer
 from voice.models import Call, CallStatus, EndReason, StreamToken
@@ -227,6 +228,57 @@ async def test_an_unsigned_socket_is_not_even_accepted(
         async with world.phone(**headers):
             pass
     assert caught.value.response.status_code == 403
+    assert world.model.requests == []
+
+
+async def _of_an_account(world: World, settings: SettingsWrapper) -> tuple[Call, str]:
+    """A call of a workspace with an account of its own, and a token for its stream."""
+    settings.TWILIO_AUTH_TOKEN, settings.MEDIA_BASE_URL = "primary", "wss://voice.example.com"
+    call = await world.call()
+
+    def own() -> None:
+        credential = own_accounts.twilio(call.workspace, token="the account's own")
+        Call.objects.filter(pk=call.pk).update(account_sid=credential.account)
+
+    await world.orm(own)
+    return call, await world.token(call)
+
+
+async def test_a_socket_that_the_calls_own_account_signed_is_accepted(
+    world: World, settings: SettingsWrapper
+) -> None:
+    call, token = await _of_an_account(world, settings)
+    headers = signed(f"wss://voice.example.com/twilio/media/{token}", "the account's own")
+    async with world.phone(token=token, **headers) as phone:
+        await phone.start(token, call.provider_sid or "")
+        await world.model.session()
+
+
+@pytest.mark.parametrize("by", ["primary", "another", ""])
+async def test_no_other_signature_opens_it(world: World, settings: SettingsWrapper, by: str) -> None:
+    _, token = await _of_an_account(world, settings)
+    headers = signed(f"wss://voice.example.com/twilio/media/{token}", by) if by else {}
+    with pytest.raises(InvalidStatus) as caught:
+        async with world.phone(token=token, **headers):
+            pass
+    assert caught.value.response.status_code == 403
+    with pytest.raises(InvalidStatus):
+        async with world.phone(token=token[:-3] + "AAA", **headers):
+            pass
+    assert world.model.requests == []
+
+
+async def test_neither_door_opens_a_call_of_the_other(world: World, settings: SettingsWrapper) -> None:
+    call, token = await _of_an_account(world, settings)
+    async with world.phone(**signed("wss://voice.example.com/twilio/media", "primary")) as phone:
+        await phone.start(token, call.provider_sid or "")
+        assert await phone.closed() == 1008
+    _, token = await _of_an_account(world, settings)
+    shared = await world.call()
+    headers = signed(f"wss://voice.example.com/twilio/media/{token}", "the account's own")
+    async with world.phone(token=token, **headers) as phone:
+        await phone.start(await world.token(shared), shared.provider_sid or "")
+        assert await phone.closed() == 1008
     assert world.model.requests == []
 
 

@@ -14,10 +14,10 @@ MODELS = {
     "crm": "calendar company consent customfield document followup lead leadimport meeting segment"
     " suppression timelineentry",
     "events": "event",
-    "voice": "agent agentversion batch call callingswitch carrieraccount decision erasure legalhold"
-    " mediaprocess metricsdue metricshour phonenumber purgereceipt recipient verdict voiceprofile",
+    "voice": "agent agentversion batch call callingswitch carrieraccount credential decision erasure"
+    " legalhold mediaprocess metricsdue metricshour phonenumber purgereceipt recipient verdict voiceprofile",
     "webhooks": "delivery replay webhooksubscription",
-    "workspaces": "apikey auditentry invitation user workspace",
+    "workspaces": "apikey auditentry datakey invitation keyrotation user workspace",
 }
 
 

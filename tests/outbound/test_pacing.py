@@ -13,8 +13,9 @@ from pytest_django import Settings
 
 from crm.models import Lead
 from tenex.workspaces.models import Workspace
+from tests import own_accounts
 from tests.dialing_rows import HOME, agent, leads, number, outbound_call, over, together, workspace
-from tests.prove.fake_carrier import FakeCarrier
+from tests.prove.fake_carrier import AUTH_TOKEN, FakeCarrier
 from voice.models import (
     Batch,
     Call,
@@ -65,8 +66,9 @@ def _take(space: Workspace, per_s: float = 1000.0) -> Turn | Later:
     """One start for nobody in particular."""
     with transaction.atomic():
         assert pacing.lock_workspace(space.pk) is not None
-        pacing.lock_account()
-        return pacing.take(uuid.uuid4(), workspace_id=space.pk, workspace_per_s=per_s)
+        account = pacing.account_sid()
+        pacing.lock_account(account)
+        return pacing.take(uuid.uuid4(), account=account, workspace_id=space.pk, workspace_per_s=per_s)
 
 
 def test_no_more_starts_than_slots_until_their_requests_have_arrived(
@@ -77,17 +79,20 @@ def test_no_more_starts_than_slots_until_their_requests_have_arrived(
     taken = []
     with transaction.atomic():
         pacing.lock_workspace(space.pk)
-        pacing.lock_account()
+        account = pacing.account_sid()
+        pacing.lock_account(account)
         for _ in range(3):
             CarrierAccount.objects.update(next_at_s=0)
-            taken.append(pacing.take(uuid.uuid4(), workspace_id=space.pk, workspace_per_s=1000.0))
+            taken.append(
+                pacing.take(uuid.uuid4(), account=account, workspace_id=space.pk, workspace_per_s=1000.0)
+            )
     assert all(isinstance(one, Turn) for one in taken)
     assert CarrierSlot.objects.filter(attempt_id__isnull=False).count() == 3
     attempt_id = CarrierSlot.objects.order_by("index").first().attempt_id  # type: ignore[union-attr]
     assert attempt_id is not None
     CarrierSlot.objects.update(free_at_s=time.time() + 60)  # all of them are being asked for
     assert isinstance(_take(space), Later)
-    pacing.arrived(attempt_id, reached_s=time.monotonic() - 0.4, in_trouble=False)
+    pacing.arrived(attempt_id, account=account, reached_s=time.monotonic() - 0.4, in_trouble=False)
     slot = CarrierSlot.objects.get(attempt_id=None)
     with connection.cursor() as cursor:
         cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
@@ -264,7 +269,7 @@ def test_trouble_slows_dialing_to_one_request_at_a_time_until_an_answer_is_good(
     assert pacing.TROUBLE <= asked < 30
     account = CarrierAccount.objects.get()
     assert account.strikes >= pacing.TROUBLE
-    assert pacing.carrier_wait_s() > 0
+    assert pacing.carrier_waits_s([account.sid])[account.sid] > 0
     carrier.faults.refused_500 = 0.0
     CarrierAccount.objects.update(hold_until_s=0)
     dialer.tick(budget_s=0.5)
@@ -277,5 +282,67 @@ def test_trouble_slows_dialing_to_one_request_at_a_time_until_an_answer_is_good(
 def test_a_few_bad_answers_among_good_ones_slow_nothing(carrier: FakeCarrier) -> None:
     _take(workspace())
     for in_trouble in [True, False, True, True, False, True, False, False] * 3:
-        pacing.arrived(uuid.uuid4(), in_trouble=in_trouble)
+        pacing.arrived(uuid.uuid4(), account=pacing.account_sid(), in_trouble=in_trouble)
     assert CarrierAccount.objects.get().strikes < pacing.TROUBLE
+
+
+# --- accounts of workspaces' own ------------------------------------------------------------------
+
+
+def test_what_holds_one_account_up_holds_up_no_other(carrier: FakeCarrier) -> None:
+    shared, own = workspace(max_concurrent_calls=50), workspace(max_concurrent_calls=50)
+    first, second = _batch(shared, 3), _batch(own, 3)
+    credential = own_accounts.twilio(own, token=AUTH_TOKEN)
+    dialer.tick(budget_s=0.1)
+    CarrierAccount.objects.filter(pk=pacing.account_sid()).update(hold_until_s=time.time() + 600)
+    for _ in range(3):
+        dialer.tick(budget_s=1)
+    dialed = Counter(Call.objects.values_list("batch_id", flat=True))
+    assert dialed[second.pk] == 3
+    assert dialed[first.pk] <= 1, "the shared account is in trouble"
+    assert set(Call.objects.filter(batch=second).values_list("account_sid", flat=True)) == {
+        credential.account
+    }
+    slots = CarrierSlot.objects.filter(account_id=credential.account)
+    assert slots.count() == 100, "it has its own pace"
+
+
+def test_the_lines_of_the_settings_account_are_not_taken_by_others(
+    carrier: FakeCarrier, settings: Settings
+) -> None:
+    settings.CARRIER_MAX_CALLS = 1
+    shared, own = workspace(max_concurrent_calls=50), workspace(max_concurrent_calls=50)
+    first, second = _batch(shared, 3), _batch(own, 3)
+    own_accounts.twilio(own, token=AUTH_TOKEN)
+    for _ in range(4):
+        dialer.tick(budget_s=1.2)
+    dialed = Counter(Call.objects.values_list("batch_id", flat=True))
+    assert (dialed[first.pk], dialed[second.pk]) == (1, 3)
+
+
+def test_slots_of_the_model_count_only_those_who_share_its_key(
+    carrier: FakeCarrier, settings: Settings
+) -> None:
+    settings.MODEL_SLOTS, settings.INBOUND_RESERVE = 1, 0
+    shared, own = workspace(max_concurrent_calls=50), workspace(max_concurrent_calls=50)
+    first, second = _batch(shared, 3), _batch(own, 3)
+    own_accounts.openai(own)
+    for _ in range(4):
+        dialer.tick(budget_s=1.2)
+    dialed = Counter(Call.objects.values_list("batch_id", flat=True))
+    assert (dialed[first.pk], dialed[second.pk]) == (1, 3)
+
+
+def test_an_account_without_credentials_is_waited_for(carrier: FakeCarrier) -> None:
+    space = workspace(max_concurrent_calls=50)
+    batch = _batch(space, 2)
+    credential = own_accounts.twilio(space, token=AUTH_TOKEN)
+    credential.delete()
+    dialer.tick(budget_s=1)
+    assert not carrier.calls
+    assert not Call.objects.exists()
+    assert batch.recipients.filter(next_at__gt=timezone.now()).count() == 2
+    own_accounts.twilio(space, token=AUTH_TOKEN)
+    batch.recipients.update(next_at=None)
+    dialer.tick(budget_s=1)
+    assert Call.objects.count() == 2

@@ -94,7 +94,7 @@ def happen() -> dict[str, dict[str, Any]]:
     empty = io.BytesIO(pdf([""]))
     knowledge.create_file(space, file=empty, name="scan.pdf", declared="", actor="user:ana@acme.example")
     settle()
-    webhook = subscriptions.create(space, url="http://127.0.0.1:9/hook", actor="user:ana@acme.example")
+    webhook, _ = subscriptions.create(space, url="http://127.0.0.1:9/hook", actor="user:ana@acme.example")
     subscriptions.send_test(webhook, "user:ana@acme.example")
     subscriptions.disable(webhook, "the receiver answered 410 Gone")
     return {

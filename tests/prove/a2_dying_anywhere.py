@@ -64,11 +64,16 @@ def prove(full: bool) -> dict[str, Any]:
         for name in [name for name in WORKER if not reached[name]]:
             reached[name] += any(_worker_dies(world, batches, name) for _ in range(3))
         helper = world.processes.spawn()
-        for name in [name for name in WEB for _ in range(rounds)]:
-            _top_up(world, batches)
-            world.processes.kill(web)
-            web = world.processes.spawn("web", f"{name}:kill@{draw.randint(1, 3)}")
-            reached[f"web:{name}"] += _died(world, web)
+        for name in WEB:
+            for after in [draw.randint(1, 3) for _ in range(rounds)]:
+                web, died = _web_dies(world, batches, web, f"{name}:kill@{after}")
+                reached[f"web:{name}"] += died
+            # Whether a callback comes before the answer to its request is the carrier's dice.
+            for _ in range(4):
+                if reached[f"web:{name}"]:
+                    break
+                web, died = _web_dies(world, batches, web, f"{name}:kill")
+                reached[f"web:{name}"] += died
         world.processes.kill(web)
         world.processes.spawn("web")
         world.processes.kill(helper)
@@ -97,6 +102,14 @@ def prove(full: bool) -> dict[str, Any]:
 def _worker_dies(world: Rig, batches: "list[Batch]", name: str) -> bool:
     _top_up(world, batches)
     return _died(world, world.processes.spawn("worker", f"{name}:kill"))
+
+
+def _web_dies(world: Rig, batches: "list[Batch]", web: int, failpoint: str) -> tuple[int, bool]:
+    """The web process that takes the place of `web`, and whether it died at the failpoint."""
+    _top_up(world, batches)
+    world.processes.kill(web)
+    fresh = world.processes.spawn("web", failpoint)
+    return fresh, _died(world, fresh)
 
 
 def _died(world: Rig, pid: int, *, within_s: float = REACHED_WITHIN_S) -> bool:

@@ -17,8 +17,8 @@ from typing import Any
 
 from tests.prove import certificates
 from tests.prove.dial_rig import main
-from tests.prove.faulty_receiver import ANSWERED, Act, FaultyReceiver, Secrets, Seen, Way
-from tests.prove.webhook_rig import CONCURRENCY, Workers, record, subscribe, workspace, world
+from tests.prove.faulty_receiver import ANSWERED, Act, FaultyReceiver, Seen, Way
+from tests.prove.webhook_rig import CONCURRENCY, Workers, record, secrets_of, subscribe, workspace, world
 
 TIMEOUT_S = 2
 STUCK_S = 240.0
@@ -77,7 +77,7 @@ def _act(path: str, draw: random.Random) -> Act:
 def _lane(receiver: FaultyReceiver, path: str, *, tls: bool) -> Any:
     space = workspace()
     lane = subscribe(space, receiver.url(path, tls=tls), timeout_s=TIMEOUT_S, events=["lead.updated"])
-    receiver.secrets[path] = Secrets(lane.secret, space.webhook_secret)
+    receiver.secrets[path] = secrets_of(lane)
     return space
 
 

@@ -110,6 +110,11 @@ def _is_disabled(lane: Any) -> bool:
     return str(lane.status) == "disabled"
 
 
+def _rests_now(lane: Any) -> bool:
+    lane.refresh_from_db()
+    return lane.throttled_until is not None
+
+
 def _repeated(pump: Any, mails: "_MailServer") -> list[str]:
     space, lane, receiver = _lane(lambda: Act(Way.STATUS, status=500))
     began_s = time.monotonic()
@@ -176,10 +181,10 @@ def _rests(pump: Any, mails: "_MailServer") -> list[str]:
         for status, asked_s in ((429, 2), (503, 2), (502, 0), (504, 0)):
             retry = {"retry-after": str(asked_s)} if asked_s else {}
             answers = iter([Act(Way.STATUS, status=status, headers=retry)])
-            space, _, receiver = _lane(lambda answers=answers: next(answers, Act()))  # type: ignore[misc]
+            space, lane, receiver = _lane(lambda answers=answers: next(answers, Act()))  # type: ignore[misc]
             record(space)  # one alone: of two that are due at once both would be on their way
             pump.wake()
-            _wait(lambda receiver=receiver: bool(receiver.seen))  # type: ignore[misc]
+            _wait(lambda lane=lane: _rests_now(lane))  # type: ignore[misc]  # the answer is known to us, too
             _run(pump, space, 10.0, lambda receiver=receiver: len(receiver.seen) > 1)  # type: ignore[misc]
             times = [one.at_s for one in receiver.seen]
             if len(times) < 2:

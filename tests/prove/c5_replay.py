@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from tests.prove.dial_rig import main
-from tests.prove.faulty_receiver import Act, FaultyReceiver, Secrets
-from tests.prove.webhook_rig import record, subscribe, workspace, world
+from tests.prove.faulty_receiver import Act, FaultyReceiver
+from tests.prove.webhook_rig import record, secrets_of, subscribe, workspace, world
 
 STUCK_S = 60.0
 
@@ -21,7 +21,7 @@ def prove(full: bool) -> dict[str, Any]:
     with world() as workers:
         space = workspace()
         lane = subscribe(space, receiver.url("/hook"))
-        receiver.secrets["/hook"] = Secrets(lane.secret, space.webhook_secret)
+        receiver.secrets["/hook"] = secrets_of(lane)
         old, wanted = _outage(space, lane, failed)
         workers.start(2)
         broken = _refused_while_disabled(lane)

@@ -71,6 +71,7 @@ def prove(full: bool) -> dict[str, Any]:
         {
             "DEBUG": "0",
             "SECRET_KEY": "prove",
+            "SECRETS_KEYS": "k1:" + "A" * 43 + "=",
             "PUBLIC_BASE_URL": "https://voice.example",
             "CELERY_BROKER_URL": "memory://",
             "LOG_LEVEL": "ERROR",
@@ -122,7 +123,7 @@ def _door(space: Any, url: str) -> Counter[str]:
     from tenex.webhooks.services import subscriptions
 
     try:
-        subscriptions.create(space, url=url, actor="system:prove").delete()
+        subscriptions.create(space, url=url, actor="system:prove")[0].delete()
     except InvalidInput:
         return Counter()
     return Counter({f"saved: {url}": 1})

@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 from tests.prove.dial_rig import main
-from tests.prove.faulty_receiver import Act, FaultyReceiver, Secrets
-from tests.prove.webhook_rig import percentile, record, subscribe, workspace, world
+from tests.prove.faulty_receiver import Act, FaultyReceiver
+from tests.prove.webhook_rig import percentile, record, secrets_of, subscribe, workspace, world
 
 RATE_PER_S = 50
 BOUND_MS = 500.0
@@ -24,7 +24,7 @@ def prove(full: bool) -> dict[str, Any]:
         workers.start(2)
         space = workspace()
         lane = subscribe(space, receiver.url("/hook"))
-        receiver.secrets["/hook"] = Secrets(lane.secret, space.webhook_secret)
+        receiver.secrets["/hook"] = secrets_of(lane)
         for _ in range(20):  # every worker process has what it needs
             record(space)
             time.sleep(0.05)

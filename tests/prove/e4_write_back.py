@@ -180,10 +180,12 @@ def _work(base_url: str, timeout_s: float) -> int:
     from voice.models import Call
     from voice.postcall import judge, pipeline  # noqa: F401
     from voice.postcall.case import Case, Said
+    from voice.services import model_access
 
     settings.OPENAI_BASE_URL = base_url
     # Imports and schemas before the forks: a worker must be at work within milliseconds.
-    judge.judge(Case([], "good warm-up", [Said("item_0", "caller", "Hello")], [], None, {}))
+    case = Case([], "good warm-up", [Said("item_0", "caller", "Hello")], [], None, {})
+    judge.judge(case, model_access.of_settings())
     connection.close()
     draw = random.Random(4)
     workers = [_fork_worker() for _ in range(WORKERS)]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.prove.dial_rig import database
+from tests.prove.faulty_receiver import Secrets
 from tests.rig.process import RealProcess
 
 if TYPE_CHECKING:
@@ -117,17 +118,23 @@ def world(*, time_scale: float = 1.0, environment: Mapping[str, str] | None = No
 
 
 def workspace() -> "Workspace":
-    from tenex.webhooks import signing
-    from tenex.workspaces.models import Workspace
+    from tenex.workspaces.services import workspaces
 
     tag = uuid.uuid4().hex[:12]
-    return Workspace.objects.create(name=tag, slug=tag, webhook_secret=signing.new_secret())
+    return workspaces.create({"name": tag, "slug": tag}, "system:prove")
 
 
 def subscribe(space: "Workspace", url: str, **fields: Any) -> "WebhookSubscription":
     from tenex.webhooks.services import subscriptions
 
-    return subscriptions.create(space, url=url, actor="system:prove", **fields)
+    return subscriptions.create(space, url=url, actor="system:prove", **fields)[0]
+
+
+def secrets_of(lane: "WebhookSubscription") -> Secrets:
+    """What its requests must be signed with."""
+    from tenex.webhooks.services import secrets
+
+    return Secrets(secrets.of_subscription(lane), secrets.of_workspace(lane.workspace))
 
 
 def record(space: "Workspace", **data: Any) -> tuple[str, float]:

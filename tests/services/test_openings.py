@@ -47,7 +47,7 @@ def endpoint(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[li
         "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     }
     sound._kept.clear()
-    monkeypatch.setattr(sound, "_quiet_until", 0.0)
+    sound._quiet_until.clear()
     try:
         yield asked
     finally:
@@ -119,7 +119,7 @@ def test_an_endpoint_that_fails_leaves_the_packaged_voice(endpoint: list[dict[st
     assert prepared is not None
     assert prepared.script.opening[0].ms > 1000
     assert len({wish["input"] for wish in endpoint}) == 1  # and is not asked again for every line
-    sound._quiet_until = 0.0
+    sound._quiet_until.clear()
     before = len(endpoint)
     assert openings.load(call) == prepared  # a call that is answered waits for nobody
     assert len(endpoint) == before

@@ -72,6 +72,14 @@ def test_no_silence_while_a_tool_runs_or_the_caller_speaks() -> None:
     assert purposes(other) == []
 
 
+def test_a_stream_without_frames_is_lost_and_no_silent_caller() -> None:
+    limits = Limits(silence_reprompt_s=3, silence_reprompts=0, silence_hangup_s=3, no_media_s=10)
+    call = Call(limits).talking()
+    call.wait(10.1)
+    assert purposes(call) == []
+    assert [c.reason for c in call.sent(cmd.HangUp)] == ["media-lost"]
+
+
 def test_the_servers_own_prompts_are_counted_too() -> None:
     call = Call(QUIET).talking()
     for n in range(2):

@@ -2,8 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tenex.webhooks import signing
 from tenex.workspaces.models import Workspace
+from tenex.workspaces.services import workspaces
 from tests.webhooks.receiver import Receiver
 
 
@@ -16,4 +16,4 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def workspace(transactional_db: None) -> Workspace:
-    return Workspace.objects.create(name="Acme", slug="acme", webhook_secret=signing.new_secret())
+    return workspaces.create({"name": "Acme", "slug": "acme"}, "system:test")

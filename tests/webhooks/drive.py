@@ -16,7 +16,7 @@ ACTOR = "system:test"
 
 
 def subscribe(workspace: Workspace, url: str, **fields: Any) -> WebhookSubscription:
-    return subscriptions.create(workspace, url=url, actor=ACTOR, **fields)
+    return subscriptions.create(workspace, url=url, actor=ACTOR, **fields)[0]
 
 
 def record(workspace: Workspace, type_: str = "lead.created", **data: Any) -> Event:

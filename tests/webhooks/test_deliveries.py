@@ -14,7 +14,7 @@ from tenex.events import services as events
 from tenex.events.models import Event
 from tenex.webhooks import schedule
 from tenex.webhooks.models import Delivery, DeliveryStatus
-from tenex.webhooks.services import deliveries, lanes, relay
+from tenex.webhooks.services import deliveries, lanes, relay, secrets
 from tenex.workspaces.models import Workspace
 from tests.webhooks.drive import ACTOR, record, send, send_again, subscribe
 from tests.webhooks.receiver import Answer, Receiver
@@ -27,8 +27,8 @@ def test_both_signatures_verify_over_the_exact_bytes(workspace: Workspace, recei
     event = record(workspace, name="Zoë")
     assert send() == 1
     headers, body = receiver.seen[0]
-    assert Webhook(lane.secret).verify(body, headers)["id"] == event.id
-    recipe = hmac.new(workspace.webhook_secret.encode(), body, hashlib.sha256).hexdigest()
+    assert Webhook(secrets.of_subscription(lane)).verify(body, headers)["id"] == event.id
+    recipe = hmac.new(secrets.of_workspace(workspace).encode(), body, hashlib.sha256).hexdigest()
     assert headers["x-10ex-signature"] == f"sha256={recipe}"
     sent = json.loads(body)
     assert sent["company_id"] == str(workspace.pk)

@@ -116,6 +116,7 @@ class NumbersAvailable(ApiView):
             raise InvalidInput(f"must be one of {', '.join(KINDS)}", loc=("query", "type"), type_="enum")
         limit = int(wanted["limit"] or 20)
         found = numbers_for_sale.search(
+            self.workspace.pk,
             wanted["country"] or self.workspace.default_region,
             kind,
             area_code=wanted["area_code"],

@@ -17,6 +17,7 @@ from voice.bridge.runner import Runner
 from voice.bridge.writer import CallWriter
 from voice.realtime.openai import Endpoint, OpenAIRealtime
 from voice.realtime.port import ModelProvider
+from voice.services import model_access
 from voice.services.live import CallContext
 from voice.session.limits import Limits
 from voice.session.machine import CallSession
@@ -148,11 +149,17 @@ def session_config(context: CallContext, schemas: list[dict[str, Any]]) -> Sessi
 
 
 def openai(context: CallContext, config: SessionConfig) -> OpenAIRealtime:
-    """The configured server, with an identifier of the other party that tells nothing about them."""
+    """The configured server with the workspace's key, or that of the settings.
+
+    The identifier of the other party tells nothing about them.
+    """
     digest = hmac.new(settings.PHONE_HASH_KEY, f"safety:{context.remote_number}".encode(), hashlib.sha256)
+    access = context.model_access or model_access.of_settings()
     endpoint = Endpoint(
-        base_url=settings.OPENAI_BASE_URL,
-        api_key=settings.OPENAI_API_KEY,
+        base_url=access.base_url,
+        api_key=access.api_key,
+        organization=access.organization,
+        project=access.project,
         connect_timeout_s=settings.REALTIME_CONNECT_TIMEOUT_S,
         safety_identifier=digest.hexdigest()[:64],
     )

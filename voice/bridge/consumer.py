@@ -27,9 +27,10 @@ from voice.bridge.phone import Phone
 from voice.bridge.runner import Runner
 from voice.bridge.tap import Tap, taps_of
 from voice.bridge.writer import CallWriter
-from voice.services import control, live
+from voice.services import accounts, control, live
 from voice.services.live import CallContext, StreamRefused
 from voice.session.events import BadMessage, CallerAudio, Drain, StreamStopped, UnknownEvent
+from voice.telephony import signature
 from voice.wire.twilio_media import Connected, StreamStart, TwilioMessage, TwilioStream
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,7 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc]  # channels is not typ
     ) -> None:
         if (await receive())["type"] != "websocket.connect":
             return
-        refusal = self.refusal(scope)
+        refusal = await self.refusal(scope)
         if refusal is not None:
             log.warning("media socket refused", reason=refusal)
             await send(_close(POLICY_VIOLATION))  # before accept: HTTP 403, the TwiML goes on
@@ -73,9 +74,18 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc]  # channels is not typ
         with drain.live_calls.held():
             await _LiveCall(context, stream, receive, send, _deliver(scope)).run()
 
-    def refusal(self, scope: WebSocketScope) -> str | None:
-        """Why this socket is not even accepted, or None."""
-        if settings.TWILIO_AUTH_TOKEN and not _is_signed(scope):
+    async def refusal(self, scope: WebSocketScope) -> str | None:
+        """Why this socket is not even accepted, or None.
+
+        A token in the address names a call of an account that is not that of the settings. Only then are rows
+        read, in a thread: such a token is made by us, and good for a minute.
+        """
+        token = _address_token(scope)
+        if token:
+            return live.forged(token) or _too_busy() or await _not_signed_for(token, scope)
+        if settings.TWILIO_AUTH_TOKEN and not signature.genuine_socket(
+            scope["path"], _signature(scope), tokens=accounts.tokens(None)
+        ):
             return "signature"
         return _too_busy()
 
@@ -85,8 +95,12 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc]  # channels is not typ
         Raises:
             StreamRefused: it proves none.
         """
-        token = start.parameters.get("token", "")
-        return live.open_stream(token, start.call_sid, start.stream_sid, _owner(start.stream_sid))
+        token, signed_for = start.parameters.get("token", ""), _address_token(scope)
+        if signed_for and signed_for != token:
+            raise StreamRefused(extra={"reason": "other-token"})
+        return live.open_stream(
+            token, start.call_sid, start.stream_sid, _owner(start.stream_sid), own_account=bool(signed_for)
+        )
 
 
 class SessionConsumer(MediaConsumer):
@@ -96,7 +110,7 @@ class SessionConsumer(MediaConsumer):
     burnt at `start`; a page's origin must be ours or one of the settings.
     """
 
-    def refusal(self, scope: WebSocketScope) -> str | None:
+    async def refusal(self, scope: WebSocketScope) -> str | None:
         fault = live.forged(_address_token(scope))
         if fault:
             return fault
@@ -114,7 +128,7 @@ class SessionConsumer(MediaConsumer):
 
 
 def _address_token(scope: Any) -> str:
-    return str(scope["url_route"]["kwargs"]["token"])
+    return str(scope["url_route"]["kwargs"].get("token", ""))
 
 
 def _owner(stream: str) -> str:
@@ -144,13 +158,31 @@ def _too_busy() -> str | None:
     return None
 
 
-def _is_signed(scope: WebSocketScope) -> bool:
-    from voice.telephony import signature
-
+def _signature(scope: WebSocketScope) -> str:
     for name, value in scope["headers"]:
         if name.lower() == b"x-twilio-signature":
-            return signature.genuine_socket(scope["path"], value.decode("latin-1"))
-    return False
+            return value.decode("latin-1")
+    return ""
+
+
+async def _not_signed_for(token: str, scope: WebSocketScope) -> str | None:
+    """Why the account of the token's call did not send this socket, or None."""
+    global _unproven  # noqa: PLW0603 - a count of this process
+    given, path = _signature(scope), scope["path"]
+    if not given:
+        return "signature"
+    _unproven += 1
+    try:
+        async with asyncio.timeout(START_WAIT_S):
+            genuine = await asyncio.get_running_loop().run_in_executor(
+                threads.openers(),
+                lambda: threads.with_connection(lambda: live.genuine_for(token, path, given)),
+            )
+    except TimeoutError:
+        return "busy"
+    finally:
+        _unproven -= 1
+    return None if genuine else "signature"
 
 
 async def _prove(

@@ -79,13 +79,13 @@ class RegistryTools:
 
 
 class TwilioControl:
-    """Through Twilio's REST API."""
+    """Through Twilio's REST API, with the credentials of the account that has the call."""
 
     def hang_up(self, context: CallContext, reason: str) -> None:
         from voice.telephony.client import Carrier
 
         live_store.hint_end(context, reason)
-        Carrier().hang_up(context.call_sid)
+        Carrier(context.account).hang_up(context.call_sid)
 
     def transfer(self, context: CallContext, number: str) -> None:
         from voice.telephony import addresses, twiml
@@ -98,7 +98,7 @@ class TwilioControl:
             caller_id=context.number,
         )
         try:
-            Carrier().update_twiml(context.call_sid, twiml.transfer(target))
+            Carrier(context.account).update_twiml(context.call_sid, twiml.transfer(target))
         except TenexError:
             live_store.transfer_failed(context)
             raise
@@ -107,14 +107,14 @@ class TwilioControl:
         from voice.telephony import addresses
         from voice.telephony.client import Carrier
 
-        Carrier().start_recording(context.call_sid, addresses.recording(context.call_id))
+        Carrier(context.account).start_recording(context.call_sid, addresses.recording(context.call_id))
 
     def stop_recording(self, context: CallContext) -> None:
         from voice.telephony.client import Carrier
         from voice.telephony.errors import CarrierGone
 
         try:
-            Carrier().stop_recording(context.call_sid)
+            Carrier(context.account).stop_recording(context.call_sid)
         except CarrierGone:
             log.debug("nothing was being recorded", call_id=str(context.call_id))
 

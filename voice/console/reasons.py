@@ -23,6 +23,7 @@ WORDS: Final[dict[str, str]] = {
     "workspace_paused": "Calling is paused for the workspace",
     "batch_not_running": "The batch is not running",
     "model_not_configured": "No speech model is configured",
+    "carrier_not_configured": "No account at the carrier is configured",
     "on_the_phone": "Being called just now",
     "called_too_recently": "Called a short while ago",
     "called_too_often": "Called as often as is allowed for now",

@@ -9,6 +9,7 @@ from voice.console import (
     call,
     call_actions,
     calls,
+    credentials,
     dashboard,
     leads,
     live,
@@ -45,8 +46,16 @@ _CALLS: list[URLPattern] = [
     path("shared/<str:token>/recording", shared.SharedRecordingLink.as_view(), name="shared_recording"),
 ]
 
+_CREDENTIALS: list[URLPattern] = [
+    path("credentials", credentials.Credentials.as_view(), name="credentials"),
+    path("credentials/<str:kind>", credentials.CredentialSet.as_view(), name="credential_set"),
+    path("credentials/<str:kind>/check", credentials.CredentialCheck.as_view(), name="credential_check"),
+    path("credentials/<str:kind>/forget", credentials.CredentialRemove.as_view(), name="credential_remove"),
+]
+
 urlpatterns: list[URLPattern] = [
     *_CALLS,
+    *_CREDENTIALS,
     path("", live.Live.as_view(), name="live"),
     path("live/<uuid:call_id>", live.LiveCall.as_view(), name="live_call"),
     path("live/<uuid:call_id>/whisper", live.Whisper.as_view(), name="live_whisper"),

@@ -7,9 +7,9 @@ from django.db import IntegrityError
 from django.http import HttpResponse
 
 from tenex.lib.wake import wake
-from voice.ingress.doors import Form, done, twilio
+from voice.ingress.doors import Form, by_attempt, by_call, by_call_sid, done, twilio
 from voice.models import Call, DialAttempt
-from voice.services import attempts, calls, control, journal, progress, recordings
+from voice.services import accounts, attempts, calls, control, journal, progress, recordings
 from voice.services.attempts import Adoption
 from voice.telephony import statuses
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 _STILL_RINGS = frozenset({"queued", "initiated", "ringing", "in-progress"})
 
 
-@twilio
+@twilio(by_call_sid)
 def number_status(form: Form) -> HttpResponse:
     """Status callback of our numbers: fires at the end of an incoming call."""
     call_id = Call.objects.filter(provider_sid=form["CallSid"]).values_list("pk", flat=True).first()
@@ -29,7 +29,7 @@ def number_status(form: Form) -> HttpResponse:
     return done()
 
 
-@twilio
+@twilio(by_attempt)
 def attempt_status(form: Form, attempt_id: uuid.UUID) -> HttpResponse:
     """Status callback of a call that we placed. It may know the sid before the answer to our request does."""
     if not form["CallSid"]:
@@ -38,7 +38,7 @@ def attempt_status(form: Form, attempt_id: uuid.UUID) -> HttpResponse:
         if attempts.adopt(attempt_id, form["CallSid"]) != Adoption.CURRENT:
             log.info("status of a superseded attempt", attempt_id=str(attempt_id))
             if form["CallStatus"] in _STILL_RINGS:
-                wake("voice.outbound.drop", form["CallSid"])
+                _drop(form, attempt_id)
             return done()
     except (DialAttempt.DoesNotExist, IntegrityError):
         log.warning("status of no attempt of ours", attempt_id=str(attempt_id))
@@ -48,7 +48,12 @@ def attempt_status(form: Form, attempt_id: uuid.UUID) -> HttpResponse:
     return done()
 
 
-@twilio
+def _drop(form: Form, attempt_id: uuid.UUID) -> None:
+    if (owner := accounts.of_attempt(attempt_id)) is not None:
+        wake("voice.outbound.drop", form["CallSid"], str(owner.workspace_id), owner.account_sid)
+
+
+@twilio(by_attempt)
 def answered_by(form: Form, attempt_id: uuid.UUID) -> HttpResponse:
     """Async AMD (twilio.md 12): first the row, then the live session, wherever it runs."""
     value = form["AnsweredBy"][:30]
@@ -66,7 +71,7 @@ def answered_by(form: Form, attempt_id: uuid.UUID) -> HttpResponse:
     return done()
 
 
-@twilio
+@twilio(by_call)
 def recording(form: Form, call_id: uuid.UUID) -> HttpResponse:
     """Recording callback (twilio.md 11), repeated by Twilio until it is taken."""
     if not form["RecordingSid"]:
@@ -75,7 +80,7 @@ def recording(form: Form, call_id: uuid.UUID) -> HttpResponse:
     return done()
 
 
-@twilio
+@twilio(by_call)
 def stream(form: Form, call_id: uuid.UUID) -> HttpResponse:
     """Status of the media stream."""
     event = form["StreamEvent"]

@@ -7,9 +7,9 @@ from django.db import IntegrityError
 from django.http import HttpResponse
 
 from tenex.workspaces.models import RecordingConsent
-from voice.ingress.doors import Form, twilio, xml
+from voice.ingress.doors import Form, by_attempt, by_call, by_call_sid, by_called_number, twilio, xml
 from voice.models import Call, DialAttempt, Direction, EndReason
-from voice.services import attempts, calls, continuation, inbound, live, progress
+from voice.services import accounts, attempts, calls, continuation, inbound, live, progress
 from voice.services.attempts import Adoption
 from voice.services.continuation import Next, Step
 from voice.telephony import addresses, twiml
@@ -17,16 +17,16 @@ from voice.telephony import addresses, twiml
 log = structlog.get_logger(__name__)
 
 
-@twilio
+@twilio(by_called_number)
 def incoming(form: Form) -> HttpResponse:
     """Voice URL of our numbers (twilio.md 7)."""
     call = inbound.receive(inbound.Ringing(form["CallSid"], form["From"], form["To"]))
-    if call is None:
+    if call is None or not accounts.signed(form.owner, call):  # a call id may be known that is another's
         return xml(twiml.reject())
     return xml(_carry_out(continuation.first(call), fresh=True))
 
 
-@twilio
+@twilio(by_attempt)
 def answered(form: Form, attempt_id: uuid.UUID) -> HttpResponse:
     """Answer URL of a call that we placed. Only the attempt that counts may talk."""
     attempt = _adopt(attempt_id, form["CallSid"])
@@ -37,20 +37,20 @@ def answered(form: Form, attempt_id: uuid.UUID) -> HttpResponse:
     return xml(_carry_out(continuation.first(call), fresh=True)) if call else xml(twiml.hangup())
 
 
-@twilio
+@twilio(by_call)
 def resume(form: Form, call_id: uuid.UUID) -> HttpResponse:
     """Behind `<Connect><Stream>`: the media socket is gone."""
     return xml(_carry_out(continuation.after_stream(call_id)))
 
 
-@twilio
+@twilio(by_call)
 def dialed(form: Form, call_id: uuid.UUID) -> HttpResponse:
     """Action URL of `<Dial>`: the person has hung up, or was not there."""
     step = continuation.after_dial(call_id, form["DialCallStatus"])
     return xml(_carry_out(step, apology=twiml.TRANSFER_FAILED))
 
 
-@twilio
+@twilio(by_call_sid)
 def fallback(form: Form) -> HttpResponse:
     """Twilio could not get an answer from another door of ours."""
     log.error("carrier asked the fallback address", error_code=form["ErrorCode"])
@@ -80,10 +80,11 @@ def _carry_out(step: Step, *, fresh: bool = False, apology: str = twiml.APOLOGY)
 
 
 def _talk(call: Call, *, fresh: bool) -> str:
+    token = live.issue_token(call)
     target = twiml.StreamTarget(
-        url=addresses.media(),
+        url=addresses.media(token if call.account_sid else ""),
         call_id=str(call.pk),
-        token=live.issue_token(call),
+        token=token,
         status_url=addresses.stream_status(call.pk),
         resume_url=addresses.resume(call.pk),
     )

@@ -23,6 +23,7 @@ from voice.models.calls import (
     StreamToken,
     VoiceSession,
 )
+from voice.models.credentials import Credential, CredentialKind, CredentialState
 from voice.models.decisions import Decision, DecisionStage
 from voice.models.evidence import (
     CallShare,
@@ -60,6 +61,9 @@ __all__ = [
     "CallingSwitch",
     "CarrierAccount",
     "CarrierSlot",
+    "Credential",
+    "CredentialKind",
+    "CredentialState",
     "Decision",
     "DecisionStage",
     "DialAttempt",

@@ -128,6 +128,14 @@ class Call(Row):
     objective = models.TextField(blank=True)
     variables = models.JSONField(default=dict, blank=True)
 
+    account_sid = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="The workspace's own account at the carrier; empty: that of the settings.",
+    )
     provider_sid = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - one Twilio sid, one Call
     provider_status = models.CharField(max_length=20, blank=True)
     provider_seq = models.IntegerField(

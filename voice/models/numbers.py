@@ -44,6 +44,14 @@ class PhoneNumber(Row):
         max_length=8, choices=NumberSource.choices, default=NumberSource.RECORDED, editable=False
     )
     provider_sid = models.CharField(max_length=64, blank=True, help_text="Twilio PN…")
+    account_sid = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="The workspace's own account at the carrier; empty: that of the settings.",
+    )
     capabilities = models.JSONField(default=dict, blank=True, editable=False)
     agent = models.ForeignKey(Agent, on_delete=models.SET_NULL, null=True, blank=True, related_name="numbers")
     calendar = models.ForeignKey(

@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ from django.core.files.storage import default_storage
 
 from tenex.errors import Unavailable
 from voice.wire import g711
+from voice.wire.model_access import ModelAccess
 
 if TYPE_CHECKING:
     from hibari import Hibari
@@ -43,7 +44,8 @@ _PACKAGED: Final = "en"
 _kept: OrderedDict[str, str] = OrderedDict()
 _lock = threading.Lock()
 _rendering = threading.Lock()
-_quiet_until = 0.0
+_quiet_until: dict[ModelAccess, float] = {}
+"""One breaker a process and key: a workspace whose key is refused keeps nobody else from the endpoint."""
 
 
 class NoVoice(Unavailable):
@@ -61,11 +63,13 @@ class Speaker:
     language_name: str
     voice: str
     speed: float = 1.0
+    access: ModelAccess = field(default_factory=ModelAccess)
+    """With whose key the speech endpoint is asked."""
 
     @property
     def engine(self) -> str:
         """Which of the two voices is asked first."""
-        return "openai" if settings.SPEECH_MODEL and settings.OPENAI_API_KEY else "packaged"
+        return "openai" if settings.SPEECH_MODEL and self.access.api_key else "packaged"
 
 
 def ensure(text: str, speaker: Speaker, *, best: bool = False) -> str:
@@ -80,7 +84,7 @@ def ensure(text: str, speaker: Speaker, *, best: bool = False) -> str:
         found = _look(_key(text, speaker, engine))
         if found is not None:
             return found
-        if best and time.monotonic() >= _quiet_until:
+        if best and not _is_quiet(speaker.access):
             break
     with _rendering:  # one at a time: whoever waited finds it
         return _make(text, speaker)
@@ -90,6 +94,14 @@ def ms(payload: str) -> float:
     return g711.base64_ms(payload)
 
 
+def _is_quiet(access: ModelAccess) -> bool:
+    until = _quiet_until.get(access, 0.0)
+    if until and until <= time.monotonic():
+        _quiet_until.pop(access, None)
+        return False
+    return bool(until)
+
+
 def _engines(speaker: Speaker) -> tuple[str, ...]:
     if speaker.engine == "packaged":
         return ("packaged",) if speaker.language == _PACKAGED else ()
@@ -97,12 +109,11 @@ def _engines(speaker: Speaker) -> tuple[str, ...]:
 
 
 def _make(text: str, speaker: Speaker) -> str:
-    global _quiet_until  # noqa: PLW0603 - one breaker a process
     for engine in _engines(speaker):
         key = _key(text, speaker, engine)
         if (found := _look(key)) is not None:
             return found
-        if engine == "openai" and time.monotonic() < _quiet_until:
+        if engine == "openai" and _is_quiet(speaker.access):
             continue
         try:
             raw = _by_openai(text, speaker) if engine == "openai" else by_package(text)
@@ -111,7 +122,7 @@ def _make(text: str, speaker: Speaker) -> str:
                 "line not rendered", engine=engine, language=speaker.language, error=type(exc).__name__
             )
             if engine == "openai":
-                _quiet_until = time.monotonic() + _QUIET_S
+                _quiet_until[speaker.access] = time.monotonic() + _QUIET_S
             continue
         _store(key, raw)
         return _keep(key, raw)
@@ -169,12 +180,7 @@ def _by_openai(text: str, speaker: Speaker) -> bytes:
     """`POST /audio/speech`: 16-bit PCM, 24 kHz, mono."""
     from openai import OpenAI
 
-    client = OpenAI(
-        api_key=settings.OPENAI_API_KEY,
-        base_url=settings.OPENAI_BASE_URL,
-        timeout=_TIMEOUT_S,
-        max_retries=1,
-    )
+    client = OpenAI(**speaker.access.sdk(), timeout=_TIMEOUT_S, max_retries=1)
     with client:
         own: VoiceID = {"id": speaker.voice}
         voice = own if speaker.voice.startswith("voice_") else speaker.voice

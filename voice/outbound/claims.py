@@ -22,6 +22,7 @@ from voice.models import (
     BatchStatus,
     Call,
     CallStatus,
+    CredentialKind,
     DialAttempt,
     Direction,
     EndReason,
@@ -32,7 +33,17 @@ from voice.models import (
 from voice.models.agents import AgentVersion
 from voice.outbound import facts
 from voice.outbound.contactability import Allow, Refuse, decide
-from voice.services import attempts, calls, capacity, decisions, journal, pacing, readiness, switches
+from voice.services import (
+    attempts,
+    calls,
+    capacity,
+    decisions,
+    entrusted,
+    journal,
+    pacing,
+    readiness,
+    switches,
+)
 from voice.services.decisions import About, Decided
 from voice.services.pacing import Later, Turn
 
@@ -53,10 +64,10 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The pace allows the next call in so many (real) seconds. `for_all`: of any workspace."""
+    """The pace allows the next call in so many (real) seconds. `account`: any call of that account."""
 
     seconds: float
-    for_all: bool = False
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,7 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """No call of any workspace can be carried now."""
+    """No call can be carried now: of anybody, or of who uses what the settings have of it."""
 
     lack: capacity.Lack
 
@@ -123,24 +134,30 @@ def _claim(workspace_id: uuid.UUID) -> Claim:
     attempt = attempts.prepare(found.call_id)
     if attempt is None:
         return Nothing()
-    return Claimed(attempt.pk, _take_turn(attempt, workspace, found.batch).at_s)
+    return Claimed(attempt.pk, _take_turn(attempt, workspace, found).at_s)
 
 
-def _take_turn(attempt: DialAttempt, workspace: Workspace, batch: Batch | None) -> Turn:
+def _take_turn(attempt: DialAttempt, workspace: Workspace, due: "_Due") -> Turn:
     """Under the account's lock: is there room, and when. What does not fit is rolled back."""
-    pacing.lock_account()
-    lack = capacity.room(without=attempt.call_id).lack()
+    account, batch = pacing.account_sid(due.account_sid), due.batch
+    pacing.lock_account(account)
+    room = capacity.room(without=attempt.call_id)
+    lack = room.lack(own_account=bool(due.account_sid))
+    if lack == capacity.Lack.MODEL:  # looked up only where it decides
+        own = entrusted.has(workspace.pk, CredentialKind.OPENAI)
+        lack = room.lack(own_account=bool(due.account_sid), own_model=own)
     if lack is not None:
         raise _TakenBack(Full(lack))
     turn = pacing.take(
         attempt.pk,
+        account=account,
         workspace_id=workspace.pk,
         workspace_per_s=workspace.calls_per_second,
         batch_id=batch.pk if batch else None,
         batch_per_s=batch.calls_per_second if batch else None,
     )
     if isinstance(turn, Later):
-        raise _TakenBack(Wait(turn.seconds, for_all=True))
+        raise _TakenBack(Wait(turn.seconds, account=account))
     return turn
 
 
@@ -160,6 +177,7 @@ class _Due:
 
     call_id: uuid.UUID
     batch: Batch | None
+    account_sid: str
 
 
 # --- who is next ---------------------------------------------------------------------------------
@@ -191,7 +209,7 @@ def _due_call(workspace: Workspace, now: datetime, now_s: float) -> _Due | Again
         decisions.record_dial(Decided(about, known, answer, now))
         match answer:
             case Allow():
-                return _Due(call.pk, call.batch)
+                return _Due(call.pk, call.batch, call.account_sid)
             case Refuse(until=None) as refusal:
                 _refuse_call(call, refusal)
                 return Again()
@@ -217,7 +235,9 @@ def _due_recipient(
             usable = version if batch.agent.archived_at is None else None
             known = facts.to_dial(workspace, lead, lead.phone or "", batch.number, usable, batch)
             answer = decide(known, now)
-            due = _Due(_call_for(recipient, batch, usable), batch) if isinstance(answer, Allow) else None
+            due = None
+            if isinstance(answer, Allow):
+                due = _Due(_call_for(recipient, batch, usable), batch, batch.number.account_sid)
             about = About(workspace.pk, lead.pk, batch.pk, recipient.pk, due.call_id if due else None)
             decisions.record_dial(Decided(about, known, answer, now))
             match answer:
@@ -305,6 +325,7 @@ def _call_for(recipient: Recipient, batch: Batch, version: AgentVersion | None) 
         from_number=batch.number.e164,
         to_number=recipient.lead.phone or "",
         number=batch.number,
+        account_sid=batch.number.account_sid,
         agent_version=version,
         lead=recipient.lead,
         calendar_id=batch.calendar_id,

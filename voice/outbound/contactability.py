@@ -21,7 +21,14 @@ SOON: Final = timedelta(seconds=15)
 """When to ask again about what a person or another call may change at any moment."""
 
 PASSING: Final = frozenset(
-    {"calling_stopped", "workspace_paused", "batch_not_running", "model_not_configured", "on_the_phone"}
+    {
+        "calling_stopped",
+        "workspace_paused",
+        "batch_not_running",
+        "model_not_configured",
+        "carrier_not_configured",
+        "on_the_phone",
+    }
 )
 """Codes whose `until` is only when to ask again, not when it will be right."""
 
@@ -79,6 +86,7 @@ class Facts:
     calling_stopped: bool = False
     workspace_paused: bool = False
     model_configured: bool = True
+    carrier_configured: bool = True
     on_the_phone: bool = False
     limits: Limits = Limits()
     placed: tuple[datetime, ...] = ()
@@ -200,6 +208,9 @@ def _passing(facts: Facts, now: datetime) -> Refuse | None:
         return Refuse("batch_not_running", "The batch is not running.", now + facts.soon)
     if not facts.model_configured:
         return Refuse("model_not_configured", "No speech model is configured.", now + facts.soon)
+    if not facts.carrier_configured:
+        detail = "There are no credentials for the account of the number."
+        return Refuse("carrier_not_configured", detail, now + facts.soon)
     if facts.on_the_phone:
         return Refuse("on_the_phone", "Another call to this number is under way.", now + facts.soon)
     return None

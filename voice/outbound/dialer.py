@@ -7,16 +7,19 @@ row, and what a dead one left is found by the next, or by the reconciler.
 import random
 import time
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
 from django.db import connections
 
+from voice.models import DialState
 from voice.outbound import claims, settle, withdraw
 from voice.outbound.claims import Again, Busy, Claimed, Full, Nothing, Wait
-from voice.services import attempts, budgets, openings, pacing, switches
-from voice.telephony.client import carrier, configured
+from voice.services import accounts, attempts, budgets, openings, pacing, switches
+from voice.services.capacity import Lack
+from voice.telephony.errors import CarrierNotConfigured
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +27,8 @@ BUDGET_S = 1.0
 """A tick places calls for so long; the next one is due by then. Waiting for the pace counts in."""
 
 _PARALLEL = 16
+_FULL_S = 1.0
+"""So long a workspace is not asked whose account or model has no room, where others have their own."""
 _BUSY_S = 0.06
 """About so long a worker waits that finds others at every workspace."""
 
@@ -39,7 +44,7 @@ class TickReport:
 def tick(*, budget_s: float = BUDGET_S) -> TickReport:
     """One round. Returns what it did; a refusing carrier is no error."""
     report = TickReport()
-    can_dial = configured()
+    can_dial = accounts.any_usable()
     if can_dial:
         report.withdrawn = withdraw.withdraw()  # first: somebody said stop
     settle.start_due()
@@ -57,7 +62,9 @@ def _place(budget_s: float) -> int:
     candidates = set(claims.workspaces_with_work())
     if not candidates or switches.is_stopped():
         return 0
-    pacing.open_account()
+    homes = pacing.homes(candidates)
+    for account in set(homes.values()):
+        pacing.open_account(account)
     openings.make_ready(candidates)
     until_s = time.monotonic() + budget_s
     dialed = 0
@@ -70,13 +77,15 @@ def _place(budget_s: float) -> int:
                 # A claim must not wait for a free hand: its fence would fall.
                 time.sleep(0.01)
                 continue
-            wait_s = pacing.carrier_wait_s()
+            waits_s = pacing.carrier_waits_s({homes[one] for one in candidates})
+            wait_s = min(waits_s.values())
             if wait_s > 0:
                 if time.monotonic() + wait_s > until_s:
                     break
                 time.sleep(min(wait_s, 0.05))
                 continue
-            answer = _claim_first(candidates, not_before_s)
+            held = {account for account, seconds in waits_s.items() if seconds > 0}
+            answer = _claim_first(candidates, not_before_s, homes, held)
             if isinstance(answer, Claimed):
                 dialed += 1
                 under_way.add(pool.submit(_dial, answer))
@@ -92,16 +101,34 @@ def _place(budget_s: float) -> int:
     return dialed
 
 
-def _claim_first(candidates: set[uuid.UUID], not_before_s: dict[uuid.UUID, float]) -> Claimed | Full | Wait:
-    """The first workspace in turn that has a call; who has none at all is no candidate any more."""
+def _claim_first(
+    candidates: set[uuid.UUID],
+    not_before_s: dict[uuid.UUID, float],
+    homes: Mapping[uuid.UUID, str],
+    held: set[str],
+) -> Claimed | Full | Wait:
+    """The first workspace in turn that has a call; who has none at all is no candidate any more.
+
+    `homes`: the account of each; those of a `held` one are not asked. What holds an account up, be it its
+    pace or its lines, holds up no other.
+    """
     for workspace_id in pacing.in_turn(candidates):
-        if not_before_s.get(workspace_id, 0.0) > time.monotonic():
+        home = homes[workspace_id]
+        if home in held or not_before_s.get(workspace_id, 0.0) > time.monotonic():
             continue
         match claims.claim(workspace_id):
-            case Claimed() | Full() as answer:
+            case Claimed() as answer:
                 return answer
-            case Wait(seconds, for_all=True):
-                return Wait(seconds)
+            case Full(lack) as full:
+                alone = len({homes[one] for one in candidates}) == 1
+                if lack == Lack.MEDIA or (lack == Lack.LINES and alone):
+                    return full
+                log.info("no room for a call", lack=str(lack))
+                not_before_s[workspace_id] = time.monotonic() + _FULL_S
+            case Wait(seconds, account=account) if account == home:
+                if all(homes[one] == home for one in candidates):
+                    return Wait(seconds)
+                held.add(home)
             case Wait(seconds):
                 not_before_s[workspace_id] = time.monotonic() + seconds
             case Again():
@@ -110,13 +137,21 @@ def _claim_first(candidates: set[uuid.UUID], not_before_s: dict[uuid.UUID, float
                 candidates.discard(workspace_id)
             case Busy():
                 pass
-    earliest_s = min((not_before_s.get(one, 0.0) for one in candidates), default=0.0)
+    free = [one for one in candidates if homes[one] not in held]
+    earliest_s = min((not_before_s.get(one, 0.0) for one in free), default=0.0)
     return Wait(max(_BUSY_S * random.uniform(0.5, 1.5), earliest_s - time.monotonic()))
 
 
 def _dial(claimed: Claimed) -> None:
     try:
-        attempts.dial(claimed.attempt_id, carrier(), at_s=claimed.at_s)
+        owner = accounts.of_attempt(claimed.attempt_id)
+        if owner is not None:
+            carrier = accounts.carrier_of(owner.workspace_id, owner.account_sid)
+            attempts.dial(claimed.attempt_id, carrier, at_s=claimed.at_s)
+    except CarrierNotConfigured as exc:  # taken away since it was claimed
+        log.warning("dial without an account", attempt_id=str(claimed.attempt_id), reason=exc.detail)
+        pacing.unused(claimed.attempt_id)
+        attempts.give_back(claimed.attempt_id, why="no-account", state=DialState.PREPARED)
     except Exception:
         # Left as it is: the reconciler decides by the state that was reached.
         log.exception("dial failed", attempt_id=str(claimed.attempt_id))

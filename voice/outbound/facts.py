@@ -26,7 +26,7 @@ from voice.models import (
 from voice.models.agents import AgentVersion
 from voice.outbound import policy, rulebook
 from voice.outbound.contactability import SOON, Agreement, Facts
-from voice.services import readiness
+from voice.services import accounts, model_access
 from voice.services.timing import scaled
 
 _LATEST = 100
@@ -101,7 +101,8 @@ def _means(
         or (batch.status == BatchStatus.RUNNING and batch.soft_budget_at is None),
         "calling_stopped": CallingSwitch.objects.filter(stopped_at__isnull=False).exists(),
         "workspace_paused": workspace.calling_paused_at is not None,
-        "model_configured": readiness.model_configured(),
+        "model_configured": model_access.usable(workspace.pk),
+        "carrier_configured": number is None or accounts.usable(workspace.pk, number.account_sid),
         "soon": scaled(SOON.total_seconds()),
         "rules": rulebook.standard(),
     }

@@ -14,9 +14,9 @@ from django.db.models.functions import Now
 
 from tenex.lib import failpoint
 from voice.models import Call, DialAttempt, DialState
-from voice.services import attempts
+from voice.services import accounts, attempts
 from voice.services.timing import timing
-from voice.telephony.client import Carrier, CarrierCall, carrier, configured
+from voice.telephony.client import Carrier, CarrierCall
 from voice.telephony.errors import CarrierError
 
 log = structlog.get_logger(__name__)
@@ -33,13 +33,12 @@ def reconcile() -> int:
         state__in=(DialState.PREPARED, DialState.POSTING, DialState.UNKNOWN), next_at__lte=Now()
     ).order_by("next_at")
     resolved = 0
-    asker: Carrier | None = carrier() if configured() else None
     for attempt in list(due.select_related("call")[:_PER_RUN]):
         if not _take(attempt):
             continue
         if attempt.state == DialState.PREPARED:
             resolved += attempts.give_back(attempt.pk, why="never-asked", state=DialState.PREPARED)
-        elif asker is not None:
+        elif asker := accounts.asker(attempt.workspace_id, attempt.call.account_sid):
             resolved += _look_up(attempt, asker)
     return resolved
 

@@ -16,9 +16,8 @@ from django.utils import timezone
 
 from tenex.lib import failpoint
 from voice.models import Call, CallStatus, DialAttempt, DialState, Direction, EndReason
-from voice.services import calls, journal, progress
+from voice.services import accounts, calls, journal, progress
 from voice.services.timing import MAX_QUEUED_S, Timing, scaled, timing
-from voice.telephony.client import Carrier, carrier, configured
 from voice.telephony.errors import CarrierError, CarrierGone
 from voice.telephony.statuses import ProviderStatus, parse
 
@@ -39,10 +38,9 @@ def sweep() -> int:
     due = Call.objects.filter(Q(sweep_at__lte=now) | Q(sweep_at=None), status__in=_LIVE).select_related(
         "agent_version__agent__profile"
     )
-    asker = carrier() if configured() else None
     for call in list(due.order_by("sweep_at")[:_PER_RUN]):
         if _take(call):
-            ended += _look_at(call, asker, timing())
+            ended += _look_at(call, timing())
     return ended
 
 
@@ -53,11 +51,12 @@ def _take(call: Call) -> bool:
     return bool(mine.update(sweep_at=later))
 
 
-def _look_at(call: Call, asker: Carrier | None, times: Timing) -> bool:
+def _look_at(call: Call, times: Timing) -> bool:
     if call.provider_sid is None:
         if call.status != CallStatus.DIALING:
             return _without_carrier(call)
         return _without_sid(call)
+    asker = accounts.asker(call.workspace_id, call.account_sid)
     if asker is None:
         return _give_up(call)
     try:

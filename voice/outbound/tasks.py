@@ -1,5 +1,6 @@
 """Celery doors of the outbound side. They carry nothing: each looks for what is due (promises.md R1)."""
 
+import uuid
 from typing import Any
 
 from celery import shared_task
@@ -7,8 +8,11 @@ from celery import shared_task
 from voice.outbound import breaker, dialer
 from voice.outbound import reconcile as reconciler
 from voice.outbound import sweep as sweeper
-from voice.telephony.client import carrier, configured
+from voice.services import accounts
 from voice.telephony.errors import CarrierGone
+
+_NOBODY = str(uuid.UUID(int=0))
+"""In messages of an earlier release, which had one account."""
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "voice.outbound.tick": {"task": "voice.outbound.tick", "schedule": 1.0, "options": {"expires": 3.0}},
@@ -58,10 +62,14 @@ def sweep() -> None:
 
 
 @shared_task(name="voice.outbound.drop")
-def drop(sid: str) -> None:
-    """End a call that a superseded attempt left at the carrier. If this is lost, its answer URL does it."""
-    if configured():
+def drop(sid: str, workspace_id: str = "", account_sid: str = "") -> None:
+    """End a call that a superseded attempt left at the carrier. If this is lost, its answer URL does it.
+
+    The carrier's ids of call and account; without an account it is that of the settings.
+    """
+    asker = accounts.asker(uuid.UUID(workspace_id or _NOBODY), account_sid)
+    if asker is not None:
         try:
-            carrier().hang_up(sid)
+            asker.hang_up(sid)
         except CarrierGone:
             return

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -26,8 +26,8 @@ from voice.models import (
     Outcome,
     Recipient,
 )
-from voice.services import calls, switches
-from voice.telephony.client import carrier
+from voice.services import accounts, calls, switches
+from voice.services.accounts import Owner
 from voice.telephony.errors import CarrierError, CarrierGone
 
 log = structlog.get_logger(__name__)
@@ -44,16 +44,16 @@ def withdraw() -> int:
     unanswered = (
         Call.objects.filter(_stopped(), direction=Direction.OUTBOUND)
         .exclude(end_hint=EndReason.CANCELED, sweep_at__gt=now)
-        .values_list("pk", "status", "provider_sid")[:_PER_TICK]
+        .values_list("pk", "status", "provider_sid", "workspace_id", "account_sid")[:_PER_TICK]
     )
     count, at_carrier = 0, []
-    for call_id, status, sid in list(unanswered):
+    for call_id, status, sid, workspace_id, account_sid in list(unanswered):
         if status == CallStatus.QUEUED:
             count += _end_queued(call_id)
         elif _take(call_id, now):
             count += 1
             if sid:
-                at_carrier.append((call_id, sid))
+                at_carrier.append((call_id, sid, Owner(workspace_id, account_sid)))
     if at_carrier:
         # Side by side: a phone that rings does not wait for two hundred requests.
         with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="withdraw") as pool:
@@ -95,11 +95,13 @@ def _end_queued(call_id: uuid.UUID) -> bool:
     return False
 
 
-def _cancel(call: tuple[uuid.UUID, str]) -> None:
-    call_id, sid = call
+def _cancel(call: tuple[uuid.UUID, str, Owner]) -> None:
+    call_id, sid, owner = call
     try:
-        carrier().cancel(sid)
+        accounts.carrier_of(owner.workspace_id, owner.account_sid).cancel(sid)
     except CarrierGone:
         log.info("canceled call was over already", call_id=str(call_id))
     except CarrierError as exc:
         log.warning("ringing call not canceled yet", call_id=str(call_id), code=exc.code)
+    finally:
+        connection.close()  # of this thread

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from tenex.errors import Unavailable
 from voice.postcall.case import Case
 from voice.postcall.opinion import Checked, Opinion, check
-from voice.services import readiness
+from voice.wire.model_access import ModelAccess
 
 log = structlog.get_logger(__name__)
 
@@ -77,8 +77,8 @@ class _Answer:
     checked: Checked | None = None
 
 
-def judge(case: Case) -> Judgment:
-    """Blocking, up to two requests of VERDICT_TIMEOUT_S each.
+def judge(case: Case, access: ModelAccess) -> Judgment:
+    """Blocking, up to two requests of VERDICT_TIMEOUT_S each, with the key of the call's workspace.
 
     Raises:
         ModelUnavailable: time-out, no connection, 429 without quota trouble, 5xx: worth another try later.
@@ -86,16 +86,11 @@ def judge(case: Case) -> Judgment:
     # pydantic v2 models and httpx2 make this import cost over a second: only workers that judge pay it.
     import openai
 
-    if not readiness.model_configured():
+    if not access.usable:
         return Judgment(failure="model-rejected: no OPENAI_API_KEY")
     question: list[Any] = [{"role": "user", "content": case.as_json()}]
     try:
-        with openai.OpenAI(
-            api_key=settings.OPENAI_API_KEY or "none",  # a server of one's own may need no key
-            base_url=settings.OPENAI_BASE_URL,
-            timeout=settings.VERDICT_TIMEOUT_S,
-            max_retries=0,
-        ) as client:
+        with openai.OpenAI(**access.sdk(), timeout=settings.VERDICT_TIMEOUT_S, max_retries=0) as client:
             first = _ask(client, question, case)
             if not first.problems:
                 return _judgment(first, tries=1)

@@ -23,10 +23,9 @@ from tenex.lib import backoff, failpoint
 from tenex.lib.wake import wake
 from voice.models import Call, Recording, RecordingStatus
 from voice.postcall import wav
-from voice.services import retention
+from voice.services import accounts, retention
 from voice.services.recordings import purge_after
 from voice.services.timing import scaled
-from voice.telephony.client import carrier
 from voice.telephony.errors import CarrierError, CarrierGone, CarrierRejected
 
 log = structlog.get_logger(__name__)
@@ -56,7 +55,7 @@ def fetch(recording_id: uuid.UUID, *, get: Fetch | None = None) -> bool:
     row = Recording.objects.select_related("call__workspace").get(pk=recording_id)
     try:
         with tempfile.TemporaryFile() as file:
-            size = (get or _from_carrier)(row.source_url, file)
+            size = get(row.source_url, file) if get else _from_carrier(row, file)
             file.seek(0)
             return _store(row, file, size)
     except CarrierRejected as exc:
@@ -77,11 +76,11 @@ def delete_at_carrier(recording_id: uuid.UUID) -> None:
     Raises:
         CarrierError: it could not be deleted now; the task is tried again.
     """
-    row = _at_carrier().filter(pk=recording_id).first()
+    row = _at_carrier().select_related("call").filter(pk=recording_id).first()
     if row is None:
         return
     try:
-        carrier().delete_recording(row.provider_sid)
+        accounts.carrier_of(row.workspace_id, row.call.account_sid).delete_recording(row.provider_sid)
     except CarrierGone:
         log.info("recording was gone at the carrier", call_id=str(row.call_id))
     Recording.objects.filter(pk=row.pk).update(carrier_deleted_at=timezone.now())
@@ -120,8 +119,9 @@ def due(limit: int = 100) -> list[uuid.UUID]:
     return list(rows.order_by("next_at").values_list("pk", flat=True)[:limit])
 
 
-def _from_carrier(url: str, file: BinaryIO) -> int:
-    return carrier().fetch_recording(url, file)
+def _from_carrier(row: Recording, file: BinaryIO) -> int:
+    carrier = accounts.carrier_of(row.workspace_id, row.call.account_sid)
+    return carrier.fetch_recording(row.source_url, file)
 
 
 def _store(row: Recording, file: BinaryIO, size: int) -> bool:

@@ -7,7 +7,7 @@ from celery import shared_task
 
 from voice.postcall import pipeline
 from voice.postcall import recording as recordings
-from voice.telephony.client import configured
+from voice.services import accounts
 from voice.telephony.errors import CarrierError
 
 SCHEDULE: dict[str, dict[str, Any]] = {
@@ -61,5 +61,5 @@ def sweep() -> None:
 @shared_task(name="voice.postcall.clear_carrier")
 def clear_carrier() -> None:
     """Copies that the carrier should have deleted already."""
-    if configured():
+    if accounts.any_usable():
         recordings.clear_carrier()

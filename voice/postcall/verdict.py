@@ -11,11 +11,13 @@ from typing import Any
 from crm.models import FollowUp
 from crm.services import questions
 from tenex.lib import failpoint, storable
+from tenex.workspaces.services import vault
 from voice.models import Call, Outcome, Verdict
 from voice.postcall import case as cases
 from voice.postcall import facts, judge, outcome
 from voice.postcall.case import Case
 from voice.postcall.judge import Judgment
+from voice.services import model_access
 
 _REVIEW_NOTE = "The agent said that a meeting was booked, but there is no booking."
 
@@ -33,7 +35,7 @@ def settle(call_id: uuid.UUID, *, last_try: bool) -> dict[str, Any]:
     if why_none:
         return {"skipped": why_none}
     case = cases.of(call)
-    judgment = _judge(case, last_try=last_try)
+    judgment = _judge(call, case, last_try=last_try)
     failpoint.hit("verdict.judged")
     verdict, _ = Verdict.objects.get_or_create(call=call, defaults=_columns(call, case, judgment))
     return {"qualification": verdict.qualification, "tries": judgment.tries, "failure": judgment.failure}
@@ -53,11 +55,15 @@ def _no_verdict(call: Call) -> str:
     return ""
 
 
-def _judge(case: Case, *, last_try: bool) -> Judgment:
+def _judge(call: Call, case: Case, *, last_try: bool) -> Judgment:
     if not case.caller_spoke:
         return Judgment(failure="nothing-said")
     try:
-        return judge.judge(case)
+        return judge.judge(case, model_access.of(call.workspace_id))
+    except vault.Unreadable:
+        if not last_try:  # the key may be put back
+            raise
+        return Judgment(failure="model-rejected: the workspace's key cannot be read")
     except judge.ModelUnavailable as exc:
         if not last_try:
             raise

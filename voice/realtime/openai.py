@@ -8,7 +8,7 @@ closed with 4000). Sources: the vendor's OpenAPI document and WebSocket guide. T
 import asyncio
 import ssl
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
 from typing import Final, assert_never
@@ -30,6 +30,7 @@ from voice.session.commands import (
 )
 from voice.session.events import AudioDelta, AudioDone, BadMessage, ModelError, ModelLost, ModelReady
 from voice.wire import g711, openai_commands, resample
+from voice.wire.model_access import ModelAccess
 from voice.wire.openai_commands import SessionConfig
 from voice.wire.openai_realtime import ServerEvents
 
@@ -75,13 +76,15 @@ class Endpoint:
 
     base_url: str
     """`https://api.openai.com/v1` or any compatible server; http(s) or ws(s)."""
-    api_key: str
+    api_key: str = field(repr=False)
     connect_timeout_s: float = 5.0
     """From the first packet to `session.updated`."""
     blackhole_s: float = 2.7
     """A socket that neither sends nor answers a ping for so long is lost."""
     safety_identifier: str = ""
     """A stable hash of the other party, never the number itself."""
+    organization: str = ""
+    project: str = ""
 
     def url(self, model: str) -> str:
         """The address of a session with `model`."""
@@ -91,7 +94,7 @@ class Endpoint:
         return f"{base}/realtime?model={quote(model, safe='')}"
 
     def headers(self) -> dict[str, str]:
-        found = {"Authorization": f"Bearer {self.api_key}"}
+        found = ModelAccess(self.base_url, self.api_key, self.organization, self.project).headers()
         if self.safety_identifier:
             found["OpenAI-Safety-Identifier"] = self.safety_identifier
         return found

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import orjson
 from aiohttp import web
 
+from voice.rehearsal.model.options import Options
 from voice.rehearsal.model.shapes import Refusal
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -20,7 +21,7 @@ def json_response(body: object, *, status: int = 200) -> web.Response:
     )
 
 
-def check_key(request: web.Request, api_keys: frozenset[str]) -> None:
+def check_key(request: web.Request, options: Options) -> None:
     """Bearer authorization.
 
     Raises:
@@ -34,9 +35,10 @@ def check_key(request: web.Request, api_keys: frozenset[str]) -> None:
             code="invalid_api_key",
             status=401,
         )
-    if api_keys and key.strip() not in api_keys:
+    if options.api_keys and key.strip() not in options.api_keys | options.more_keys:
         shown = f"{key[:4]}***{key[-2:]}" if len(key) > 8 else "***"
         raise Refusal(f"Incorrect API key provided: {shown}.", code="invalid_api_key", status=401)
+    options.uses[key.strip(), request.path] += 1
 
 
 @web.middleware

@@ -89,7 +89,7 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     """`GET /v1/realtime?model=…`: one session for as long as the socket lives."""
     model = request.app[MODEL]
     await _handshake_faults(model)
-    check_key(request, model.options.api_keys)
+    check_key(request, model.options)
     name = _requested_model(request)
     ws = web.WebSocketResponse(compress=False, max_msg_size=_MAX_FRAME_BYTES, timeout=3.0)
     await ws.prepare(request)
@@ -193,13 +193,13 @@ def _model_json(known: KnownModel) -> dict[str, Json]:
 
 async def list_models(request: web.Request) -> web.Response:
     """`GET /v1/models`, with `shutdown_date` where one is announced."""
-    check_key(request, request.app[MODEL].options.api_keys)
+    check_key(request, request.app[MODEL].options)
     return json_response({"object": "list", "data": [_model_json(known) for known in CATALOGUE]})
 
 
 async def get_model(request: web.Request) -> web.Response:
     """`GET /v1/models/{model}`."""
-    check_key(request, request.app[MODEL].options.api_keys)
+    check_key(request, request.app[MODEL].options)
     name = request.match_info["model"]
     for known in CATALOGUE:
         if known.id == name:

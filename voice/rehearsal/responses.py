@@ -85,7 +85,7 @@ def add_routes(app: web.Application, *, options: Options, faults: Faults, clock:
 
 async def create(request: web.Request) -> web.Response:
     """One response, not streamed."""
-    check_key(request, request.app[_OPTIONS].api_keys)
+    check_key(request, request.app[_OPTIONS])
     body = await _body(request)
     faults = request.app[_FAULTS]
     if (armed := faults.take(Fault.VERDICT_SLOW)) is not None:

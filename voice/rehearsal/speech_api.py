@@ -19,7 +19,7 @@ _MAX_CHARS = 4096
 
 def add_routes(app: web.Application, voice: Voice) -> None:
     async def speak(request: web.Request) -> web.Response:
-        check_key(request, request.app[MODEL].options.api_keys)
+        check_key(request, request.app[MODEL].options)
         wish = _checked(await request.read())
         sound = await voice.speak(wish, "audio/pcm")
         return web.Response(body=sound, content_type="audio/pcm")

@@ -6,7 +6,7 @@ from django.conf import settings
 
 from crm.models import Consent, Lead
 from tenex.workspaces.models import Workspace
-from voice.models import Agent, Call, NumberStatus, PhoneNumber
+from voice.models import Agent, Call, Credential, CredentialKind, NumberStatus, PhoneNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,11 @@ class FirstSteps:
 
 def of(workspace: Workspace, *, demo_mark: str) -> FirstSteps:
     """`demo_mark`: the variable by which a demo call is known (voice.services.demo_call)."""
+    own = set(Credential.objects.filter(workspace=workspace).values_list("kind", flat=True))
     needed = {
-        "TWILIO_ACCOUNT_SID": settings.TWILIO_ACCOUNT_SID,
-        "TWILIO_AUTH_TOKEN": settings.TWILIO_AUTH_TOKEN,
-        "OPENAI_API_KEY": settings.OPENAI_API_KEY,
+        "TWILIO_ACCOUNT_SID": settings.TWILIO_ACCOUNT_SID or CredentialKind.TWILIO in own,
+        "TWILIO_AUTH_TOKEN": settings.TWILIO_AUTH_TOKEN or CredentialKind.TWILIO in own,
+        "OPENAI_API_KEY": settings.OPENAI_API_KEY or CredentialKind.OPENAI in own,
     }
     calls = Call.objects.filter(workspace=workspace)
     leads = Lead.objects.filter(workspace=workspace, archived_at=None).exclude(source=demo_mark)

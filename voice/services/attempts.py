@@ -60,6 +60,8 @@ class Fenced:
     call_id: uuid.UUID
     order: CallOrder
     deadline_s: float
+    account: str = ""
+    """The account that paces it."""
 
 
 def prepare(call_id: uuid.UUID) -> DialAttempt | None:
@@ -134,7 +136,8 @@ def fence(attempt_id: uuid.UUID) -> Fenced | None:
             placed_at=attempt.posted_at,
             sweep_at=Now() + timedelta(seconds=times.ring_s + times.grace_s * 2),
         )
-    return Fenced(attempt_id, attempt.call_id, _order(attempt), started_s + times.post_within_s)
+    account = pacing.account_sid(attempt.call.account_sid)
+    return Fenced(attempt_id, attempt.call_id, _order(attempt), started_s + times.post_within_s, account)
 
 
 def post(fenced: Fenced, carrier: Carrier) -> DialState:
@@ -156,7 +159,7 @@ def post(fenced: Fenced, carrier: Carrier) -> DialState:
         _arrived(fenced, exc)
         return _unknown(fenced, exc)
     failpoint.hit("dial.posted")
-    pacing.arrived(fenced.attempt_id, reached_s=placed.reached_s, in_trouble=False)
+    pacing.arrived(fenced.attempt_id, account=fenced.account, reached_s=placed.reached_s, in_trouble=False)
     if adopt(fenced.attempt_id, placed.sid) == Adoption.SUPERSEDED:
         _drop(carrier, placed, fenced)
     failpoint.hit("dial.resolved")
@@ -165,7 +168,8 @@ def post(fenced: Fenced, carrier: Carrier) -> DialState:
 
 def _arrived(fenced: Fenced, exc: CarrierError) -> None:
     """No call came of it, but the request is no longer on its way. A refusal for good is a good answer."""
-    pacing.arrived(fenced.attempt_id, in_trouble=not isinstance(exc, CarrierRejected))
+    refused = isinstance(exc, CarrierRejected)
+    pacing.arrived(fenced.attempt_id, account=fenced.account, in_trouble=not refused)
 
 
 def adopt(attempt_id: uuid.UUID, sid: str) -> Adoption:

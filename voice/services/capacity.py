@@ -33,20 +33,23 @@ class Lack(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`media` and `model`: slots in all, None without a limit; `in_use` holds one of each."""
+    """`media` and `model`: slots in all, None without a limit. `in_use` are all calls; `at_carrier` and
+    `on_model` those that go over the account and the key of the settings."""
 
     media: int
     model: int | None
     in_use: int
     at_carrier: int
+    on_model: int = 0
 
-    def lack(self) -> Lack | None:
-        """What forbids one more outbound call, or None."""
-        if settings.CARRIER_MAX_CALLS and self.at_carrier >= settings.CARRIER_MAX_CALLS:
+    def lack(self, *, own_account: bool = False, own_model: bool = False) -> Lack | None:
+        """What forbids one more outbound call, or None. Of a workspace with an account or key of its own?"""
+        shared = settings.CARRIER_MAX_CALLS if not own_account else 0
+        if shared and self.at_carrier >= shared:
             return Lack.LINES
         if self.in_use >= _for_outbound(self.media):
             return Lack.MEDIA
-        if self.model is not None and self.in_use >= _for_outbound(self.model):
+        if self.model is not None and not own_model and self.on_model >= _for_outbound(self.model):
             return Lack.MODEL
         return None
 
@@ -61,14 +64,17 @@ def room(*, without: uuid.UUID | None = None) -> Room:
             "SELECT (SELECT coalesce(sum(CASE WHEN draining THEN least(live_calls, capacity)"
             "                            ELSE capacity END), 0)"
             "        FROM voice_mediaprocess WHERE alive_until > clock_timestamp()),"
-            "       count(*), count(*) FILTER (WHERE direction = 'outbound' OR provider_sid IS NOT NULL)"
+            "       count(*), count(*) FILTER (WHERE account_sid = ''"
+            "                                  AND (direction = 'outbound' OR provider_sid IS NOT NULL)),"
+            "       count(*) FILTER (WHERE NOT EXISTS (SELECT FROM voice_credential own"
+            "         WHERE own.workspace_id = voice_call.workspace_id AND own.kind = 'openai'))"
             " FROM voice_call WHERE status IN ('dialing', 'ringing', 'in_progress')"
             " AND id IS DISTINCT FROM %s",
             [without],
         )
-        announced, in_use, at_carrier = cursor.fetchone()
+        announced, in_use, at_carrier, on_model = cursor.fetchone()
     media = min(announced, settings.MEDIA_SLOTS) if settings.MEDIA_SLOTS else announced
-    return Room(int(media), settings.MODEL_SLOTS or None, int(in_use), int(at_carrier))
+    return Room(int(media), settings.MODEL_SLOTS or None, int(in_use), int(at_carrier), int(on_model))
 
 
 def announce(name: str, *, capacity: int, live_calls: int, draining: bool) -> None:

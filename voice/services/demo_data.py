@@ -15,11 +15,10 @@ from django.utils import timezone
 from crm.models import Calendar, ConsentPurpose, Lead
 from crm.services import consents, knowledge, leads
 from tenex.lib import daytime
-from tenex.webhooks import signing
 from tenex.webhooks.models import WebhookSubscription
 from tenex.webhooks.services import subscriptions
 from tenex.workspaces.models import CallingRules, Membership, Role, User, Workspace
-from tenex.workspaces.services import keys
+from tenex.workspaces.services import keys, workspaces
 from voice.models import Agent, PhoneNumber, VoiceProfile
 from voice.services import agents
 
@@ -142,9 +141,10 @@ def seed(*, webhook_url: str = "", password: str = "") -> Demo:
         subscription = None
         if webhook_url:
             subscription = WebhookSubscription.objects.filter(workspace=workspace, url=webhook_url).first()
-            subscription = subscription or subscriptions.create(
-                workspace, url=webhook_url, description="Demo", actor="system:demo"
-            )
+            if subscription is None:
+                subscription, _ = subscriptions.create(
+                    workspace, url=webhook_url, description="Demo", actor="system:demo"
+                )
         _, api_key = keys.create(workspace, "Demo", ["*"], "system:demo")
     phones = {phone[-4:]: phone for person in people if (phone := person.phone)}
     return Demo(workspace, user, password, api_key, agent, number, subscription, phones)
@@ -179,12 +179,11 @@ def _at_home(phone: str) -> dict[str, Any]:
 
 
 def _workspace() -> Workspace:
-    workspace, _ = Workspace.objects.get_or_create(
+    workspace, made = Workspace.objects.get_or_create(
         slug="demo",
         defaults={
             "name": "Northwind Robotics",
             "time_zone": "America/Los_Angeles",
-            "webhook_secret": signing.new_secret(),
             # Whatever the hour, on Sundays too: the hours of the law alone, see _at_home.
             "calling_window_start": dt.time(0, 0),
             "calling_window_end": dt.time(23, 59, 59),
@@ -195,6 +194,8 @@ def _workspace() -> Workspace:
             "transfer_number": "+14155550177",
         },
     )
+    if made:
+        workspaces.give_secret(workspace)
     return workspace
 
 

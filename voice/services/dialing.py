@@ -68,6 +68,7 @@ def place(
             from_number=number.e164,
             to_number=e164,
             number=number,
+            account_sid=number.account_sid,
             agent_version=version,
             lead=lead,
             calendar=calendar or agent.calendar,

@@ -11,7 +11,7 @@ from tenex.errors import Unavailable
 from tenex.events.services import Fact
 from tenex.lib.phone import mask, normalize_or_none
 from voice.models import Call, CallStatus, Direction, EndReason, NumberStatus, PhoneNumber
-from voice.services import caller_lead, calls, readiness, returns
+from voice.services import caller_lead, calls, model_access, readiness, returns
 from voice.services.timing import timing
 
 log = structlog.get_logger(__name__)
@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 # What the answer to a ringing call needs, of four wide rows. Whoever needs more gets it by another query.
 _READ = (
     "e164",
+    "account_sid",
     "fallback_number",
     "calendar_id",
     "workspace__max_concurrent_calls",
@@ -87,6 +88,7 @@ def _create(number: PhoneNumber, ringing: Ringing) -> Call:
         from_number=from_number or ringing.from_[:80],
         to_number=number.e164,
         number=number,
+        account_sid=number.account_sid,
         agent_version=version,
         calendar_id=number.calendar_id or (agent.calendar_id if agent else None),
         objective=version.objective if version else "",
@@ -111,7 +113,7 @@ def _create(number: PhoneNumber, ringing: Ringing) -> Call:
 def _problem(number: PhoneNumber, *, has_agent: bool) -> EndReason | None:
     if not has_agent:
         return EndReason.NO_AGENT
-    if not readiness.model_configured():
+    if not model_access.usable(number.workspace_id):
         return EndReason.MODEL_UNAVAILABLE
     if readiness.lines_in_use(number.workspace_id) >= number.workspace.max_concurrent_calls:
         return EndReason.NO_CAPACITY

@@ -18,12 +18,17 @@ from django.utils import timezone
 from crm.selectors import knowledge
 from tenex.errors import Forbidden
 from tenex.workspaces.models import RecordingConsent
+from tenex.workspaces.services import vault
 from voice.models import Call, Direction, SessionStatus, StreamToken, Turn, VoiceSession
 from voice.models.calls import LIVE
 from voice.opening.sound import NoVoice
-from voice.services import calls, openings, prompt, returns
+from voice.services import accounts, calls, model_access, openings, prompt, returns
 from voice.session.script import Script
+from voice.telephony import signature
+from voice.telephony.client import Account
+from voice.telephony.errors import CarrierNotConfigured
 from voice.wire import stream_token
+from voice.wire.model_access import ModelAccess
 
 log = structlog.get_logger(__name__)
 
@@ -112,6 +117,10 @@ class CallContext:
     """What an outbound call says of its own accord; the sounds of it are in `sounds`, by line."""
     sounds: dict[str, str] = field(default_factory=dict)
     """Base64 µ-law."""
+    model_access: ModelAccess | None = None
+    """The workspace's own key for the model; None: that of the settings."""
+    account: Account | None = None
+    """The workspace's own account at the carrier, which has this call; None: that of the settings."""
 
     @property
     def by_carrier(self) -> bool:
@@ -136,13 +145,31 @@ def forged(token: str) -> str:
     return claims.reason if isinstance(claims, stream_token.TokenFault) else ""
 
 
+def genuine_for(token: str, path: str, signature_: str) -> bool:
+    """Whether the account of the token's call has signed the upgrade of a socket at `path`. In a thread.
+
+    The token is looked at only; :func:`open_stream` burns it.
+    """
+    claims = stream_token.verify(token, keys={_KEY_ID: settings.STREAM_TOKEN_KEY}, now=_unix())
+    if isinstance(claims, stream_token.TokenFault):
+        return False
+    owner = accounts.of_call(uuid.UUID(claims.call))
+    return owner is not None and signature.genuine_socket(path, signature_, tokens=accounts.tokens(owner))
+
+
 def open_stream(
-    token: str, call_sid: str, stream_sid: str, owner: str, *, by_carrier: bool = True
+    token: str,
+    call_sid: str,
+    stream_sid: str,
+    owner: str,
+    *,
+    by_carrier: bool = True,
+    own_account: bool = False,
 ) -> CallContext:
     """Take the call for this process: token burnt, lease set, session row, everything read.
 
-    `by_carrier` says which socket asks: the carrier's, or that of provisioned sessions. Each opens its own
-    kind of calls only.
+    `by_carrier` says which socket asks: the carrier's, or that of provisioned sessions; `own_account` that it
+    was signed by the workspace's own account at the carrier. Each opens its own kind of calls only.
 
     Raises:
         StreamRefused: the token is bad, used or of another call, or the call is over. `code` of the
@@ -158,6 +185,8 @@ def open_stream(
             if (channel == "phone") is not by_carrier:
                 raise StreamRefused(extra={"reason": "other-door"})
             call = _claim(claims, call_sid if by_carrier else None, owner)
+            if by_carrier and bool(call.account_sid) is not own_account:
+                raise StreamRefused(extra={"reason": "other-account"})
             session, number = _session(call, channel)
             context = _context(call, session, number, stream_sid, owner)
             calls.answer(call.pk)
@@ -166,6 +195,8 @@ def open_stream(
         raise StreamRefused(extra={"reason": "no-voice"}) from exc
     except IntegrityError as exc:
         raise StreamRefused(extra={"reason": "sid-taken"}) from exc
+    except (vault.Unreadable, CarrierNotConfigured) as exc:
+        raise StreamRefused(extra={"reason": exc.code}) from exc
     if prepared is None:
         return context
     return replace(context, script=prepared.script, sounds=prepared.sounds)
@@ -284,6 +315,8 @@ def _context(call: Call, session: VoiceSession, number: int, stream_sid: str, ow
         usage=dict(call.usage),
         channel=session.channel,  # type: ignore[arg-type]  # one of the three, as we made it
         latency=dict(call.latency),
+        model_access=model_access.of(call.workspace_id),
+        account=accounts.account_of(call.workspace_id, call.account_sid) if call.account_sid else None,
     )
 
 

@@ -19,6 +19,7 @@ from tenex.lib.backoff import delay_s
 from tenex.lib.phone import mask
 from tenex.workspaces.services import audit
 from voice.models import NumberSource, NumberStatus, PhoneNumber
+from voice.services import accounts
 from voice.services.numbers import announce
 from voice.services.timing import timing
 from voice.telephony import addresses
@@ -40,7 +41,7 @@ _LONGEST_WAIT_S = 3600.0
 _ACTOR = "system:numbers"
 
 
-def settle(carrier: Carrier) -> int:
+def settle() -> int:
     """Take the next step of every number whose step is due; how many steps were taken."""
     due = PhoneNumber.objects.filter(next_at__lte=Now()).order_by("next_at")
     taken = 0
@@ -50,6 +51,9 @@ def settle(carrier: Carrier) -> int:
             continue
         taken += 1
         failpoint.hit("number.taken")
+        carrier = accounts.asker(number.workspace_id, number.account_sid)
+        if carrier is None:  # its account's credentials were taken away; looked at again after the grace
+            continue
         if number.status == NumberStatus.RELEASING:
             _give_back(number, carrier)
         elif number.source != NumberSource.BOUGHT:

@@ -20,7 +20,8 @@ from tenex.workspaces.models import Workspace
 from tenex.workspaces.services import audit
 from voice.models import Agent, Batch, BatchStatus, Call, NumberSource, NumberStatus, PhoneNumber
 from voice.models.calls import LIVE
-from voice.telephony.client import CarrierNumber, carrier
+from voice.services import accounts
+from voice.telephony.client import CarrierNumber
 from voice.telephony.errors import CarrierGone
 
 SETTLE = "voice.numbers.settle"
@@ -44,9 +45,9 @@ def create(workspace: Workspace, data: dict[str, Any], actor: str) -> PhoneNumbe
         fields["e164"] = phone.normalize(raw, region=workspace.default_region, loc=("body", "e164"))
     if data.get("buy"):
         fields |= {"source": NumberSource.BOUGHT, "status": NumberStatus.PENDING}
-        carrier()  # refused here if there is no account to buy with
+        accounts.of_workspace(workspace.pk)  # refused here if there is no account to buy with
     elif data.get("configure", True):
-        found = _of_the_account(fields.get("e164", ""), fields.get("provider_sid", ""))
+        found = _of_the_account(workspace, fields.get("e164", ""), fields.get("provider_sid", ""))
         fields |= {
             "e164": found.e164,
             "provider_sid": found.sid,
@@ -54,6 +55,7 @@ def create(workspace: Workspace, data: dict[str, Any], actor: str) -> PhoneNumbe
             "source": NumberSource.IMPORTED,
             "status": NumberStatus.PENDING,
         }
+    fields["account_sid"] = accounts.own_sid(workspace.pk)
     if fields.get("status") == NumberStatus.PENDING:
         fields["next_at"] = timezone.now()
     with transaction.atomic():
@@ -154,18 +156,19 @@ def _insert(workspace: Workspace, fields: dict[str, Any]) -> PhoneNumber:
         raise Conflict("this number is in use", code="number_taken") from exc
 
 
-def _of_the_account(e164: str, sid: str) -> CarrierNumber:
-    """The carrier's number with this id, or with this E.164 form."""
+def _of_the_account(workspace: Workspace, e164: str, sid: str) -> CarrierNumber:
+    """The number with this id, or with this E.164 form, in the account that the workspace uses now."""
     field = "provider_sid" if sid else "e164"
+    _, carrier = accounts.of_workspace(workspace.pk)
     if sid:
         try:
-            found: CarrierNumber | None = carrier().number(sid)
+            found: CarrierNumber | None = carrier.number(sid)
         except CarrierGone:
             found = None
         if found is not None and e164 not in ("", found.e164):
             raise InvalidInput("the number with this id is another one", loc=("body", field))
     else:
-        found = next(iter(carrier().numbers(e164)), None)
+        found = next(iter(carrier.numbers(e164)), None)
     if found is None:
         raise InvalidInput("the carrier account has no such number", loc=("body", field), type_="missing")
     return found

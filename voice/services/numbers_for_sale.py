@@ -1,14 +1,23 @@
 """What the carrier sells. Nothing is written."""
 
+import uuid
+
 from tenex.errors import InvalidInput
-from voice.telephony.client import NumberForSale, NumberKind, carrier
+from voice.services import accounts
+from voice.telephony.client import NumberForSale, NumberKind
 from voice.telephony.errors import CarrierGone, CarrierRejected
 
 _WITH_AREA_CODES = ("US", "CA")
 
 
 def search(
-    country: str, kind: NumberKind, *, area_code: str = "", contains: str = "", limit: int = 20
+    workspace_id: uuid.UUID,
+    country: str,
+    kind: NumberKind,
+    *,
+    area_code: str = "",
+    contains: str = "",
+    limit: int = 20,
 ) -> list[NumberForSale]:
     """Numbers for sale that take calls; `contains` may have `*` for any character.
 
@@ -19,7 +28,8 @@ def search(
     if area_code and country not in _WITH_AREA_CODES:
         raise InvalidInput("only in the US and Canada; use contains", loc=("query", "area_code"))
     try:
-        return carrier().numbers_for_sale(country, kind, area_code=area_code, contains=contains, limit=limit)
+        _, carrier = accounts.of_workspace(workspace_id)
+        return carrier.numbers_for_sale(country, kind, area_code=area_code, contains=contains, limit=limit)
     except CarrierGone as exc:
         raise InvalidInput(
             f"the carrier sells no {kind} numbers in {country}", loc=("query", "type"), type_="not_sold"

@@ -8,11 +8,14 @@ from typing import Any, cast
 
 import structlog
 
+from tenex.workspaces.services import vault
 from voice.models import AgentVersion, Batch, BatchStatus, Call, CallEvent, CallStatus, Direction
 from voice.models.batches import VoicemailPolicy
 from voice.opening import sound
 from voice.opening.wording import FALLBACK, Purpose, Recording, Wish, Wording, compose
+from voice.services import model_access
 from voice.session.script import Line, Script
+from voice.wire.model_access import ModelAccess
 
 log = structlog.get_logger(__name__)
 
@@ -133,6 +136,14 @@ def _sounds(call: Call, *, best: bool = False) -> tuple[Wording, dict[str, str]]
     return wording, _render(call, wording, best=best)
 
 
+def _access(call: Call) -> ModelAccess:
+    """With a key of its own that cannot be read a workspace has the packaged voice, not another's key."""
+    try:
+        return model_access.of(call.workspace_id)
+    except vault.Unreadable:
+        return ModelAccess()
+
+
 def _render(call: Call, wording: Wording, *, best: bool) -> dict[str, str]:
     profile = call.agent_version.agent.profile if call.agent_version else None
     speaker = sound.Speaker(
@@ -140,5 +151,6 @@ def _render(call: Call, wording: Wording, *, best: bool) -> dict[str, str]:
         language_name=wording.language_name,
         voice=profile.voice if profile else "marin",
         speed=profile.speed if profile else 1.0,
+        access=_access(call),
     )
     return {name: sound.ensure(text, speaker, best=best) for name, text in wording.all.items()}

@@ -37,7 +37,7 @@ def hang_up(call: Call, *, actor: str = "") -> None:
             return
         Call.objects.filter(pk=now.pk).update(sweep_at=timezone.now())
         if now.provider_sid:
-            wake("voice.outbound.drop", now.provider_sid)
+            wake("voice.outbound.drop", now.provider_sid, str(now.workspace_id), now.account_sid)
         wake("voice.sweep")
 
 

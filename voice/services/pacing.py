@@ -8,7 +8,8 @@ most once in any second, and `c` slots at most `c` times, whatever delays there 
 trip a second and slot: the rate is c / (1 s + round trip). A slot is a lease: what a dead worker took is free
 when its attempt can no longer pass the fence, or its request can no longer be under way.
 
-Workspaces and batches have paces of their own: their dials are that far apart when they are sent.
+Workspaces and batches have paces of their own: their dials are that far apart when they are sent. A workspace
+with an account of its own at the carrier takes its slots there; the rate is the same for every account.
 
 Order. Start-time fair queueing: a dial costs its workspace one unit of virtual time, and the one with the
 least goes first; who had nothing to do meanwhile starts where the others are. The same among the batches of
@@ -26,7 +27,7 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
-from voice.models import Pacer
+from voice.models import Credential, CredentialKind, Pacer
 from voice.services.timing import scaled, timing
 
 log = structlog.get_logger(__name__)
@@ -65,9 +66,16 @@ class Later:
     seconds: float
 
 
-def account_sid() -> str:
-    """The account that all workspaces of this instance share."""
-    return settings.TWILIO_ACCOUNT_SID
+def account_sid(own: str = "") -> str:
+    """The account that paces a call: a workspace's own, or the one that all the others share."""
+    return own or settings.TWILIO_ACCOUNT_SID
+
+
+def homes(workspaces: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Workspace -> the account that its new numbers belong to. Older ones may belong to the shared one."""
+    own = Credential.objects.filter(workspace_id__in=workspaces, kind=CredentialKind.TWILIO)
+    found = dict(own.values_list("workspace_id", "account"))
+    return {one: account_sid(found.get(one, "")) for one in workspaces}
 
 
 def carrier_rate() -> Rate:
@@ -79,9 +87,9 @@ def carrier_rate() -> Rate:
     return Rate(1, second_s / per_s + _MARGIN_S)
 
 
-def open_account() -> None:
+def open_account(sid: str) -> None:
     """Make the rows of the account that are missing."""
-    sid, starts = account_sid(), carrier_rate().starts
+    starts = carrier_rate().starts
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM voice_carrierslot WHERE account_id = %s AND index < %s", [sid, starts]
@@ -109,28 +117,30 @@ def in_turn(workspaces: Iterable[uuid.UUID]) -> list[uuid.UUID]:
         cursor.execute(
             "SELECT asked.id FROM unnest(%s::uuid[]) AS asked (id)"
             " LEFT JOIN voice_pacer pacer ON pacer.workspace_id = asked.id"
-            " ORDER BY greatest(coalesce(pacer.finish, 0), coalesce("
-            "   (SELECT virtual FROM voice_carrieraccount WHERE sid = %s), 0)), random()",
+            " LEFT JOIN voice_credential own ON own.workspace_id = asked.id AND own.kind = 'twilio'"
+            " ORDER BY greatest(coalesce(pacer.finish, 0), coalesce((SELECT virtual"
+            "   FROM voice_carrieraccount WHERE sid = coalesce(own.account, %s)), 0)), random()",
             [ids, account_sid()],
         )
         return [row[0] for row in cursor.fetchall()]
 
 
-def carrier_wait_s() -> float:
-    """Real seconds until the carrier may be asked again, less what is given out ahead; 0: now.
+def carrier_waits_s(accounts: Iterable[str]) -> dict[str, float]:
+    """Account -> real seconds until its carrier may be asked again, less what is given out ahead; 0: now.
 
     A look without a lock: :func:`take` has the say.
     """
+    asked = list(accounts)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT greatest(account.next_at_s, account.hold_until_s, min(slot.free_at_s))"
+            "SELECT account.sid, greatest(account.next_at_s, account.hold_until_s, min(slot.free_at_s))"
             "       - extract(epoch FROM clock_timestamp())"
             " FROM voice_carrieraccount account JOIN voice_carrierslot slot ON slot.account_id = account.sid"
-            " WHERE account.sid = %s AND slot.index < %s GROUP BY account.sid",
-            [account_sid(), carrier_rate().starts],
+            " WHERE account.sid = ANY(%s) AND slot.index < %s GROUP BY account.sid",
+            [asked, carrier_rate().starts],
         )
-        row = cursor.fetchone()
-    return max(0.0, float(row[0]) - _horizon_s()) if row else 0.0
+        found = {sid: max(0.0, float(wait_s) - _horizon_s()) for sid, wait_s in cursor.fetchall()}
+    return {sid: found.get(sid, 0.0) for sid in asked}
 
 
 def own_wait_s(next_at_s: float, now_s: float) -> float:
@@ -152,7 +162,7 @@ def lock_workspace(workspace_id: uuid.UUID) -> tuple[Pacer, float] | None:
             "              THEN pg_try_advisory_xact_lock(hashtextextended(%s, 0)) ELSE false END AS locked,"
             "              extract(epoch FROM clock_timestamp()) AS now_s OFFSET 0) AS clock"
             " LEFT JOIN voice_pacer pacer ON pacer.workspace_id = %s",
-            [f"dial:{account_sid()}:{lane}", f"dial:{workspace_id}", workspace_id],
+            [f"dial:{homes([workspace_id])[workspace_id]}:{lane}", f"dial:{workspace_id}", workspace_id],
         )
         locked, now_s, next_at_s, finish, batch_virtual = cursor.fetchone()
         if not locked:
@@ -167,19 +177,20 @@ def lock_workspace(workspace_id: uuid.UUID) -> tuple[Pacer, float] | None:
     return Pacer(workspace_id=workspace_id, **known), float(now_s)
 
 
-def lock_account() -> None:
-    """From here to the end of the transaction nobody else claims: what is counted now, stays so."""
+def lock_account(sid: str) -> None:
+    """From here to the end of the transaction nobody else claims a call of this account."""
     with connection.cursor() as cursor:
         for _ in range(2):
-            cursor.execute("SELECT 1 FROM voice_carrieraccount WHERE sid = %s FOR UPDATE", [account_sid()])
+            cursor.execute("SELECT 1 FROM voice_carrieraccount WHERE sid = %s FOR UPDATE", [sid])
             if cursor.fetchone():
                 return
-            open_account()
+            open_account(sid)
 
 
 def take(
     attempt_id: uuid.UUID,
     *,
+    account: str,
     workspace_id: uuid.UUID,
     workspace_per_s: float,
     batch_id: uuid.UUID | None = None,
@@ -193,7 +204,7 @@ def take(
     """
     rate, second_s = carrier_rate(), scaled(1.0).total_seconds()
     values: dict[str, str | float | uuid.UUID | None] = {
-        "sid": account_sid(),
+        "sid": account,
         "starts": rate.starts,
         "spacing": rate.period_s / rate.starts * _SMOOTH,
         "late": timing().late_s,
@@ -243,7 +254,7 @@ def unused(attempt_id: uuid.UUID) -> None:
         )
 
 
-def arrived(attempt_id: uuid.UUID, *, reached_s: float = 0.0, in_trouble: bool) -> None:
+def arrived(attempt_id: uuid.UUID, *, account: str, reached_s: float = 0.0, in_trouble: bool) -> None:
     """The request had reached the carrier at `reached_s` (time.monotonic) at the latest; 0: now.
 
     `in_trouble`: the answer was 429, 5xx or none. Some of them in a row, less the good ones between, and
@@ -265,7 +276,7 @@ def arrived(attempt_id: uuid.UUID, *, reached_s: float = 0.0, in_trouble: bool) 
                 "UPDATE voice_carrieraccount SET hold_until_s = 0,"
                 " strikes = CASE WHEN strikes >= %s THEN 0 ELSE strikes - 1 END"
                 " WHERE sid = %s AND strikes > 0",
-                [TROUBLE, account_sid()],
+                [TROUBLE, account],
             )
             return
         cursor.execute(
@@ -274,7 +285,7 @@ def arrived(attempt_id: uuid.UUID, *, reached_s: float = 0.0, in_trouble: bool) 
             " ELSE greatest(hold_until_s, extract(epoch FROM clock_timestamp())"
             "    + least(%(longest)s, %(first)s * power(2, strikes + 1 - %(limit)s))) END"
             " WHERE sid = %(sid)s RETURNING strikes",
-            {"limit": TROUBLE, "first": second_s, "longest": 60 * second_s, "sid": account_sid()},
+            {"limit": TROUBLE, "first": second_s, "longest": 60 * second_s, "sid": account},
         )
         row = cursor.fetchone()
     if row and row[0] == TROUBLE:

@@ -2,20 +2,12 @@
 
 import uuid
 
-from django.conf import settings
 from django.db.models import Q
 
 from voice.models import Call, CallStatus
 from voice.models.calls import Direction
 
-_OPENAI = "https://api.openai.com/v1"
-
 _ON_THE_PHONE = Q(status__in=(CallStatus.DIALING, CallStatus.RINGING, CallStatus.IN_PROGRESS))
-
-
-def model_configured() -> bool:
-    """A key for OpenAI, or another server, which may need none."""
-    return bool(settings.OPENAI_API_KEY) or settings.OPENAI_BASE_URL.rstrip("/") != _OPENAI
 
 
 def lines_in_use(workspace_id: uuid.UUID) -> int:

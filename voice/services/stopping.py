@@ -40,6 +40,7 @@ def stop_calls(workspace_id: uuid.UUID, e164: str | None, lead_id: uuid.UUID | N
     hinted = Call.objects.filter(pk__in=ids, status__in=_BEFORE_TALK)
     hinted.filter(end_hint="").update(end_hint=EndReason.CANCELED)
     hinted.exclude(status=CallStatus.QUEUED).update(sweep_at=timezone.now())
-    for sid in hinted.exclude(provider_sid=None).values_list("provider_sid", flat=True):
-        wake("voice.outbound.drop", sid)
+    at_carrier = hinted.exclude(provider_sid=None)
+    for sid, account_sid in at_carrier.values_list("provider_sid", "account_sid"):
+        wake("voice.outbound.drop", sid, str(workspace_id), account_sid)
     wake("voice.sweep")

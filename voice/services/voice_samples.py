@@ -2,15 +2,17 @@
 
 import base64
 import io
+import uuid
 import wave
 from dataclasses import dataclass
 
 from django.conf import settings
 
 from tenex.workspaces.models import Workspace
-from voice.models import VoiceProfile
+from voice.models import CredentialKind, VoiceProfile
 from voice.opening import sound
 from voice.opening.wording import Wish, compose
+from voice.services import entrusted, model_access
 from voice.wire import g711
 
 _RATE_HZ = 8000
@@ -25,20 +27,26 @@ class Sample:
 
 
 def of(workspace: Workspace, profile: VoiceProfile) -> Sample:
-    """The words that every outbound call with this voice begins with."""
+    """The words that every outbound call with this voice begins with.
+
+    Raises:
+        vault.Unreadable: the workspace has a key of its own that cannot be opened.
+    """
     wording = compose(Wish(caller=workspace.legal_name or workspace.name, language=profile.language))
     speaker = sound.Speaker(
         language=wording.language,
         language_name=wording.language_name,
         voice=profile.voice,
         speed=profile.speed,
+        access=model_access.of(workspace.pk),
     )
     return Sample(wording.opening["identity"], speaker)
 
 
-def is_own_voice() -> bool:
-    """Whether a speech endpoint is configured; without one the packaged voice stands in."""
-    return bool(settings.SPEECH_MODEL and settings.OPENAI_API_KEY)
+def is_own_voice(workspace_id: uuid.UUID) -> bool:
+    """Whether there is a key for a speech endpoint; without one the packaged voice stands in."""
+    shared = bool(settings.OPENAI_API_KEY)
+    return bool(settings.SPEECH_MODEL) and (shared or entrusted.has(workspace_id, CredentialKind.OPENAI))
 
 
 def wav(sample: Sample) -> bytes:

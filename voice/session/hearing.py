@@ -93,7 +93,8 @@ def on_idle_timeout(live: Live, event: ev.IdleTimeout, now: float) -> None:
     live.attention_at = now
     if live.phase is Phase.TALKING and not live.desk.holds:
         _server_answers(live, now)
-        reprompt_or_end(live, now, by_server=True)
+        if not _stream_stands_still(live, now):
+            reprompt_or_end(live, now, by_server=True)
 
 
 def reprompt_or_end(live: Live, now: float, *, by_server: bool = False) -> None:
@@ -107,11 +108,16 @@ def reprompt_or_end(live: Live, now: float, *, by_server: bool = False) -> None:
         live.ask(Intent("reprompt", text=REPROMPT))
 
 
+def _stream_stands_still(live: Live, now: float) -> bool:
+    """A silent caller still sends frames. Without any nobody is silent: the stream is as good as lost."""
+    return now - live.last_media_at > live.limits.no_media_s / 5
+
+
 def on_silence_timer(live: Live, now: float) -> None:
     if live.phase is not Phase.TALKING:
         return
     silent_for_s = speech.silent_for_s(live, now)
-    if silent_for_s < 0 or live.desk.holds:
+    if silent_for_s < 0 or live.desk.holds or _stream_stands_still(live, now):
         live.timers.set(Timer.SILENCE, now + 1.0)
         return
     left_s = speech.silence_wait_s(live) - silent_for_s

@@ -49,9 +49,9 @@ def after_dial(call_id: Id) -> str:
     return _url(f"dial/{call_id}")
 
 
-def media() -> str:
-    """The media socket."""
-    return f"{settings.MEDIA_BASE_URL}/twilio/media"
+def media(token: str = "") -> str:
+    """The media socket. With the stream's token where its signature is not that of the settings' account."""
+    return f"{settings.MEDIA_BASE_URL}/twilio/media{'/' if token else ''}{token}"
 
 
 def _url(path: str) -> str:

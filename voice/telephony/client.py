@@ -127,6 +127,14 @@ class Account:
     timeout_s: float = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """`status`: `active`, `suspended` or `closed`."""
+
+    status: str
+    name: str
+
+
 class Carrier:
     """One account at the carrier, the configured one by default. Not to be shared by threads.
 
@@ -138,11 +146,23 @@ class Carrier:
 
         account = account or configured_account()
         username, password = account.username, account.password
+        self._sid = account.sid
         self._auth = (username, password)
         self._overridden = bool(account.base_url)
         self._timeout_s = account.timeout_s
         self._transport = Transport(base_url=account.base_url, timeout_s=account.timeout_s)
         self._client = Client(username, password, account.sid, http_client=self._transport)
+
+    def look(self) -> AccountState:
+        """Whether the account takes these credentials, and what it is. Costs nothing.
+
+        A standard API key may not see the account: ask with the token, and :meth:`numbers` with the key.
+
+        Raises:
+            CarrierRejected: it does not; 401 for a wrong token or key.
+        """
+        row = _understood(lambda: self._client.api.v2010.accounts(self._sid).fetch())
+        return AccountState(str(row.status or ""), str(row.friendly_name or ""))
 
     # --- calls ---
 
@@ -427,6 +447,8 @@ def _copy(answer: requests.Response, file: BinaryIO, max_bytes: int) -> int:
 
 
 _local = threading.local()
+_KEPT_CLIENTS = 8
+"""Of a thread."""
 
 
 def configured() -> bool:
@@ -455,14 +477,16 @@ def configured_account() -> Account:
     )
 
 
-def carrier() -> Carrier:
-    """This thread's client of the configured account.
+def carrier(account: Account | None = None) -> Carrier:
+    """This thread's client of the account, without one of the configured one.
 
     Raises:
         CarrierNotConfigured: no credentials.
     """
-    account = configured_account()
-    if getattr(_local, "account", None) != account:
-        _local.carrier, _local.account = Carrier(account), account
-    made: Carrier = _local.carrier
+    account = account or configured_account()
+    kept: dict[Account, Carrier] = _local.__dict__.setdefault("carriers", {})
+    made = kept.pop(account, None) or Carrier(account)
+    kept[account] = made  # the last ones that were used stay
+    while len(kept) > _KEPT_CLIENTS:
+        del kept[next(iter(kept))]
     return made

@@ -25,6 +25,7 @@ _TONES = {
     "paused": "warn", "completed": "good", "refused": "warn", "pending": "quiet", "delivered": "good",
     "dead": "bad", "stored": "good", "deleted": "quiet", "active": "good", "published": "good",
     "indexed": "good",
+    "verified": "good", "unreachable": "warn", "unknown": "quiet",
 }  # fmt: skip
 
 

@@ -86,6 +86,8 @@ def again(delivery: Delivery) -> None:
 
 def _exchange(claim: Claim) -> Exchange:
     subscription, body = claim.delivery.subscription, bytes(claim.delivery.body)
+    if claim.problem:
+        return Exchange(None, claim.problem[:200], 0)
     started = time.monotonic()
     answer: guarded_http.Answer | None = None
     error = ""

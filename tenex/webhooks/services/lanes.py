@@ -14,6 +14,8 @@ from tenex.webhooks.models import (
     Delivery,
     RetiringSecret,
 )
+from tenex.webhooks.services import secrets
+from tenex.workspaces.services import vault
 
 PARALLEL = 8
 """Requests of one lane on their way at a time, over all processes; a lane that fails gets one."""
@@ -80,9 +82,11 @@ class Claim:
     """A delivery that is ours to send until its lease ends, with all that the request needs."""
 
     delivery: Delivery
-    secrets: Sequence[str]
-    workspace_secrets: Sequence[str]
+    secrets: Sequence[str] = ()
+    workspace_secrets: Sequence[str] = ()
     """Of both, the current one first; a second one during a rotation."""
+    problem: str = ""
+    """Why it cannot be signed."""
 
 
 def claim(room: int, *, failing_room: int | None = None) -> list[Claim]:
@@ -126,18 +130,19 @@ def _loaded(ids: Sequence[UUID], now: datetime) -> list[Claim]:
         .filter(pk__in=ids)
         .order_by("next_at", "id")
     )
-    retiring = dict(
-        RetiringSecret.objects.filter(until__gt=now, workspace__deliveries__in=ids).values_list(
-            "workspace_id", "secret"
-        )
-    )
+    rows = RetiringSecret.objects.filter(until__gt=now, workspace__deliveries__in=ids)
+    retiring = {row.workspace_id: row for row in rows}
     return [_claim_of(delivery, retiring.get(delivery.workspace_id), now) for delivery in deliveries]
 
 
-def _claim_of(delivery: Delivery, retiring: str | None, now: datetime) -> Claim:
+def _claim_of(delivery: Delivery, retiring: RetiringSecret | None, now: datetime) -> Claim:
     lane = delivery.subscription
-    secrets = [lane.secret]
-    if lane.previous_secret and lane.previous_secret_until and lane.previous_secret_until > now:
-        secrets.append(lane.previous_secret)
-    workspace = [lane.workspace.webhook_secret, *([retiring] if retiring else [])]
-    return Claim(delivery, secrets, workspace)
+    try:
+        own = [secrets.of_subscription(lane)]
+        if lane.previous_secret_until and lane.previous_secret_until > now:
+            own += filter(None, [secrets.of(lane, "previous_secret", lane.workspace_id)])
+        workspace = [secrets.of_workspace(lane.workspace)]
+        workspace += [secrets.of(retiring, "secret", lane.workspace_id)] if retiring else []
+    except vault.Unreadable as exc:  # the other lanes go on
+        return Claim(delivery, problem=exc.detail)
+    return Claim(delivery, own, workspace)

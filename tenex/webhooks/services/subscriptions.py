@@ -19,6 +19,7 @@ from tenex.webhooks.models import (
     SubscriptionStatus,
     WebhookSubscription,
 )
+from tenex.webhooks.services import secrets
 from tenex.webhooks.services.relay import wire_body
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.services import audit
@@ -73,8 +74,8 @@ def create(
     description: str = "",
     timeout_s: int = 5,
     stop_after_five: bool = False,
-) -> WebhookSubscription:
-    """Subscribe a URL; the new secret is in the returned row's `secret`.
+) -> tuple[WebhookSubscription, str]:
+    """Subscribe a URL; the second value is its secret, which is shown nowhere afterwards.
 
     Raises:
         InvalidInput: see :func:`check_url`.
@@ -88,17 +89,19 @@ def create(
             raise Conflict(
                 f"a workspace can have {MAX_PER_WORKSPACE} subscriptions", code="too_many_subscriptions"
             )
-        made = WebhookSubscription.objects.create(
+        made = WebhookSubscription(
             workspace=workspace,
             url=url,
             events=sorted(set(events or [])),
             description=description,
             timeout_s=timeout_s,
             stop_after_five=stop_after_five,
-            secret=signing.new_secret(),
         )
+        secret = signing.new_secret()
+        secrets.put(made, "secret", workspace.pk, secret)
+        made.save(force_insert=True)
         _audit(made, actor, "webhook.created", url=url)
-    return made
+    return made, secret
 
 
 def update(subscription: WebhookSubscription, changes: dict[str, Any], actor: str) -> WebhookSubscription:
@@ -148,32 +151,42 @@ def delete(subscription: WebhookSubscription, actor: str) -> None:
 
 def rotate_secret(
     subscription: WebhookSubscription, actor: str, *, overlap_s: int = OVERLAP_S
-) -> WebhookSubscription:
-    """Give it a new secret; the old one signs as well for `overlap_s` seconds."""
+) -> tuple[WebhookSubscription, str]:
+    """Give it a new secret, the second value; the old one signs as well for `overlap_s` seconds.
+
+    Raises:
+        vault.Unreadable: the old one cannot be opened; without an overlap it need not be.
+    """
     with transaction.atomic():
         row = WebhookSubscription.objects.select_for_update(no_key=True).get(pk=subscription.pk)
-        row.previous_secret = row.secret if overlap_s else ""
+        old, secret = secrets.of_subscription(row) if overlap_s else "", signing.new_secret()
         row.previous_secret_until = timezone.now() + timedelta(seconds=overlap_s) if overlap_s else None
-        row.secret = signing.new_secret()
-        row.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
+        changed = secrets.put(row, "previous_secret", row.workspace_id, old)
+        changed += secrets.put(row, "secret", row.workspace_id, secret)
+        row.save(update_fields=[*changed, "previous_secret_until"])
         _audit(row, actor, "webhook.secret_rotated", overlap_s=overlap_s)
-    return row
+    return row, secret
 
 
 def rotate_workspace_secret(
     workspace: Workspace, actor: str, *, overlap_s: int = OVERLAP_S
-) -> RetiringSecret | None:
-    """Give the workspace a new secret (in `workspace.webhook_secret`); returns the old one while it signs."""
+) -> tuple[str, RetiringSecret | None]:
+    """Give the workspace a new secret; returns it, and the old one while it signs.
+
+    Raises:
+        vault.Unreadable: as :func:`rotate_secret`.
+    """
     with transaction.atomic():
         # The row is locked only to read and write the secret of this moment.
         row = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
         retiring = None
         RetiringSecret.objects.filter(workspace=row).delete()
         if overlap_s:
-            until = timezone.now() + timedelta(seconds=overlap_s)
-            retiring = RetiringSecret.objects.create(workspace=row, secret=row.webhook_secret, until=until)
-        row.webhook_secret = signing.new_secret()
-        row.save(update_fields=["webhook_secret"])
+            retiring = RetiringSecret(workspace=row, until=timezone.now() + timedelta(seconds=overlap_s))
+            secrets.put(retiring, "secret", row.pk, secrets.of_workspace(row))
+            retiring.save(force_insert=True)
+        secret = signing.new_secret()
+        row.save(update_fields=secrets.put(row, "webhook_secret", row.pk, secret))
         audit.record(
             row.pk,
             actor,
@@ -182,8 +195,8 @@ def rotate_workspace_secret(
             object_id=row.pk,
             data={"overlap_s": overlap_s},
         )
-    workspace.webhook_secret = row.webhook_secret
-    return retiring
+    workspace.webhook_secret, workspace.webhook_secret_sealed = "", row.webhook_secret_sealed
+    return secret, retiring
 
 
 def send_test(subscription: WebhookSubscription, actor: str) -> Delivery:

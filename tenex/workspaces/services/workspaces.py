@@ -9,7 +9,7 @@ from django.utils.crypto import get_random_string
 from tenex.errors import InvalidInput
 from tenex.lib import phone
 from tenex.workspaces.models import CallingRules, Workspace
-from tenex.workspaces.services import audit
+from tenex.workspaces.services import audit, vault
 
 
 def create(data: dict[str, Any], actor: str) -> Workspace:
@@ -21,7 +21,8 @@ def create(data: dict[str, Any], actor: str) -> Workspace:
     named = {name: data[name] for name in ("name", "slug")}
     rest = {name: value for name, value in data.items() if name not in named}
     with transaction.atomic():
-        made = Workspace.objects.create(webhook_secret=get_random_string(48), **named)
+        made = Workspace.objects.create(**named)
+        give_secret(made)
         audit.record(made.pk, actor, "workspace.created", object_type="workspace", object_id=made.pk)
         return update(made, rest, actor)
 
@@ -72,6 +73,14 @@ def update(workspace: Workspace, data: dict[str, Any], actor: str) -> Workspace:
             },
         )
     return workspace
+
+
+def give_secret(workspace: Workspace) -> None:
+    """Its first secret for webhooks. It is shown when it is asked for: with a subscription, or a rotation."""
+    workspace.webhook_secret_sealed = vault.seal(
+        workspace.pk, vault.place(workspace, "webhook_secret_sealed"), get_random_string(48)
+    )
+    workspace.save(update_fields=["webhook_secret_sealed"])
 
 
 def _loosens(workspace: Workspace, fields: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from tenex.webhooks.services import secrets
 from voice.services import demo_data
 
 
@@ -30,8 +31,8 @@ class Command(BaseCommand):
             and {
                 "id": str(demo.subscription.pk),
                 "url": demo.subscription.url,
-                "secret": demo.subscription.secret,
-                "workspace_secret": demo.workspace.webhook_secret,
+                "secret": secrets.of_subscription(demo.subscription),
+                "workspace_secret": secrets.of_workspace(demo.workspace),
             },
         }
         if options["json"]:

@@ -15,7 +15,7 @@ from voice.rehearsal import scenario as scenarios
 from voice.rehearsal.carrier.faults import Faults
 from voice.rehearsal.carrier.options import NumberSetup
 from voice.rehearsal.carrier.records import CallRecord, CallStatus
-from voice.rehearsal.carrier.rest import EXCHANGE, Handler
+from voice.rehearsal.carrier.rest import ACCOUNTS, Handler, exchange_of, open_account
 from voice.rehearsal.carrier.shapes import Refused, refusal
 from voice.rehearsal.scenario import Scenario, ScenarioError
 
@@ -52,6 +52,11 @@ class Ownership(_Body):
     status_callback: str = ""
 
 
+class NewAccount(_Body):
+    auth_token: str = Field(min_length=1)
+    api_keys: dict[str, str] = {}
+
+
 class Press(_Body):
     digits: str = Field(pattern=r"^[0-9*#]+$")
 
@@ -84,6 +89,7 @@ def add_routes(app: web.Application) -> None:
     router.add_put(f"{_PREFIX}/scenarios/default", plan_default)
     router.add_put(f"{_PREFIX}/numbers/{{number}}", own_number)
     router.add_get(f"{_PREFIX}/numbers", list_numbers)
+    router.add_put(f"{_PREFIX}/accounts/{{sid}}", new_account)
     router.add_get(f"{_PREFIX}/faults", show_faults)
     router.add_put(f"{_PREFIX}/faults", set_faults)
     router.add_post(f"{_PREFIX}/faults", set_faults)
@@ -92,8 +98,18 @@ def add_routes(app: web.Application) -> None:
     router.add_get(f"{_PREFIX}/dials", dials)
 
 
+async def new_account(request: web.Request) -> web.Response:
+    """Another account at this carrier. `?account=` on the other addresses of this door looks at it."""
+    body = NewAccount.model_validate(await request.json())
+    sid = request.match_info["sid"]
+    if sid in request.app[ACCOUNTS]:
+        raise Refused(409, 20409, "There is such an account")
+    open_account(request.app, sid, body.auth_token, body.api_keys)
+    return web.json_response({"sid": sid}, status=201)
+
+
 async def health(request: web.Request) -> web.Response:
-    exchange = request.app[EXCHANGE]
+    exchange = exchange_of(request)
     return web.json_response(
         {
             "ok": True,
@@ -121,13 +137,13 @@ def _chosen(text: ScenarioText) -> Scenario:
 
 async def place_call(request: web.Request) -> web.Response:
     body = PlaceCall.model_validate(await request.json())
-    record = request.app[EXCHANGE].place_inbound(_chosen(body.scenario), from_=body.from_, to=body.to)
+    record = exchange_of(request).place_inbound(_chosen(body.scenario), from_=body.from_, to=body.to)
     return web.json_response({"sid": record.sid, "from": record.from_, "to": record.to}, status=201)
 
 
 def truth(request: web.Request, call: CallRecord) -> dict[str, Any]:
     """Everything that really happened on a call, told by the carrier."""
-    exchange = request.app[EXCHANGE]
+    exchange = exchange_of(request)
     live = exchange.live.get(call.sid)
     stage_call = live.stage_call if live is not None else None
     caller = [line.text for line in stage_call.spoken] if stage_call is not None else call.caller_lines
@@ -173,14 +189,14 @@ def truth(request: web.Request, call: CallRecord) -> dict[str, Any]:
 
 
 def _call(request: web.Request) -> CallRecord:
-    call = request.app[EXCHANGE].books.calls.get(request.match_info["sid"])
+    call = exchange_of(request).books.calls.get(request.match_info["sid"])
     if call is None:
         raise Refused(404, 20404, "no such call")
     return call
 
 
 async def list_calls(request: web.Request) -> web.Response:
-    calls = request.app[EXCHANGE].books.calls.values()
+    calls = exchange_of(request).books.calls.values()
     number = request.query.get("number")
     return web.json_response(
         {"calls": [truth(request, call) for call in calls if number in (None, call.from_, call.to)]}
@@ -194,7 +210,7 @@ async def show_call(request: web.Request) -> web.Response:
 async def hang_up(request: web.Request) -> web.Response:
     """The person hangs up now."""
     call = _call(request)
-    live = request.app[EXCHANGE].live.get(call.sid)
+    live = exchange_of(request).live.get(call.sid)
     if live is not None:
         live.end(CallStatus.COMPLETED, by="caller")
     return web.json_response({"status": call.status.value})
@@ -203,7 +219,7 @@ async def hang_up(request: web.Request) -> web.Response:
 async def press(request: web.Request) -> web.Response:
     """The person presses keys now."""
     body = Press.model_validate(await request.json())
-    live = request.app[EXCHANGE].live.get(_call(request).sid)
+    live = exchange_of(request).live.get(_call(request).sid)
     if live is not None:
         for digit in body.digits:
             live.line.press(digit)
@@ -221,13 +237,13 @@ async def plan_number(request: web.Request) -> web.Response:
     body = Plan.model_validate(await request.json())
     plan = _planned(body)
     number = body.number or plan[0].call.to
-    request.app[EXCHANGE].set_scenarios(number, plan)
+    exchange_of(request).set_scenarios(number, plan)
     return web.json_response({"number": number, "scenarios": [s.name for s in plan]})
 
 
 async def plan_default(request: web.Request) -> web.Response:
     """What happens on numbers without a plan of their own."""
-    exchange = request.app[EXCHANGE]
+    exchange = exchange_of(request)
     exchange.default_scenario = _planned(Plan.model_validate(await request.json()))[0]
     return web.json_response({"default": exchange.default_scenario.name})
 
@@ -235,34 +251,34 @@ async def plan_default(request: web.Request) -> web.Response:
 async def own_number(request: web.Request) -> web.Response:
     body = Ownership.model_validate(await request.json())
     setup = NumberSetup(request.match_info["number"], **body.model_dump())
-    record = request.app[EXCHANGE].books.add_number(setup)
+    record = exchange_of(request).books.add_number(setup)
     return web.json_response({"sid": record.sid, **body.model_dump()})
 
 
 async def list_numbers(request: web.Request) -> web.Response:
-    rows = request.app[EXCHANGE].books.numbers.values()
+    rows = exchange_of(request).books.numbers.values()
     return web.json_response({"numbers": {row.phone_number: row.voice_url for row in rows}})
 
 
 async def show_faults(request: web.Request) -> web.Response:
-    return web.json_response(request.app[EXCHANGE].dice.faults.model_dump())
+    return web.json_response(exchange_of(request).dice.faults.model_dump())
 
 
 async def set_faults(request: web.Request) -> web.Response:
     """These faults and no others; `{}` ends all trouble."""
-    dice = request.app[EXCHANGE].dice
+    dice = exchange_of(request).dice
     dice.faults = Faults.model_validate(await request.json())
     return web.json_response(dice.faults.model_dump())
 
 
 async def change_faults(request: web.Request) -> web.Response:
-    dice = request.app[EXCHANGE].dice
+    dice = exchange_of(request).dice
     dice.faults = Faults.model_validate(dice.faults.model_dump() | await request.json())
     return web.json_response(dice.faults.model_dump())
 
 
 async def debugger(request: web.Request) -> web.Response:
-    alerts = request.app[EXCHANGE].books.alerts
+    alerts = exchange_of(request).books.alerts
     return web.json_response(
         {
             "alerts": [
@@ -276,4 +292,4 @@ async def debugger(request: web.Request) -> web.Response:
 
 async def dials(request: web.Request) -> web.Response:
     """`{number: how often it was really dialled}`."""
-    return web.json_response(dict(request.app[EXCHANGE].dials))
+    return web.json_response(dict(exchange_of(request).dials))

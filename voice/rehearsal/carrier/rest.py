@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from hmac import compare_digest
 from urllib.parse import urlencode
 
@@ -13,6 +14,9 @@ from voice.rehearsal.carrier.exchange import Exchange
 from voice.rehearsal.carrier.shapes import Refused, Shape, refusal
 
 EXCHANGE = web.AppKey("exchange", Exchange)
+"""Of the account that the carrier was started with."""
+ACCOUNTS = web.AppKey("accounts", dict[str, Exchange])
+"""All of them by their sid: each has numbers, calls, recordings and credentials of its own."""
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -20,9 +24,27 @@ _PREFIX = "/2010-04-01/"
 _MAX_PAGE = 1000
 
 
+def exchange_of(request: web.Request) -> Exchange:
+    """Of the account that the path or `?account=` names; of the first one if that is none."""
+    named = request.match_info.get("account") or request.query.get("account") or ""
+    return request.app[ACCOUNTS].get(named, request.app[EXCHANGE])
+
+
+def open_account(app: web.Application, sid: str, auth_token: str, api_keys: dict[str, str]) -> Exchange:
+    """Another account at this carrier, without numbers; one that is there gets other credentials."""
+    first = app[EXCHANGE]
+    options = replace(
+        first.options, account_sid=sid, auth_token=auth_token, api_keys=api_keys, numbers=(), base_url=""
+    )
+    exchange = Exchange(options=options, clock=first.clock, stage=first.stage, speech=first.speech)
+    exchange.base_url, exchange.scenarios = first.base_url, first.scenarios
+    app[ACCOUNTS][sid] = exchange
+    return exchange
+
+
 def _check_credentials(request: web.Request) -> None:
     """HTTP Basic with the account's token or one of its API keys; the path names the same account."""
-    options = request.app[EXCHANGE].options
+    options = exchange_of(request).options
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     try:
         user, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
@@ -42,7 +64,7 @@ async def rest_door(request: web.Request, handler: Handler) -> web.StreamRespons
         return await handler(request)
     try:
         _check_credentials(request)
-        dice = request.app[EXCHANGE].dice
+        dice = exchange_of(request).dice
         is_create = request.method == "POST" and request.path.endswith("/Calls.json")
         if not is_create and dice.strikes(dice.faults.rest_429):
             raise Refused(429, 20429, "Too many requests")
@@ -56,6 +78,24 @@ async def rest_door(request: web.Request, handler: Handler) -> web.StreamRespons
         return refusal(404, 20404, f"The requested resource {request.path} was not found")
     except web.HTTPMethodNotAllowed:
         return refusal(405, 20004, "Method not allowed")
+
+
+async def show_account(request: web.Request) -> web.Response:
+    """The account itself. A standard API key may not see it, as in the real service."""
+    options = exchange_of(request).options
+    user = base64.b64decode(request.headers["Authorization"].partition(" ")[2]).decode().partition(":")[0]
+    if user != options.account_sid:
+        raise Refused(401, 20003, "Authenticate")
+    return web.json_response(
+        {
+            "sid": options.account_sid,
+            "friendly_name": "Rehearsal",
+            "status": "active",
+            "type": "Full",
+            "owner_account_sid": options.account_sid,
+            "uri": request.path,
+        }
+    )
 
 
 async def form_of(request: web.Request) -> MultiDict[str]:

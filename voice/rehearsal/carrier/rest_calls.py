@@ -10,7 +10,7 @@ from multidict import MultiMapping
 from voice.rehearsal.carrier import params
 from voice.rehearsal.carrier.faults import CreateFault
 from voice.rehearsal.carrier.records import CallbackPlan, CallRecord, CallStatus
-from voice.rehearsal.carrier.rest import EXCHANGE, form_of, page
+from voice.rehearsal.carrier.rest import exchange_of, form_of, page
 from voice.rehearsal.carrier.shapes import Refused, Shape, call_shape
 
 _HANG_S = 120.0
@@ -24,18 +24,18 @@ def add_routes(app: web.Application, prefix: str) -> None:
 
 
 def find(request: web.Request) -> CallRecord:
-    call = request.app[EXCHANGE].books.calls.get(request.match_info["sid"])
+    call = exchange_of(request).books.calls.get(request.match_info["sid"])
     if call is None:
         raise Refused(404, 20404, f"The requested resource {request.path} was not found")
     return call
 
 
 def _answer(request: web.Request, call: CallRecord, status: int = 200) -> web.Response:
-    return web.json_response(call_shape(call, request.app[EXCHANGE].options.account_sid), status=status)
+    return web.json_response(call_shape(call, exchange_of(request).options.account_sid), status=status)
 
 
 async def create(request: web.Request) -> web.StreamResponse:
-    exchange = request.app[EXCHANGE]
+    exchange = exchange_of(request)
     wish = params.create_call(await form_of(request))
     return await with_fault(
         request,
@@ -80,7 +80,7 @@ async def show(request: web.Request) -> web.Response:
 
 async def update(request: web.Request) -> web.Response:
     """Hang up, cancel, or give new instructions."""
-    exchange, call = request.app[EXCHANGE], find(request)
+    exchange, call = exchange_of(request), find(request)
     form = await form_of(request)
     status = form.get("Status")
     if status is not None:
@@ -100,7 +100,7 @@ async def update(request: web.Request) -> web.Response:
 
 
 async def index(request: web.Request) -> web.Response:
-    exchange = request.app[EXCHANGE]
+    exchange = exchange_of(request)
     wanted = _filter(request.query)
     calls = [call for call in reversed(exchange.books.calls.values()) if wanted(call)]
     account = exchange.options.account_sid

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from voice.rehearsal.carrier import params
 from voice.rehearsal.carrier.records import CallStatus, RecordingRecord, utc_now
-from voice.rehearsal.carrier.rest import EXCHANGE, form_of, page
+from voice.rehearsal.carrier.rest import exchange_of, form_of, page
 from voice.rehearsal.carrier.rest_calls import find
 from voice.rehearsal.carrier.shapes import Refused, recording_shape
 
@@ -27,7 +27,7 @@ def _not_found(request: web.Request) -> Refused:
 
 
 def _recording(request: web.Request) -> RecordingRecord:
-    books, sid = request.app[EXCHANGE].books, request.match_info["recording"]
+    books, sid = exchange_of(request).books, request.match_info["recording"]
     recording = books.recordings.get(sid)
     if sid == "Twilio.CURRENT":
         running = books.recordings_of(request.match_info["sid"])
@@ -38,12 +38,12 @@ def _recording(request: web.Request) -> RecordingRecord:
 
 
 def _shown(request: web.Request, recording: RecordingRecord, status: int = 200) -> web.Response:
-    account = request.app[EXCHANGE].options.account_sid
+    account = exchange_of(request).options.account_sid
     return web.json_response(recording_shape(recording, account), status=status)
 
 
 async def start_recording(request: web.Request) -> web.Response:
-    exchange, call = request.app[EXCHANGE], find(request)
+    exchange, call = exchange_of(request), find(request)
     plan = params.recording(await form_of(request))
     live = exchange.live.get(call.sid)
     if live is None or call.status is not CallStatus.IN_PROGRESS:
@@ -53,7 +53,7 @@ async def start_recording(request: web.Request) -> web.Response:
 
 async def update_recording(request: web.Request) -> web.Response:
     """`Status` paused, in-progress or stopped."""
-    exchange, call, recording = request.app[EXCHANGE], find(request), _recording(request)
+    exchange, call, recording = exchange_of(request), find(request), _recording(request)
     form = await form_of(request)
     live = exchange.live.get(call.sid)
     if live is None or recording not in live.line.recordings:
@@ -73,29 +73,29 @@ async def update_recording(request: web.Request) -> web.Response:
 
 
 def _recording_page(request: web.Request, rows: list[RecordingRecord]) -> web.Response:
-    account = request.app[EXCHANGE].options.account_sid
+    account = exchange_of(request).options.account_sid
     shapes = [(item.sid, recording_shape(item, account)) for item in reversed(rows)]
     return page(request, "recordings", shapes)
 
 
 async def call_recordings(request: web.Request) -> web.Response:
-    return _recording_page(request, request.app[EXCHANGE].books.recordings_of(find(request).sid))
+    return _recording_page(request, exchange_of(request).books.recordings_of(find(request).sid))
 
 
 async def all_recordings(request: web.Request) -> web.Response:
-    rows, call_sid = request.app[EXCHANGE].books.recordings.values(), request.query.get("CallSid")
+    rows, call_sid = exchange_of(request).books.recordings.values(), request.query.get("CallSid")
     return _recording_page(request, [item for item in rows if call_sid in (None, item.call_sid)])
 
 
 async def show_recording(request: web.Request) -> web.Response:
-    books = request.app[EXCHANGE].books
+    books = exchange_of(request).books
     deleted = books.deleted_recordings.get(request.match_info["recording"])
     return _shown(request, deleted or _recording(request))
 
 
 async def download(request: web.Request) -> web.Response:
     """The sound: WAV only, mono unless `RequestedChannels=2`; 404 until it is ready."""
-    exchange, recording = request.app[EXCHANGE], _recording(request)
+    exchange, recording = exchange_of(request), _recording(request)
     if recording.status != "completed" or request.match_info["kind"] == ".mp3":
         raise _not_found(request)
     if recording.not_found_left > 0:
@@ -112,5 +112,5 @@ async def delete_recording(request: web.Request) -> web.Response:
     recording = _recording(request)
     if recording.status in {"in-progress", "paused"}:
         raise Refused(400, 20001, "A recording cannot be deleted while it is in progress")
-    request.app[EXCHANGE].recorder.delete(recording)
+    exchange_of(request).recorder.delete(recording)
     return web.Response(status=204)

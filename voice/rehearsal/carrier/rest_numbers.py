@@ -8,7 +8,7 @@ from voice.rehearsal.carrier import inventory, params
 from voice.rehearsal.carrier.inventory import ForSale
 from voice.rehearsal.carrier.options import NumberSetup
 from voice.rehearsal.carrier.records import NumberRecord, utc_now
-from voice.rehearsal.carrier.rest import EXCHANGE, form_of, page
+from voice.rehearsal.carrier.rest import exchange_of, form_of, page
 from voice.rehearsal.carrier.rest_calls import with_fault
 from voice.rehearsal.carrier.shapes import (
     Refused,
@@ -54,14 +54,14 @@ def _not_found(request: web.Request) -> Refused:
 
 
 def _number(request: web.Request) -> NumberRecord:
-    number = request.app[EXCHANGE].books.numbers.get(request.match_info["number"])
+    number = exchange_of(request).books.numbers.get(request.match_info["number"])
     if number is None:
         raise _not_found(request)
     return number
 
 
 def _shape(request: web.Request, number: NumberRecord) -> Shape:
-    return number_shape(number, request.app[EXCHANGE].options.account_sid)
+    return number_shape(number, exchange_of(request).options.account_sid)
 
 
 async def index(request: web.Request) -> web.Response:
@@ -70,7 +70,7 @@ async def index(request: web.Request) -> web.Response:
     wanted = re.escape(query.get("PhoneNumber", "")).replace(r"\*", r"\d")
     rows = [
         number
-        for number in reversed(request.app[EXCHANGE].books.numbers.values())
+        for number in reversed(exchange_of(request).books.numbers.values())
         if re.search(wanted, number.phone_number)
         and query.get("FriendlyName", number.friendly_name) == number.friendly_name
         and query.get("Origin", "twilio") == "twilio"
@@ -85,17 +85,17 @@ async def buy(request: web.Request) -> web.StreamResponse:
     fields = _checked(form)
 
     def effect() -> Shape:
-        number = request.app[EXCHANGE].books.add_number(NumberSetup(wanted.phone_number))
+        number = exchange_of(request).books.add_number(NumberSetup(wanted.phone_number))
         number.kind = {"TollFree": "toll-free"}.get(wanted.kind, wanted.kind.lower())
         _set(number, fields)
         return _shape(request, number)
 
-    return await with_fault(request, request.app[EXCHANGE].dice.for_purchase(), effect)
+    return await with_fault(request, exchange_of(request).dice.for_purchase(), effect)
 
 
 def _wanted(request: web.Request, form: params.Form) -> ForSale:
     phone_number, area_code = form.get("PhoneNumber", ""), form.get("AreaCode", "")
-    books = request.app[EXCHANGE].books
+    books = exchange_of(request).books
     if phone_number:
         if not _FULL.fullmatch(phone_number):
             raise Refused(400, 21421, f"{phone_number} is not a valid number")
@@ -147,7 +147,7 @@ async def update(request: web.Request) -> web.Response:
 
 async def release(request: web.Request) -> web.Response:
     """The number goes back on sale."""
-    del request.app[EXCHANGE].books.numbers[_number(request).sid]
+    del exchange_of(request).books.numbers[_number(request).sid]
     return web.Response(status=204)
 
 
@@ -166,7 +166,7 @@ async def available(request: web.Request) -> web.Response:
     if contains and not re.fullmatch(r"\+?[0-9A-Za-z*]{2,}", contains):
         raise Refused(400, 21451, "Contains must be at least two digits, letters or *")
     size = int(query["PageSize"]) if query.get("PageSize", "").isdecimal() else 30
-    exchange = request.app[EXCHANGE]
+    exchange = exchange_of(request)
     found = inventory.search(
         country,
         kind,

@@ -6,7 +6,7 @@ from tenex.lib.clock import Clock
 from voice.rehearsal.carrier import control, rest_calls, rest_media, rest_numbers
 from voice.rehearsal.carrier.exchange import Exchange
 from voice.rehearsal.carrier.options import CarrierOptions
-from voice.rehearsal.carrier.rest import EXCHANGE, rest_door
+from voice.rehearsal.carrier.rest import ACCOUNTS, EXCHANGE, rest_door, show_account
 from voice.rehearsal.speech import Speech
 from voice.rehearsal.stage import Stage
 
@@ -20,7 +20,9 @@ def build_app(
     )
     app = web.Application(middlewares=[rest_door, control.control_door], client_max_size=1024 * 1024)
     app[EXCHANGE] = exchange
+    app[ACCOUNTS] = {exchange.options.account_sid: exchange}
     prefix = "/2010-04-01/Accounts/{account}"
+    app.router.add_get("/2010-04-01/Accounts/{account:[^/.]+}.json", show_account)
     rest_calls.add_routes(app, prefix)
     rest_media.add_routes(app, prefix)
     rest_numbers.add_routes(app, prefix)
@@ -35,7 +37,8 @@ async def _sign_answer(_: web.Request, response: web.StreamResponse) -> None:
 
 
 async def _close(app: web.Application) -> None:
-    await app[EXCHANGE].close()
+    for exchange in app[ACCOUNTS].values():
+        await exchange.close()
 
 
 __all__ = ["EXCHANGE", "build_app"]

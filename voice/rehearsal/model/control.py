@@ -26,12 +26,30 @@ _FAULT = shapes.record(
     required=["kind"],
 )
 
+_KEY = shapes.record({"api_key": shapes.string()}, required=["api_key"])
+
 
 def add_routes(app: web.Application) -> None:
     app.router.add_get("/control/sessions", list_sessions)
     app.router.add_get("/control/sessions/{session_id}", get_session)
     app.router.add_post("/control/faults", arm_fault)
     app.router.add_delete("/control/faults", clear_faults)
+    app.router.add_get("/control/keys", key_uses)
+    app.router.add_put("/control/keys", admit_key)
+
+
+async def key_uses(request: web.Request) -> web.Response:
+    """Which key was let in where, and how often."""
+    uses = request.app[MODEL].options.uses
+    return json_response([{"key": key, "path": path, "times": n} for (key, path), n in uses.items()])
+
+
+async def admit_key(request: web.Request) -> web.Response:
+    """`{"api_key"}`: let this one in, too."""
+    wanted: Json = orjson.loads(await request.read())
+    _KEY(wanted, "")
+    request.app[MODEL].options.more_keys.add(str(cast(dict[str, Json], wanted)["api_key"]))
+    return json_response({}, status=201)
 
 
 async def list_sessions(request: web.Request) -> web.Response:

@@ -1,6 +1,7 @@
 """How the offline model behaves where the real one leaves room: speeds, delays, limits."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,6 +10,10 @@ class Options:
 
     api_keys: frozenset[str] = frozenset()
     """Bearer keys that are let in; empty: any key that is not empty."""
+    more_keys: set[str] = field(default_factory=set, compare=False)
+    """Let in besides, since a test has said so (`PUT /control/keys`)."""
+    uses: Counter[tuple[str, str]] = field(default_factory=Counter, compare=False)
+    """(key, path) -> how often it was let in there."""
     max_session_s: float = 3600.0
     """Hard cap of a session (60 minutes in the real service)."""
     first_audio_s: float = 0.12
