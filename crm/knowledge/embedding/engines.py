@@ -4,7 +4,7 @@ import hashlib
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
@@ -13,6 +13,7 @@ from django.conf import settings
 from crm.knowledge.embedding import client
 from crm.knowledge.embedding.client import Account, EmbeddingFailed, Vectors
 from crm.models.knowledge import LOCAL_MODEL, OPENAI_MODEL
+from tenex.errors import TenexError
 
 BATCH: Final = {LOCAL_MODEL: 8, OPENAI_MODEL: 128}
 """Passages of one request: a few seconds of work."""
@@ -22,6 +23,12 @@ _KEPT: Final = 4096
 _IN_LINE: Final = 32
 """Questions that wait for their vector; who comes then goes without."""
 
+
+def _of_settings(workspace_id: uuid.UUID) -> Account:
+    return Account(settings.OPENAI_API_KEY, settings.OPENAI_BASE_URL)
+
+
+_account_of: Callable[[uuid.UUID], Account] = _of_settings
 _known: OrderedDict[tuple[str, bytes], list[float]] = OrderedDict()
 _asked: dict[tuple[str, bytes], Future[Vectors]] = {}
 _lock = threading.Lock()
@@ -38,11 +45,24 @@ def model() -> str:
             return LOCAL_MODEL
 
 
+def pay_with(found: Callable[[uuid.UUID], Account]) -> None:
+    """Let `found` say whose account pays for a workspace's vectors (an app above this one)."""
+    global _account_of  # noqa: PLW0603 - one a process, set when it starts
+    _account_of = found
+
+
 def account(workspace_id: uuid.UUID) -> Account:
-    """Whose key pays for this workspace's vectors. The one place that knows."""
+    """Whose key pays for this workspace's vectors. The one place that knows.
+
+    Raises:
+        EmbeddingFailed: it cannot be read.
+    """
     if model() == LOCAL_MODEL:
         return Account()
-    return Account(settings.OPENAI_API_KEY, settings.OPENAI_BASE_URL)
+    try:
+        return _account_of(workspace_id)
+    except TenexError as exc:
+        raise EmbeddingFailed(exc.code) from exc
 
 
 def passages(workspace_id: uuid.UUID, texts: Sequence[str]) -> Vectors:
@@ -67,13 +87,13 @@ def query(workspace_id: uuid.UUID, text: str, within_s: float) -> list[float]:
         if (found := _known.get(key)) is not None:
             _known.move_to_end(key)
             return found
+    paying = account(workspace_id)
+    with _lock:
         future = _asked.get(key)
         if future is None:
             if len(_asked) >= _IN_LINE:
                 raise EmbeddingFailed("too many questions at once")
-            future = client.ask(
-                key[0], [asked], form="query", account=account(workspace_id), timeout_s=max(within_s, 5.0)
-            )
+            future = client.ask(key[0], [asked], form="query", account=paying, timeout_s=max(within_s, 5.0))
             _asked[key] = future
             is_new = True
         else:
@@ -102,4 +122,15 @@ def warm() -> None:
     client.warm()
 
 
-__all__ = ["BATCH", "EmbeddingFailed", "account", "model", "normalized", "passages", "query", "warm"]
+__all__ = [
+    "BATCH",
+    "Account",
+    "EmbeddingFailed",
+    "account",
+    "model",
+    "normalized",
+    "passages",
+    "pay_with",
+    "query",
+    "warm",
+]
