@@ -3,9 +3,7 @@
 import django.db.models.deletion
 import django.utils.timezone
 import pgvector.django
-from django.contrib.postgres.operations import BtreeGinExtension
 from django.db import migrations, models
-from pgvector.django import VectorExtension
 
 import tenex.lib.ids
 
@@ -19,8 +17,9 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        VectorExtension(),
-        BtreeGinExtension(),
+        # Installed by whoever made the database where only a superuser may; never taken out on the way back.
+        migrations.RunSQL("CREATE EXTENSION IF NOT EXISTS vector", migrations.RunSQL.noop),
+        migrations.RunSQL("CREATE EXTENSION IF NOT EXISTS btree_gin", migrations.RunSQL.noop),
         migrations.AddField(
             model_name="document",
             name="source",

@@ -133,6 +133,7 @@ def openai(settings: Settings) -> Iterator[None]:
     server.server_close()
 
 
+@pytest.mark.django_db
 def test_openai_is_asked_for_384_dimensions_in_one_request_and_again_after_a_fault(openai: None) -> None:
     Model.first = [500, 429]
     made = engines.passages(SPACE, ["a", "b", "c"])
@@ -147,6 +148,7 @@ def test_openai_is_asked_for_384_dimensions_in_one_request_and_again_after_a_fau
     assert Model.keys[-1] == "Bearer sk-test"
 
 
+@pytest.mark.django_db
 def test_a_question_is_not_asked_again_and_a_refusal_is_no_reason_to_wait(openai: None) -> None:
     Model.first = [500]
     with pytest.raises(engines.EmbeddingFailed) as failed:
