@@ -27,7 +27,7 @@ _DEPTH: Final = 40
 """Of each of both orders."""
 _EXACT_UP_TO: Final = 15_000
 """Passages of a workspace; below, to compare them all is faster than to look for them among others'."""
-_RANKED: Final = 800
+_RANKED: Final = 400
 """Passages whose words are looked at: the rarest words of the question choose them."""
 _MOST_WORDS: Final = 8
 _SCANNED: Final = 40_000
