@@ -1,11 +1,9 @@
 """Leads and calendars in the admin; knowledge has a module of its own."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -14,6 +12,7 @@ from django.utils.safestring import SafeString
 from crm import knowledge_admin  # noqa: F401 - the admin looks for this module alone
 from crm.models import (
     Calendar,
+    CalendarAccount,
     Company,
     Consent,
     CustomField,
@@ -22,16 +21,16 @@ from crm.models import (
     LeadImport,
     LeadImportError,
     Meeting,
+    MeetingMail,
     Segment,
     Suppression,
     TimelineEntry,
 )
 from crm.selectors import consents, segments
-from crm.services import companies, leads
+from crm.services import companies, connectors, leads
 from crm.services.lead_fields import EDITABLE
-from tenex.adminsite import Evidence, EvidenceInline, FormBase, Page, ServiceForm, in_words
+from tenex.adminsite import Evidence, EvidenceInline, Page, ServiceForm, in_words
 from tenex.errors import TenexError
-from tenex.lib import zones
 
 
 class TimelineInline(EvidenceInline):
@@ -270,53 +269,68 @@ class FollowUpAdmin(Page):
     readonly_fields = ("call_id",)
 
 
-class CalendarForm(FormBase):
+class CalendarForm(ServiceForm):
     class Meta:
         model = Calendar
-        fields = (
-            "workspace", "name", "time_zone", "hours", "slot_minutes", "notice_minutes", "join_url",
-            "is_default",
-        )  # fmt: skip
+        fields = ("workspace", *connectors.RULES)
 
-    def clean_time_zone(self) -> str:
-        name = str(self.cleaned_data["time_zone"])
-        if zones.zone(name) is None:
-            raise ValidationError("Not a time zone: write it like America/New_York.")
-        return name
-
-    def clean_hours(self) -> Any:
-        """As crm.calendars.availability reads them."""
-        hours = self.cleaned_data["hours"]
-        if not isinstance(hours, dict) or not set(hours) <= set("1234567"):
-            raise ValidationError('Weekdays are "1" (Monday) to "7".')
-        for spans in hours.values():
-            good = isinstance(spans, list) and all(_span(span) for span in spans)
-            if not good:
-                raise ValidationError('Hours are written like [["09:00", "12:30"], ["13:30", "17:00"]].')
-        return hours
-
-
-def _span(span: Any) -> bool:
-    texts = isinstance(span, list) and len(span) == 2 and all(isinstance(text, str) for text in span)
-    return bool(
-        texts and all(re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text) for text in span) and span[0] < span[1]
-    )
+    def write(self, row: Calendar, changed: dict[str, Any]) -> Calendar:
+        if row._state.adding:
+            return connectors.create(row.workspace, changed, actor=self.actor)
+        return connectors.update(row, changed, actor=self.actor)
 
 
 @admin.register(Calendar)
 class CalendarAdmin(Page):
+    """Written by the service, as the console's. A calendar elsewhere is connected in the console."""
+
     form = CalendarForm
-    resource = "agents"
-    list_display = ("name", "workspace", "time_zone", "slot_minutes", "is_default")
-    list_filter = ("workspace",)
+    resource = "connectors"
+    console = "/console/connectors/"
+    list_display = ("name", "workspace", "kind", "time_zone", "slot_minutes", "is_default", "archived_at")
+    list_filter = ("kind", "workspace")
     search_fields = ("name",)
+    readonly_fields = ("kind", "archived_at", "created_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.readonly_fields, "workspace") if obj else self.readonly_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The console takes them out of use: meetings stay in the leads' histories."""
+        return False
+
+
+@admin.register(CalendarAccount)
+class CalendarAccountAdmin(Evidence):
+    """How connections fare. What is sealed is not shown."""
+
+    resource = "connectors"
+    list_display = ("calendar", "workspace", "state", "last_success_at", "last_error_at", "last_error")
+    list_filter = ("state", "workspace")
+    list_select_related = ("calendar", "workspace")
+    fields = (
+        "calendar", "workspace", "url", "user_name", "address", "address_name", "state", "last_success_at",
+        "latency_ms", "last_error_at", "last_error", "failures", "open_until",
+    )  # fmt: skip
+    readonly_fields = fields
+
+
+class MeetingMailInline(EvidenceInline):
+    model = MeetingMail
+    fields = ("kind", "sequence", "status", "next_at", "tries", "sent_at", "reason")
+    readonly_fields = fields
 
 
 @admin.register(Meeting)
 class MeetingAdmin(Evidence):
-    resource = "leads"
-    list_display = ("starts_at", "ends_at", "lead", "calendar", "status", "call_id")
+    resource = "connectors"
+    list_display = ("starts_at", "ends_at", "lead", "calendar", "status", "failure", "sync_at", "call_id")
     list_filter = ("status", "calendar")
     search_fields = ("lead__phone", "lead__last_name", "uid")
     date_hierarchy = "starts_at"
     list_select_related = ("lead", "calendar")
+    readonly_fields = (
+        "moves_to_starts_at", "moves_to_ends_at", "href", "forgotten", "sync_at", "sync_since", "sync_tries",
+        "lease_until", "fence", "created_at",
+    )  # fmt: skip
+    inlines = (MeetingMailInline,)

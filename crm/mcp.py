@@ -1,4 +1,4 @@
-"""MCP tools about leads and knowledge."""
+"""MCP tools about leads, knowledge and calendars."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,13 +8,13 @@ from rest_framework import serializers as f
 from crm.api import knowledge, lead_filters
 from crm.api.knowledge_outputs import FoundOut
 from crm.api.leads import LeadOut
-from crm.models import Qualification, Stage
+from crm.models import Calendar, CalendarKind, Qualification, Stage
+from crm.selectors import calendars, retrieval
 from crm.selectors import leads as read
-from crm.selectors import retrieval
 from tenex.mcp.forms import PageArguments, UntrustedOut, query
 from tenex.mcp.registry import Tool
 from tenex.rest.pagination import page
-from tenex.rest.serializers import Input
+from tenex.rest.serializers import Input, Output
 from tenex.workspaces.principal import Principal
 
 
@@ -67,6 +67,35 @@ def _search_knowledge(principal: Principal, arguments: Mapping[str, Any]) -> Map
     )
 
 
+class CalendarOut(Output):
+    """A calendar that meetings can be booked in."""
+
+    id = f.UUIDField(help_text="The calendar_connector_id of run_voice_qualifier.")
+    name = f.CharField()
+    kind = f.ChoiceField(choices=CalendarKind.choices)
+    time_zone = f.CharField()
+    is_default = f.BooleanField()
+    state = f.SerializerMethodField(help_text="`ok`, or why it cannot be booked in now.")
+
+    def get_state(self, calendar: Calendar) -> str:
+        account = getattr(calendar, "account", None)
+        return str(account.state) if account is not None else "ok"
+
+
+class CalendarsOut(Output):
+    """One page. `next_cursor` is null on the last one."""
+
+    items = CalendarOut(many=True)
+    next_cursor = f.CharField(allow_null=True)
+
+
+def _list_calendars(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    workspace, asked = principal.workspace, query(arguments)
+    rows = calendars.all_of(workspace.pk).select_related("account")
+    found = page(rows, asked, bound_to=f"calendars:{workspace.pk}")
+    return {"items": CalendarOut(found.items, many=True).data, "next_cursor": found.next_cursor}
+
+
 TOOLS = (
     Tool(
         name="list_leads",
@@ -90,5 +119,15 @@ TOOLS = (
         scope="knowledge:read",
         read_only=True,
         untrusted=True,
+    ),
+    Tool(
+        name="list_calendars",
+        title="List calendars",
+        description="Calendars that agents can book meetings in, the newest first, 50 at a time.",
+        arguments=PageArguments,
+        answer=CalendarsOut,
+        run=_list_calendars,
+        scope="connectors:read",
+        read_only=True,
     ),
 )

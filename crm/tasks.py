@@ -1,11 +1,23 @@
 """Celery doors of the CRM: they carry an id, may run any number of times, and hold no rule."""
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from celery import shared_task
+from django.utils import timezone
 
-from crm.services import corpora, import_run, imports, knowledge_ingest, questions
+from crm.models import Meeting
+from crm.services import (
+    corpora,
+    import_run,
+    imports,
+    knowledge_ingest,
+    meeting_mails,
+    meeting_sync,
+    questions,
+    slot_holds,
+)
 from tenex.lib.wake import wake
 
 SCHEDULE: dict[str, dict[str, Any]] = {
@@ -13,6 +25,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "crm.imports.forget": {"task": "crm.imports.forget", "schedule": 3600.0},
     "crm.knowledge.sweep": {"task": "crm.knowledge.sweep", "schedule": 5.0, "options": {"expires": 10.0}},
     "crm.knowledge.tidy": {"task": "crm.knowledge.tidy", "schedule": 6 * 3600.0},
+    "crm.calendars.sweep": {"task": "crm.calendars.sweep", "schedule": 5.0, "options": {"expires": 10.0}},
+    "crm.calendars.mails": {"task": "crm.calendars.mails", "schedule": 15.0, "options": {"expires": 30.0}},
 }
 
 
@@ -73,3 +87,21 @@ def sweep_knowledge() -> None:
 @shared_task(name="crm.knowledge.tidy")
 def tidy() -> None:
     knowledge_ingest.tidy()
+
+
+@shared_task(name="crm.calendars.settle")
+def settle_meeting(meeting_id: str) -> None:
+    """Tell the calendar elsewhere what a meeting is, if it has to be told."""
+    with suppress(Meeting.DoesNotExist):
+        meeting_sync.settle(UUID(meeting_id), late=True)
+
+
+@shared_task(name="crm.calendars.sweep")
+def sweep_calendars() -> None:
+    meeting_sync.sweep()
+    slot_holds.forget(timezone.now())
+
+
+@shared_task(name="crm.calendars.mails")
+def send_mails() -> None:
+    meeting_mails.send_due()

@@ -6,13 +6,18 @@ and `<resource>:write` to be changed, the scopes that the API asks for. Superuse
 see the rows of all workspaces.
 """
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Final
+from zoneinfo import ZoneInfo
 
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.forms import ModelChoiceField
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.template.response import SimpleTemplateResponse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -45,12 +50,13 @@ else:
     from django.forms.models import BaseInlineFormSet as FormSetBase
 
 GROUPS: Final = (
-    ("Set up", ("Agent", "VoiceProfile", "PhoneNumber", "Calendar")),
+    ("Set up", ("Agent", "VoiceProfile", "PhoneNumber", "Calendar", "CalendarAccount")),
     ("Knowledge", ("Document", "Chunk", "Corpus")),
     ("Leads", ("Lead", "Company", "Segment", "CustomField", "LeadImport", "FollowUp", "Meeting")),
     ("Consent and retention", ("Consent", "Suppression", "LegalHold", "PurgeReceipt", "Erasure")),
     ("Dialing", ("Batch", "Recipient", "Decision", "CallingSwitch", "CarrierAccount", "MediaProcess")),
-    ("Evidence", ("Call", "Verdict", "TimelineEntry", "AgentVersion", "Event", "AuditEntry")),
+    ("Evidence", ("Call", "Recording", "Verdict", "VerdictCorrection", "CallShare", "TimelineEntry")),
+    ("What was done", ("AuditEntry", "Event", "AgentVersion")),
     ("Workspace", ("Workspace", "User", "Invitation", "ApiKey", "Credential")),
     ("Keys of the vault", ("DataKey", "KeyRotation")),
     ("Webhooks", ("WebhookSubscription", "Delivery", "Replay")),
@@ -90,6 +96,21 @@ class Site(admin.AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """A member of a workspace comes in: what there is to see and to change is their role's matter."""
         return sees_all(request) or looking(request) is not None
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Times are those of the workspace that is looked at, as in the console: shown and typed ones."""
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def in_zone(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            principal = looking(request)
+            with timezone.override(ZoneInfo(principal.workspace.time_zone) if principal else None):
+                answer: HttpResponseBase = inner(request, *args, **kwargs)
+                if isinstance(answer, SimpleTemplateResponse) and not answer.is_rendered:
+                    answer.render()  # it would be rendered outside, on another clock
+                return answer
+
+        return in_zone
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)

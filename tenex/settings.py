@@ -245,8 +245,24 @@ if AWS_STORAGE_BUCKET_NAME:  # recordings play from the bucket, and from no othe
 AWS_DEFAULT_ACL = None
 AWS_QUERYSTRING_EXPIRE = 300
 AWS_S3_FILE_OVERWRITE = False
+RECORDING_ENCRYPTION = env.choice(
+    # Amazon's own buckets encrypt by themselves; other servers may refuse to be asked for it.
+    "RECORDING_ENCRYPTION",
+    "backend" if AWS_STORAGE_BUCKET_NAME and not AWS_S3_ENDPOINT_URL else "envelope",
+    ("envelope", "backend", "off"),
+)
+RECORDING_KMS_KEY_ID = env.text("RECORDING_KMS_KEY_ID")
+if RECORDING_ENCRYPTION == "backend" and not AWS_STORAGE_BUCKET_NAME:
+    raise ImproperlyConfigured(
+        "RECORDING_ENCRYPTION=backend needs a bucket; files are encrypted by `envelope`"
+    )
+if RECORDING_KMS_KEY_ID and RECORDING_ENCRYPTION != "backend":
+    raise ImproperlyConfigured("RECORDING_KMS_KEY_ID is for RECORDING_ENCRYPTION=backend")
+AWS_S3_OBJECT_PARAMETERS = (
+    buckets.encryption(RECORDING_KMS_KEY_ID) if RECORDING_ENCRYPTION == "backend" else {}
+)
 _recordings: dict[str, object] = (
-    {"BACKEND": "storages.backends.s3.S3Storage"}
+    {"BACKEND": "tenex.bucket.Bucket"}
     if AWS_STORAGE_BUCKET_NAME
     else {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": MEDIA_ROOT}}
 )
@@ -302,7 +318,19 @@ MAILERS: dict[str, dict[str, object]] = {
     if _EMAIL_HOST
     else {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
 }
+EMAIL_CONFIGURED = bool(_EMAIL_HOST)
+"""Without a mail server nothing goes to leads: an invitation that is printed invites nobody."""
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", f"tenex@{urlsplit(PUBLIC_BASE_URL).hostname}")
+
+# --- calendars elsewhere --------------------------------------------------------------------------
+CALENDAR_TIMEOUT_S = env.number("CALENDAR_TIMEOUT_S", 5.0)
+"""The longest that a caller waits for a calendar's server; below the deadline of a tool."""
+if not 0 < CALENDAR_TIMEOUT_S < limits.TOOL_DEADLINE_S:
+    raise ImproperlyConfigured(f"CALENDAR_TIMEOUT_S must be above 0 and below {limits.TOOL_DEADLINE_S:g}")
+GOOGLE_CLIENT_ID = env.text("GOOGLE_CLIENT_ID")
+GOOGLE_CLIENT_SECRET = env.text("GOOGLE_CLIENT_SECRET")
+GOOGLE_BASE_URL = env.base_url("GOOGLE_BASE_URL") if (DEBUG or REHEARSAL) else ""
+"""A server that plays Google, for tests and rehearsals."""
 
 # --- the carrier ---------------------------------------------------------------------------------
 TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID")

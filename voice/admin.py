@@ -16,6 +16,7 @@ from tenex.adminsite import Evidence, EvidenceInline, in_words
 from tenex.errors import TenexError
 from voice.credential_admin import CredentialAdmin
 from voice.dialing_admin import CallingSwitchAdmin, CarrierAccountAdmin, MediaProcessAdmin
+from voice.evidence_admin import CallShareAdmin, RecordingAdmin, VerdictCorrectionAdmin
 from voice.models import (
     Batch,
     BatchUpload,
@@ -40,6 +41,7 @@ from voice.setup_admin import AgentAdmin, AgentVersionAdmin, PhoneNumberAdmin, V
 __all__ = [
     "AgentAdmin",
     "AgentVersionAdmin",
+    "CallShareAdmin",
     "CallingSwitchAdmin",
     "CarrierAccountAdmin",
     "CredentialAdmin",
@@ -48,6 +50,8 @@ __all__ = [
     "MediaProcessAdmin",
     "PhoneNumberAdmin",
     "PurgeReceiptAdmin",
+    "RecordingAdmin",
+    "VerdictCorrectionAdmin",
     "VoiceProfileAdmin",
 ]
 

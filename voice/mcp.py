@@ -7,7 +7,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as f
 
-from crm.models import Calendar
+from crm.selectors import calendars as read_calendars
 from tenex.lib import limits
 from tenex.mcp.forms import PageArguments, UntrustedOut, query
 from tenex.mcp.registry import Tool
@@ -45,7 +45,9 @@ class QualifierIn(Input):
     lead_ids = f.ListField(child=f.UUIDField(), min_length=1, max_length=limits.BULK_ITEMS)
     objective = f.CharField(max_length=4000, help_text="What the agent is to find out or to reach.")
     calendar_connector_id = f.UUIDField(
-        required=False, allow_null=True, help_text="Calendar to book meetings in; the agent's own if absent."
+        required=False,
+        allow_null=True,
+        help_text="Of list_calendars: where to book meetings; the agent's own if absent.",
     )
     agent_id = f.UUIDField(required=False, help_text="The workspace's only agent if absent.")
     number_id = f.UUIDField(required=False, help_text="Number to call from; the agent's if absent.")
@@ -87,7 +89,7 @@ class QualifierOut(Output):
 
 def _run_voice_qualifier(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     workspace = principal.workspace
-    calendars = Calendar.objects.filter(workspace=workspace)
+    calendars = read_calendars.all_of(workspace.pk)
     parts: dict[str, Any] = {
         "lead_ids": arguments["lead_ids"],
         "agent": named(read_agents.agents(workspace), arguments.get("agent_id"), "agent_id"),

@@ -72,10 +72,11 @@ def _portion(rows: QuerySet[Lead], keys: list[str], place: Place | None) -> csv_
         rows = rows.filter(Q(created_at__lte=at) & (Q(created_at__lt=at) | Q(id__lt=last_id)))
     found = list(rows.order_by("-created_at", "-id")[: csv_streams.PORTION_ROWS])
     more = len(found) == csv_streams.PORTION_ROWS
-    return [_cells(lead, keys) for lead in found], (found[-1].created_at, found[-1].id) if more else None
+    return [cells(lead, keys) for lead in found], (found[-1].created_at, found[-1].id) if more else None
 
 
-def _cells(lead: Lead, keys: list[str]) -> list[Any]:
+def cells(lead: Lead, keys: list[str]) -> list[Any]:
+    """Of COLUMNS, of the defined fields `keys`, and what has no definition."""
     special: dict[str, Any] = {
         "organization": lead.company.name if lead.company else "",
         "owner": lead.owner.email if lead.owner else "",

@@ -1,5 +1,7 @@
-"""When there is time: working hours, slot length, notice and what is booked. Pure; time is an argument."""
+"""When there is time: working hours, slot length, buffers and what is booked. Pure; time is an argument."""
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,37 +19,103 @@ class Period:
     def overlaps(self, other: "Period") -> bool:
         return self.starts_at < other.ends_at and other.starts_at < self.ends_at
 
+    def padded(self, before_minutes: int, after_minutes: int) -> "Period":
+        """With time to get ready before it and to recover after it."""
+        return Period(
+            self.starts_at - timedelta(minutes=before_minutes),
+            self.ends_at + timedelta(minutes=after_minutes),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a calendar wants to be filled. `hours` is {"1": [["09:00", "17:00"]], …}, ISO weekdays, wall clock
+    of `zone`; `daily_limit` counts meetings on a day of that zone, None for as many as fit."""
+
+    hours: Mapping[str, Any]
+    zone: ZoneInfo
+    slot_minutes: int
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
+    daily_limit: int | None = None
+
+    def padded(self, slot: Period) -> Period:
+        return slot.padded(self.buffer_before_minutes, self.buffer_after_minutes)
+
+    def day(self, at: datetime) -> date:
+        return at.astimezone(self.zone).date()
+
 
 def free_slots(
-    *,
-    hours: Mapping[str, Any],
-    zone: ZoneInfo,
-    slot_minutes: int,
-    busy: Sequence[Period],
-    window: Period,
+    rules: Rules, *, meetings: Sequence[Period], busy: Sequence[Period] = (), window: Period
 ) -> list[Period]:
     """Free slots that lie wholly in `window`, in order, as UTC.
 
-    Working hours are wall-clock times of `zone`; slots are laid from the start of each working period in
-    steps of real time, so a day with a clock change has fewer or more of them, and never one that does not
-    exist or one twice.
+    `meetings` are ours and count for the day's limit; `busy` is whatever else stands in the calendar. The
+    buffers of a slot must be free of both. Slots are laid from the start of each working period in steps of
+    real time, so a day with a clock change has fewer or more of them, and never one that does not exist or
+    one twice.
     """
-    step = timedelta(minutes=slot_minutes)
+    step = timedelta(minutes=rules.slot_minutes)
     if step <= timedelta(0) or window.ends_at <= window.starts_at:
         return []
-    first = window.starts_at.astimezone(zone).date() - timedelta(days=1)
-    last = window.ends_at.astimezone(zone).date()
-    taken = sorted(busy, key=lambda period: period.starts_at)
+    day = _Occupied(rules, meetings, busy)
     found: dict[datetime, Period] = {}
-    for period in _working(hours, zone, _dates(first, last)):
+    for period in _working(rules.hours, rules.zone, _dates(window, rules.zone)):
         start = period.starts_at
         while start + step <= period.ends_at:
             slot = Period(start, start + step)
             inside = window.starts_at <= slot.starts_at and slot.ends_at <= window.ends_at
-            if inside and not any(slot.overlaps(other) for other in taken):
+            if inside and day.has_room(slot):
                 found[start] = slot
             start += step
     return [found[start] for start in sorted(found)]
+
+
+def fits(rules: Rules, time: Period, *, meetings: Sequence[Period], busy: Sequence[Period] = ()) -> bool:
+    """Whether a time that somebody has asked for, slot or not, lies in working hours and is free."""
+    working = any(
+        period.starts_at <= time.starts_at and time.ends_at <= period.ends_at
+        for period in _working(rules.hours, rules.zone, _dates(time, rules.zone))
+    )
+    return working and _Occupied(rules, meetings, busy).has_room(time)
+
+
+class _Occupied:
+    """What is taken already, by the rules: our meetings keep their buffers, whatever else stands has none."""
+
+    def __init__(self, rules: Rules, meetings: Sequence[Period], busy: Sequence[Period]) -> None:
+        self._rules = rules
+        self._taken = _Taken((*meetings, *busy))
+        self._kept = _Taken(map(rules.padded, meetings))
+        counts = Counter(rules.day(one.starts_at) for one in meetings)
+        limit = rules.daily_limit
+        self._full = {day for day, count in counts.items() if limit is not None and count >= limit}
+
+    def has_room(self, slot: Period) -> bool:
+        if self._rules.day(slot.starts_at) in self._full:
+            return False
+        return not (self._taken.touches(self._rules.padded(slot)) or self._kept.touches(slot))
+
+
+class _Taken:
+    """Periods merged and in order, so that a question is a binary search and not a walk."""
+
+    def __init__(self, periods: Iterable[Period]) -> None:
+        self._starts: list[datetime] = []
+        self._ends: list[datetime] = []
+        for one in sorted(periods, key=lambda period: period.starts_at):
+            if one.ends_at <= one.starts_at:
+                continue  # takes no time
+            if self._ends and one.starts_at <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], one.ends_at)
+            else:
+                self._starts.append(one.starts_at)
+                self._ends.append(one.ends_at)
+
+    def touches(self, period: Period) -> bool:
+        last = bisect_left(self._starts, period.ends_at) - 1
+        return last >= 0 and self._ends[last] > period.starts_at
 
 
 def spread(slots: Iterable[Period], zone: ZoneInfo, *, per_day: int, most: int) -> list[Period]:
@@ -62,8 +130,10 @@ def spread(slots: Iterable[Period], zone: ZoneInfo, *, per_day: int, most: int) 
     return chosen[:most]
 
 
-def _dates(first: date, last: date) -> Iterator[date]:
-    for offset in range((last - first).days + 1):
+def _dates(window: Period, zone: ZoneInfo) -> Iterator[date]:
+    """Days of `window` and the one before: its working hours may reach over midnight."""
+    first, last = (at.astimezone(zone).date() for at in (window.starts_at, window.ends_at))
+    for offset in range(-1, (last - first).days + 1):
         yield first + timedelta(days=offset)
 
 

@@ -1,4 +1,16 @@
-from crm.models.calendars import Calendar, Meeting, MeetingStatus
+from crm.models.calendars import (
+    HOLDS_TIME,
+    AccountState,
+    Calendar,
+    CalendarAccount,
+    CalendarKind,
+    MailKind,
+    MailStatus,
+    Meeting,
+    MeetingMail,
+    MeetingStatus,
+    SlotHold,
+)
 from crm.models.consents import Consent, ConsentPurpose
 from crm.models.fields import CustomField, FieldType
 from crm.models.imports import (
@@ -35,7 +47,11 @@ from crm.models.leads import (
 from crm.models.segments import Segment, SegmentKind, SegmentMember
 
 __all__ = [
+    "HOLDS_TIME",
+    "AccountState",
     "Calendar",
+    "CalendarAccount",
+    "CalendarKind",
     "Chunk",
     "ChunkExclusion",
     "ChunkVector",
@@ -59,13 +75,17 @@ __all__ = [
     "LeadImportKey",
     "LeadImportPart",
     "LeadImportRow",
+    "MailKind",
+    "MailStatus",
     "Meeting",
+    "MeetingMail",
     "MeetingStatus",
     "OnDuplicate",
     "Qualification",
     "Segment",
     "SegmentKind",
     "SegmentMember",
+    "SlotHold",
     "Stage",
     "Suppression",
     "SuppressionSource",

@@ -42,7 +42,9 @@ class LeadList(PageView):
                 (ConsentPurpose.MARKETING, "Marketing"),
                 (ConsentPurpose.INFORMATIONAL, "Informational"),
             ],
-            "segments": read_segments.all_of(self.workspace.pk)[:200],
+            "segments": (kept := list(read_segments.all_of(self.workspace.pk)[:200])),
+            "lists": [one for one in kept if one.kind == SegmentKind.STATIC],
+            "may_change": self.principal.allows("leads:write"),
             "owners": Lookup(self.workspace).members.items(),
             "yes_no": [("true", "Yes"), ("false", "No")],
         }

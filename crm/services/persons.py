@@ -20,7 +20,7 @@ from crm.models import (
 )
 from crm.models.imports import OPEN
 from crm.selectors import knowledge
-from crm.services import suppressions
+from crm.services import calendars, suppressions
 from tenex.workspaces.models import Workspace
 
 
@@ -52,7 +52,7 @@ def forget(workspace: Workspace, leads: Sequence[Lead]) -> dict[str, int]:
         "consents": Consent.objects.filter(lead_id__in=ids).delete()[0],
         "follow_ups": FollowUp.objects.filter(lead_id__in=ids).delete()[0],
         "segment_members": SegmentMember.objects.filter(lead_id__in=ids).delete()[0],
-        "meetings": Meeting.objects.filter(lead_id__in=ids).update(title="", notes=""),
+        "meetings": calendars.forget(ids),
         "import_rows": LeadImportRow.objects.filter(lead_id__in=ids).delete()[0],
     }
     for lead in leads:
@@ -82,9 +82,21 @@ def told(leads: Sequence[Lead]) -> dict[str, Any]:
     """What the CRM knows about them, as plain data by kind."""
     ids = [lead.pk for lead in leads]
     found: dict[str, Any] = {"leads": list(Lead.objects.filter(pk__in=ids).values())}
-    kinds: dict[str, Any] = {
-        "timeline": TimelineEntry, "consents": Consent, "follow_ups": FollowUp, "meetings": Meeting,
-    }  # fmt: skip
-    for kind, model in kinds.items():
+    for kind, model in _OF_LEADS.items():
         found[kind] = list(model.objects.filter(lead_id__in=ids).values())
     return found
+
+
+def counted(leads: Sequence[Lead]) -> dict[str, int]:
+    """How much :func:`told` would tell, by kind."""
+    ids = [lead.pk for lead in leads]
+    found = {kind: model.objects.filter(lead_id__in=ids).count() for kind, model in _OF_LEADS.items()}
+    return {"leads": len(ids), **found}
+
+
+_OF_LEADS: dict[str, Any] = {
+    "timeline": TimelineEntry,
+    "consents": Consent,
+    "follow_ups": FollowUp,
+    "meetings": Meeting,
+}

@@ -113,7 +113,7 @@ function words(call, parts) {
       line.dataset.speaker = turn.speaker;
       const by = document.createElement("span");
       by.className = "by";
-      by.textContent = turn.speaker === "caller" ? "Caller " : "Agent ";
+      by.textContent = { caller: "Caller ", agent: "Agent ", person: "Operator " }[turn.speaker] ?? "";
       const said = document.createElement("span");
       said.dir = "auto";
       line.append(by, said);

@@ -33,7 +33,7 @@ const REFUSED = { agent_held: "the agent is muted; let it speak first", call_end
 
 export class Transcript {
   /** `names`: what the two sides are called. */
-  constructor(list, names = { caller: "Caller", agent: "Agent" }) {
+  constructor(list, names = { caller: "Caller", agent: "Agent", person: "Operator" }) {
     this.names = names;
     this.list = list;
     this.box = list.parentElement;

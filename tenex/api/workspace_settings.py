@@ -17,6 +17,7 @@ from tenex.workspaces.services import workspaces
 
 TAG = "Settings"
 MAX_RETENTION_DAYS = 3650
+MAX_PLACES = 400
 
 
 class SettingsIn(Input):
@@ -30,6 +31,12 @@ class SettingsIn(Input):
         r"^[A-Z]{2}$", required=False, help_text="ISO country code that national phone numbers are read in."
     )
     recording_consent = f.ChoiceField(choices=RecordingConsent.choices, required=False)
+    recording_consent_places = f.DictField(
+        child=f.ChoiceField(choices=RecordingConsent.choices),
+        required=False,
+        help_text="Where another mode holds: `DE` or, for states and provinces, `US-CA`, to `announce`, "
+        "`explicit` or `off`. Replaces what was there. Who may be in several places gets the strictest mode.",
+    )
     recording_retention_days = f.IntegerField(min_value=1, max_value=MAX_RETENTION_DAYS, required=False)
     transcript_retention_days = f.IntegerField(min_value=1, max_value=MAX_RETENTION_DAYS, required=False)
     journal_retention_days = f.IntegerField(min_value=1, max_value=MAX_RETENTION_DAYS, required=False)
@@ -90,6 +97,17 @@ class SettingsIn(Input):
     calling_paused = f.BooleanField(required=False, help_text="Kill switch: while true, nobody is dialled.")
     transfer_number = f.CharField(max_length=40, required=False, allow_blank=True)
 
+    def validate_recording_consent_places(self, value: dict[str, str]) -> dict[str, str]:
+        if len(value) > MAX_PLACES:
+            raise f.ValidationError(f"at most {MAX_PLACES} places", code="max_length")
+        found: dict[str, str] = {}
+        for text, mode in value.items():
+            code = places.place_code(text)
+            if code is None:
+                raise f.ValidationError(f"{text[:40]!r} is no country, nor a state of one", code="place")
+            found[code] = mode
+        return dict(sorted(found.items()))
+
     def validate_calling_days(self, value: list[int]) -> list[int]:
         return sorted(set(value))
 
@@ -119,6 +137,7 @@ class SettingsOut(Output):
     time_zone = f.CharField()
     default_region = f.CharField()
     recording_consent = f.ChoiceField(choices=RecordingConsent.choices)
+    recording_consent_places = f.DictField(child=f.ChoiceField(choices=RecordingConsent.choices))
     recording_retention_days = f.IntegerField()
     transcript_retention_days = f.IntegerField()
     journal_retention_days = f.IntegerField()

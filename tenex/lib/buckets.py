@@ -1,4 +1,4 @@
-"""Where presigned URLs of an S3 bucket lead, as sources of a content security policy. Pure."""
+"""An S3 bucket as settings have it: where its presigned URLs lead, how it encrypts what it is given. Pure."""
 
 from urllib.parse import urlsplit
 
@@ -24,3 +24,10 @@ def origins(bucket: str, endpoint_url: str | None, region: str | None, style: st
         case "virtual":
             return in_host
     return [*in_host, *in_path]
+
+
+def encryption(kms_key_id: str) -> dict[str, str]:
+    """What a put says so that the server encrypts: by a key of its key service, or by the bucket's own."""
+    if kms_key_id:
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
+    return {"ServerSideEncryption": "AES256"}

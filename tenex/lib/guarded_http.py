@@ -55,7 +55,7 @@ class Answer:
     body: bytes
     """At most the first `read_bytes` of the answer."""
     complete: bool = True
-    """Whether that is all of it: it was not longer, and nothing broke off."""
+    """Whether `body` is all of it: False if there was more, or if the peer broke off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +301,7 @@ def request(
                 content=body,
             ) as response,
         ):
-            kept = bytearray()
-            complete = True
+            kept, complete = bytearray(), True
             try:
                 for part in response.iter_stream():
                     kept += part
@@ -310,7 +309,7 @@ def request(
                         complete = False
                         break
             except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError):
-                complete = False  # to most callers the status is what counts
+                complete = False  # the status is there; whether a part of the body will do, the caller knows
             return Answer(
                 status=response.status,
                 headers={

@@ -106,9 +106,31 @@ def region_code(country: str, text: str) -> str | None:
     return names.get(wanted)
 
 
+def place_code(text: str) -> str | None:
+    """`de`, `Germany` -> `DE`; `us-ca`, `US-California` -> `US-CA`; None if it is no place that we know."""
+    named = country_code(text)
+    if named:
+        return named
+    head, dash, tail = text.partition("-")
+    country = country_code(head)
+    if not dash or not country or not countries()[country].regions:
+        return None
+    region = region_code(country, tail)
+    return f"{country}-{region}" if region else None
+
+
+def place_name(code: str) -> str:
+    """`US-CA` -> `California, US`; a country by its code's English name."""
+    country, _, region = code.partition("-")
+    if region:
+        found = countries()[country].regions.get(region)
+        return f"{found.name if found else region}, {country}"
+    return _english_names().get(country, country)
+
+
 @cache
-def _country_names() -> Mapping[str, str]:
-    """English names. The table comes with the telephone numbers' own."""
+def _english_names() -> Mapping[str, str]:
+    """By code. The table comes with the telephone numbers' own."""
     from phonenumbers.geodata.locale import LOCALE_DATA
 
     names = {}
@@ -116,5 +138,11 @@ def _country_names() -> Mapping[str, str]:
         name = str(known.get("en", ""))
         name = str(known[name[1:]]) if name.startswith("*") else name  # another language's, which is the same
         if name and code in countries():
-            names[name.casefold()] = str(code)
+            names[str(code)] = name
+    return names
+
+
+@cache
+def _country_names() -> Mapping[str, str]:
+    names = {name.casefold(): code for code, name in _english_names().items()}
     return names | {"usa": "US", "united states of america": "US", "uk": "GB", "great britain": "GB"}

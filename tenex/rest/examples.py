@@ -27,6 +27,9 @@ _TEXTS: Final[dict[str, str]] = {
     "transfer_state": "answered",
     "close_reason": "completed",
     "answered_by": "human",
+    "address": "https://cloud.brightwell.example/dav/calendars/ada/work/",
+    "address_name": "Work",
+    "authorization_url": "https://accounts.google.com/o/oauth2/v2/auth?…",
     "at": "fields.phone",
     "calling_window_end": "20:00",
     "window_end": "20:00",
@@ -60,6 +63,7 @@ _TEXTS: Final[dict[str, str]] = {
     "notes": "Met at the fair.",
     "objective": "Find out whether they have a project this year, and book a demo.",
     "organization": "Brightwell Ltd",
+    "organizer_email": "sales@brightwell.example",
     "password": "a long enough password",
     "phone": _PHONE,
     "phone_hint": "+1…0123",
@@ -91,6 +95,7 @@ _TEXTS: Final[dict[str, str]] = {
     "transfer_number": "+14155550181",
     "transfer_to": "+14155550181",
     "url": "https://brightwell.example/hooks/tenex",
+    "user_name": "ada",
     "voice": "marin",
 }
 _NUMBERS: Final[dict[str, float]] = {

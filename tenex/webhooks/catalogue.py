@@ -18,6 +18,8 @@ EVENT_TYPES: Final = (
     "lead.opted_out",
     "lead.updated",
     "meeting.booked",
+    "meeting.canceled",
+    "meeting.rescheduled",
     "number.updated",
     "recording.available",
     "transcript.available",

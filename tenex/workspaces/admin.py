@@ -31,6 +31,7 @@ from tenex.workspaces.models import (
     Invitation,
     KeyRotation,
     Membership,
+    RecordingConsent,
     Role,
     User,
     Workspace,
@@ -109,6 +110,11 @@ class WorkspaceForm(ServiceForm):
         widget=forms.CheckboxSelectMultiple,
         initial=list(range(1, 8)),
     )
+    recording_consent_places = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="One a line: DE: explicit, or US-CA: off. Who may be in several places gets the strictest.",
+    )
     calling_countries = forms.CharField(
         required=False, help_text="ISO codes, separated by commas. Empty: the country of the default region."
     )
@@ -121,10 +127,11 @@ class WorkspaceForm(ServiceForm):
     class Meta:
         model = Workspace
         fields = (
-            "name", "slug", "time_zone", "default_region", "recording_consent", *KEPT, "calling_window_start",
-            "calling_window_end", "calling_days", "calling_countries", "default_purpose", "legal_name",
-            "max_calls_per_lead_a_day", "max_calls_per_lead_a_week", "max_calls_per_lead_in_all",
-            "min_gap_between_calls_s", "max_concurrent_calls", "calls_per_second", "transfer_number",
+            "name", "slug", "time_zone", "default_region", "recording_consent", "recording_consent_places",
+            *KEPT, "calling_window_start", "calling_window_end", "calling_days", "calling_countries",
+            "default_purpose", "legal_name", "max_calls_per_lead_a_day", "max_calls_per_lead_a_week",
+            "max_calls_per_lead_in_all", "min_gap_between_calls_s", "max_concurrent_calls",
+            "calls_per_second", "transfer_number",
         )  # fmt: skip
         help_texts = WORDS
 
@@ -132,6 +139,9 @@ class WorkspaceForm(ServiceForm):
         super().__init__(*args, **kwargs)
         if "calling_countries" in self.fields:
             self.initial["calling_countries"] = ", ".join(self.instance.calling_countries or [])
+        if "recording_consent_places" in self.fields:
+            modes = (self.instance.recording_consent_places or {}).items()
+            self.initial["recording_consent_places"] = "\r\n".join(f"{code}: {mode}" for code, mode in modes)
 
     def clean_time_zone(self) -> str:
         name = str(self.cleaned_data["time_zone"])
@@ -144,6 +154,20 @@ class WorkspaceForm(ServiceForm):
         if code not in places.countries():
             raise ValidationError("Not a country: its ISO code, like US.")
         return code
+
+    def clean_recording_consent_places(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for line in str(self.cleaned_data["recording_consent_places"]).splitlines():
+            if not line.strip():
+                continue
+            text, _, mode = (part.strip() for part in line.partition(":"))
+            code = places.place_code(text)
+            if code is None:
+                raise ValidationError(f"Not a country, nor a state of one: {text[:40]}.")
+            if mode not in RecordingConsent.values:
+                raise ValidationError(f"{text[:40]}: announce, explicit or off.")
+            found[code] = mode
+        return dict(sorted(found.items()))
 
     def clean_calling_countries(self) -> list[str]:
         asked = [
@@ -180,6 +204,7 @@ class WorkspaceAdmin(Page):
             {
                 "fields": (
                     "recording_consent",
+                    "recording_consent_places",
                     "recording_retention_days",
                     "transcript_retention_days",
                     "journal_retention_days",

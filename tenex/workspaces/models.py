@@ -51,6 +51,12 @@ class Workspace(Row):
     recording_consent = models.CharField(
         max_length=10, choices=RecordingConsent.choices, default=RecordingConsent.ANNOUNCE
     )
+    recording_consent_places = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        blank=True,
+        help_text="Where another mode holds than elsewhere: country or country and region -> mode.",
+    )
     recording_retention_days = models.PositiveIntegerField(default=30, validators=[MinValueValidator(1)])
     transcript_retention_days = models.PositiveIntegerField(default=90, validators=[MinValueValidator(1)])
     journal_retention_days = models.PositiveIntegerField(

@@ -13,6 +13,8 @@ SCOPES: Final[dict[str, str]] = {
     "calls:read": "See calls, transcripts, verdicts and live events",
     "calls:share": "Show a call to outsiders by a link that expires",
     "calls:write": "Place calls and steer live ones",
+    "connectors:read": "See calendars and the meetings in them",
+    "connectors:write": "Connect calendars, change them, book, move and cancel meetings",
     "credentials:admin": "Set, check and remove the workspace's own accounts and keys at providers",
     "keys:admin": "Mint, list and revoke API keys",
     "knowledge:read": "See documents and search them",
@@ -28,6 +30,7 @@ SCOPES: Final[dict[str, str]] = {
     "live:whisper": "Console: give the agent an instruction that the caller does not hear",
     "numbers:read": "See phone numbers",
     "numbers:write": "Import, route and release phone numbers",
+    "persons:admin": "Console: export or erase everything about a person",
     "recordings:read": "Listen to recordings",
     "recordings:write": "Delete recordings",
     "settings:read": "See the workspace's settings",
@@ -45,8 +48,8 @@ ROLE_SCOPES: Final[dict[str, frozenset[str]]] = {
     "owner": frozenset({ALL}),
     "admin": frozenset({ALL}),
     "operator": _READS
-    | {"agents:write", "batches:write", "calls:share", "calls:write", "knowledge:write", "leads:write"}
-    | {"numbers:write", "verdicts:write", "webhooks:write"},
+    | {"agents:write", "batches:write", "calls:share", "calls:write", "connectors:write", "knowledge:write"}
+    | {"leads:write", "numbers:write", "verdicts:write", "webhooks:write"},
     "viewer": _READS,
 }
 """Keys are the values of `workspaces.Role`."""

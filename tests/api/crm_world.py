@@ -1,11 +1,13 @@
 """One of everything that the CRM has, for a tenant."""
 
 import io
+from datetime import timedelta
 
 from django.utils import timezone
 
+from crm.calendars.availability import Period
 from crm.models import Chunk, Lead, OnDuplicate
-from crm.services import consents, fields, imports, knowledge, segments
+from crm.services import calendars, connectors, consents, fields, imports, knowledge, segments
 from crm.services.imports import Options
 from tenex.workspaces.models import Workspace
 
@@ -32,12 +34,19 @@ def make(workspace: Workspace, lead: Lead) -> dict[str, str]:
     row = imports.create(
         workspace, io.BytesIO(CSV), file_name="leads.csv", options=options, actor="system:tests"
     )
+    calendar = connectors.create(workspace, {"name": "By hand", "time_zone": "UTC"}, actor="system:tests")
+    start = (timezone.now() + timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
+    meeting = calendars.book(
+        calendar, Period(start, start + timedelta(minutes=30)), lead, now=timezone.now(), title="Meeting"
+    )
     document = knowledge.create_text(
         workspace, title="Terms", text="# Refunds\nWe refund within thirty days.", actor="system:tests"
     )
     return {
         "document_id": str(document.pk),
         "chunk_id": str(Chunk.objects.get(document=document).pk),
+        "connector_id": str(calendar.id),
+        "meeting_id": str(meeting.id),
         "organization_id": str(lead.company_id),
         "field_id": str(field.id),
         "segment_id": str(segment.id),

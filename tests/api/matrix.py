@@ -33,6 +33,7 @@ NO_ROWS = {"last_event_id"}
 
 # Where what the schema says does not suffice: operation id -> fields that belong to a valid body.
 BODIES: dict[str, dict[str, Any]] = {
+    "connectors_create": {"kind": "built_in"},
     "sessions_create": {"phone": "+14155550166"},
     "invitations_accept": {"password": "a long enough password"},
     "knowledge_documents_create": {"title": "Terms", "text": "We refund within thirty days."},

@@ -24,6 +24,18 @@ def test_a_line_is_said_once_for_one_key(alice: Tenant) -> None:
     assert AuditEntry.objects.filter(action="call.say").count() == 1
 
 
+def test_the_agent_is_told_muted_and_unmuted(alice: Tenant) -> None:
+    call = live_call(alice.workspace, alice.agent, alice.number)
+    with patch.object(control, "send") as send:
+        for command, body in (("whisper", {"text": "Offer ten per cent"}), ("mute", {}), ("unmute", {})):
+            answer = alice.api.post(f"{C}/{call.id}/{command}", body)
+            assert (answer.status_code, answer.json()["accepted"]) == (202, True)
+    assert [given.args[1] for given in send.call_args_list] == ["whisper", "mute", "unmute"]
+    assert send.call_args_list[0].kwargs["text"] == "Offer ten per cent"
+    actions = ["call.whisper", "call.mute", "call.unmute"]
+    assert AuditEntry.objects.filter(action__in=actions).count() == 3
+
+
 def test_what_could_not_be_told_is_503_and_not_noted(alice: Tenant) -> None:
     call = live_call(alice.workspace, alice.agent, alice.number)
     with patch.object(control, "send", side_effect=Unavailable("away")):
@@ -41,7 +53,13 @@ def test_what_could_not_be_told_is_503_and_not_noted(alice: Tenant) -> None:
 def test_nobody_is_told_while_the_media_are_being_resumed(alice: Tenant) -> None:
     call = live_call(alice.workspace, alice.agent, alice.number)
     Call.objects.filter(pk=call.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
-    for command, body in (("say", {"text": "Hi"}), ("transfer", {"to": "+14155550166"})):
+    for command, body in (
+        ("say", {"text": "Hi"}),
+        ("whisper", {"text": "Hi"}),
+        ("mute", {}),
+        ("unmute", {}),
+        ("transfer", {"to": "+14155550166"}),
+    ):
         answer = alice.api.post(f"{C}/{call.id}/{command}", body)
         assert (answer.status_code, answer.json()["code"]) == (409, "call_not_connected")
 
@@ -58,6 +76,7 @@ def test_wrong_commands_say_what_is_wrong(alice: Tenant) -> None:
     call = live_call(alice.workspace, alice.agent, alice.number)
     for command, body, loc in (
         ("say", {}, "text"),
+        ("whisper", {"text": ""}, "text"),
         ("say", {"text": ""}, "text"),
         ("say", {"text": "x" * 1001}, "text"),
         ("transfer", {"to": "12"}, "to"),

@@ -246,6 +246,19 @@ def test_settings_are_checked_and_noted(alice: Tenant) -> None:
     assert AuditEntry.objects.filter(action="workspace.updated").count() == 2
 
 
+def test_places_where_another_mode_of_recording_holds(alice: Tenant) -> None:
+    path = f"{V}/settings"
+    given = {"germany": "explicit", "us-California": "off"}
+    changed = alice.api.patch(path, {"recording_consent_places": given}).json()
+    assert changed["recording_consent_places"] == {"DE": "explicit", "US-CA": "off"}
+    wrong: tuple[dict[str, Any], ...] = ({"Atlantis": "off"}, {"DE": "maybe"}, {"DE-BY": "off"}, {"DE": None})
+    for one in wrong:
+        answer = alice.api.patch(path, {"recording_consent_places": one})
+        assert answer.status_code == 422
+        assert answer.json()["detail"][0]["loc"][:2] == ["body", "recording_consent_places"]
+    assert alice.api.patch(path, {"recording_consent_places": {}}).json()["recording_consent_places"] == {}
+
+
 def test_leads_are_written_shown_and_archived(alice: Tenant) -> None:
     path = "/api/v1/crm/leads"
     made = alice.api.post(

@@ -19,7 +19,6 @@ QUERIES_IN_DOORS = {
     "voice/api/media.py": "the signed link names the recording, and is the credential",
     "voice/api/stream.py": "the signed link names the call, and is the credential",
     "tenex/api/webhooks.py": "its rows are narrowed to the workspace in one place",
-    "voice/mcp.py": "calendars of the caller's workspace",
     "tenex/api/mcp.py": "keys of the caller's workspace",
     "crm/api/leads.py": "the do-not-call list, narrowed to the workspace",
     "crm/api/suppressions.py": "the do-not-call list, narrowed to the workspace",
@@ -34,6 +33,7 @@ OF_ROWS_THAT_WERE_FOUND = {
     "voice/selectors/calls.py:matching": "narrows rows that are a workspace's already",
     "voice/selectors/live.py:positions": "workspaces whose members look at their live calls",
     "voice/selectors/journal.py:snapshot": "a call that its reader was admitted to",
+    "crm/selectors/calendars.py:latest_of_call": "the call that is under way",
     "crm/selectors/calendars.py:meeting_of_call": "the call that is under way",
     "crm/selectors/leads.py:with_consents": "rows that are a workspace's already",
 }
@@ -47,6 +47,7 @@ PURE = {
     "query",
     "words",
     "sums",
+    "whole_days",
     "percentile_ms",
     "matching",
 }

@@ -11,11 +11,12 @@ from tests.browser.chrome import Visit
 from tests.flows.world import World
 
 MODELS = {
-    "crm": "calendar company consent customfield document followup lead leadimport meeting segment"
-    " suppression timelineentry",
+    "crm": "calendar calendaraccount company consent customfield document followup lead leadimport meeting"
+    " segment suppression timelineentry",
     "events": "event",
-    "voice": "agent agentversion batch call callingswitch carrieraccount credential decision erasure"
-    " legalhold mediaprocess metricsdue metricshour phonenumber purgereceipt recipient verdict voiceprofile",
+    "voice": "agent agentversion batch call callingswitch callshare carrieraccount credential decision"
+    " erasure legalhold mediaprocess metricsdue metricshour phonenumber purgereceipt recipient recording"
+    " verdict verdictcorrection voiceprofile",
     "webhooks": "delivery replay webhooksubscription",
     "workspaces": "apikey auditentry datakey invitation keyrotation user workspace",
 }

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from crm.calendars import slot_ids
-from crm.calendars.availability import Period, free_slots, spread
+from crm.calendars.availability import Period, Rules, fits, free_slots, spread
 from crm.calendars.spoken import spoken
 from crm.models import Meeting, MeetingStatus
 from crm.services import calendars
@@ -25,12 +25,10 @@ def utc(text: str) -> datetime:
 
 
 def slots(hours: dict[str, Any], zone: ZoneInfo, start: str, end: str, **options: Any) -> list[Period]:
-    return free_slots(
-        hours=hours,
-        zone=zone,
-        window=Period(utc(start), utc(end)),
-        **{"slot_minutes": 60, "busy": [], **options},
-    )
+    busy = options.pop("busy", [])
+    meetings = options.pop("meetings", [])
+    rules = Rules(hours=hours, zone=zone, **{"slot_minutes": 60, **options})
+    return free_slots(rules, meetings=meetings, busy=busy, window=Period(utc(start), utc(end)))
 
 
 # --- pure ---
@@ -50,13 +48,8 @@ def test_working_hours_are_wall_clock() -> None:
 )
 def test_clock_change_days_have_fewer_or_more_slots(day: str, count: int) -> None:
     start = datetime.fromisoformat(day).replace(tzinfo=BERLIN).astimezone(UTC)
-    found = free_slots(
-        hours=ALL_NIGHT,
-        zone=BERLIN,
-        slot_minutes=60,
-        busy=[],
-        window=Period(start, start + timedelta(hours=12)),
-    )
+    rules = Rules(hours=ALL_NIGHT, zone=BERLIN, slot_minutes=60)
+    found = free_slots(rules, meetings=[], window=Period(start, start + timedelta(hours=12)))
     assert len(found) == count
     assert len({slot.starts_at for slot in found}) == count
     assert all(slot.ends_at - slot.starts_at == timedelta(hours=1) for slot in found)
@@ -92,6 +85,57 @@ def test_busy_and_window_edges() -> None:
     ]
     assert slots(hours, zone, "2026-01-05T09:15", "2026-01-05T09:50", slot_minutes=30) == []
     assert slots(hours, zone, "2026-01-05T12:00", "2026-01-05T09:00") == []
+
+
+def clocks(found: list[Period]) -> list[str]:
+    return [slot.starts_at.strftime("%H:%M") for slot in found]
+
+
+DAY = ("2026-01-05T00:00", "2026-01-06T00:00")
+
+
+def test_buffers_are_kept_on_both_sides_of_what_is_ours_and_around_ours_beside_what_is_not() -> None:
+    hours = {"1": [["09:00", "13:00"]]}
+    taken = [Period(utc("2026-01-05T10:30"), utc("2026-01-05T11:00"))]
+    options: dict[str, Any] = {"slot_minutes": 30, "buffer_before_minutes": 0, "buffer_after_minutes": 30}
+    zone = ZoneInfo("UTC")
+    # 10:00 wants half an hour after it; one of ours wants it too, so 11:00 is out.
+    assert clocks(slots(hours, zone, *DAY, meetings=taken, **options)) == [
+        "09:00", "09:30", "11:30", "12:00", "12:30",
+    ]  # fmt: skip
+    assert clocks(slots(hours, zone, *DAY, busy=taken, **options)) == [
+        "09:00", "09:30", "11:00", "11:30", "12:00", "12:30",
+    ]  # fmt: skip
+    options["buffer_before_minutes"] = 10
+    assert clocks(slots(hours, zone, *DAY, busy=taken, **options)) == [
+        "09:00", "09:30", "11:30", "12:00", "12:30",
+    ]  # fmt: skip
+
+
+def test_a_day_takes_only_so_many_of_ours() -> None:
+    hours = {str(day): [["09:00", "11:00"]] for day in range(1, 8)}
+    meetings = [
+        Period(utc("2026-01-05T09:00"), utc("2026-01-05T10:00")),
+        Period(utc("2026-01-06T05:00"), utc("2026-01-06T06:00")),
+    ]
+    window = ("2026-01-05T00:00", "2026-01-07T00:00")
+    found = slots(hours, ZoneInfo("UTC"), *window, meetings=meetings, daily_limit=1)
+    assert found == []
+    found = slots(hours, ZoneInfo("UTC"), *window, meetings=meetings, daily_limit=2)
+    assert [at.starts_at.day for at in found] == [5, 6, 6]
+    theirs = slots(hours, ZoneInfo("UTC"), *window, busy=meetings, daily_limit=1)
+    assert len(theirs) == 3, "only ours count"
+
+
+def test_a_time_that_is_no_slot_fits_if_it_is_worked_and_free() -> None:
+    rules = Rules(hours={"1": [["09:00", "12:00"]]}, zone=BERLIN, slot_minutes=30)
+    asked = Period(utc("2026-01-05T08:10"), utc("2026-01-05T08:40"))
+    assert fits(rules, asked, meetings=[])
+    assert not fits(
+        rules, asked, meetings=[], busy=[Period(utc("2026-01-05T08:39"), utc("2026-01-05T09:00"))]
+    )
+    late = Period(utc("2026-01-05T10:50"), utc("2026-01-05T11:20"))
+    assert not fits(rules, late, meetings=[]), "it would end after hours"
 
 
 def test_spread_takes_some_of_each_day() -> None:

@@ -25,6 +25,7 @@ from voice.models import (
     PhoneNumber,
     Recording,
     StreamToken,
+    VoiceProfile,
 )
 from voice.services import attempts, calls
 from voice.telephony import addresses
@@ -185,6 +186,41 @@ def test_nothing_is_recorded_before_it_is_announced(
 ) -> None:
     Workspace.objects.update(recording_consent=consent)
     assert _verbs(knock(door, "/twilio/voice", RINGING)) == verbs
+
+
+@pytest.mark.parametrize(
+    ("language", "spoken", "words"),
+    [
+        ("de", "de-DE", "Gespräch wird aufgezeichnet"),
+        ("es", "es-ES", "Esta llamada se graba"),
+        ("sv", "en-US", "This call is recorded"),
+    ],
+)
+def test_the_notice_is_in_the_agents_language(
+    door: Client, line: PhoneNumber, language: str, spoken: str, words: str
+) -> None:
+    VoiceProfile.objects.update(language=language)
+    answer = knock(door, "/twilio/voice", RINGING)
+    notice = ET.fromstring(answer.content).find("Say")  # noqa: S314
+    assert notice is not None
+    assert notice.get("language") == spoken
+    assert words in (notice.text or "")
+
+
+@pytest.mark.parametrize(
+    ("caller", "verbs", "asked"),
+    [
+        ("+4930123456", ["Connect", "Redirect"], "explicit"),
+        ("+33123456789", ["Connect", "Redirect"], "off"),
+        ("+14155559999", ["Say", "Start", "Connect", "Redirect"], "announce"),
+    ],
+)
+def test_what_holds_is_by_where_they_call_from(
+    door: Client, line: PhoneNumber, caller: str, verbs: list[str], asked: str
+) -> None:
+    Workspace.objects.update(recording_consent_places={"DE": "explicit", "FR": "off"})
+    assert _verbs(knock(door, "/twilio/voice", {**RINGING, "From": caller})) == verbs
+    assert Call.objects.get().recording_asked == asked
 
 
 @pytest.mark.parametrize("problem", ["no-agent", "archived", "model-unavailable", "no-capacity"])
@@ -385,6 +421,27 @@ def test_after_a_transfer_the_call_is_over_and_after_a_failed_one_the_agent_is_b
     assert _verbs(knock(door, path, {"CallSid": "CA1", "DialCallStatus": "completed"})) == ["Hangup"]
     call.refresh_from_db()
     assert (call.transfer_state, call.end_hint) == ("bridged", EndReason.TRANSFERRED)
+
+
+def test_who_hangs_up_while_a_person_is_rung_was_not_transferred(door: Client) -> None:
+    call = _talking(transfer_state="requested", transfer_to="+14155550888")
+    ended = {"CallSid": "CA1", "CallStatus": "completed", "CallDuration": "9", "SequenceNumber": "3"}
+    knock(door, "/twilio/status", ended)
+    call.refresh_from_db()
+    assert call.end_reason == EndReason.CALLER_HANGUP
+    knock(door, f"/twilio/dial/{call.pk}", {"CallSid": "CA1", "DialCallStatus": "no-answer"})
+    call.refresh_from_db()
+    assert (call.end_reason, call.transfer_state) == (EndReason.CALLER_HANGUP, "requested")
+
+
+def test_a_transfer_whose_end_is_told_after_the_calls_was_one(door: Client) -> None:
+    call = _talking(transfer_state="requested", transfer_to="+14155550888")
+    ended = {"CallSid": "CA1", "CallStatus": "completed", "CallDuration": "99", "SequenceNumber": "3"}
+    knock(door, "/twilio/status", ended)
+    answer = knock(door, f"/twilio/dial/{call.pk}", {"CallSid": "CA1", "DialCallStatus": "completed"})
+    assert _verbs(answer) == ["Hangup"]
+    call.refresh_from_db()
+    assert (call.end_reason, call.transfer_state) == (EndReason.TRANSFERRED, "bridged")
 
 
 def test_a_fallback_person_who_is_not_there_either_ends_with_an_apology(door: Client) -> None:

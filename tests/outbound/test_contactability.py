@@ -62,6 +62,7 @@ PASSING: list[tuple[dict[str, Any], str]] = [
     ({"workspace_paused": True}, "workspace_paused"),
     ({"batch_running": False}, "batch_not_running"),
     ({"model_configured": False}, "model_not_configured"),
+    ({"carrier_configured": False}, "carrier_not_configured"),
     ({"on_the_phone": True}, "on_the_phone"),
     ({"placed": (NOON - timedelta(hours=1),), "placed_in_all": 1}, "called_too_recently"),
     ({"placed": (NOON - timedelta(hours=3),) * 3, "placed_in_all": 3}, "called_too_often"),

@@ -253,7 +253,7 @@ def test_what_there_is_to_hear_is_said(space: Workspace, client: Client, media: 
     assert "could not be fetched" in text_of(client, f"{L}/{call.pk}")
     row.delete()
     Workspace.objects.update(recording_consent="off")
-    assert "Recording is off" in text_of(client, f"{L}/{call.pk}")
+    assert "Calls are not recorded in this workspace" in text_of(client, f"{L}/{call.pk}")
 
 
 def test_words_that_were_deleted_are_said_to_be(space: Workspace, client: Client) -> None:

@@ -2,16 +2,19 @@
 
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import URLPattern
+from django.utils import timezone
 
 import crm.pages.urls
 import tenex.pages.urls
 import voice.console.urls
-from crm.models import Chunk, Document, Lead, LeadImport
-from crm.services import knowledge
+from crm.calendars.availability import Period
+from crm.models import Calendar, Chunk, Document, Lead, LeadImport, Meeting
+from crm.services import calendars, knowledge
 from tenex.workspaces.models import Membership, Role, User, Workspace
 from tests import rows
 from voice.models import Agent, Batch, Call, PhoneNumber, VoiceProfile
@@ -65,10 +68,15 @@ def others() -> dict[str, object]:
         workspace=space, actor="user:o", columns=[], size_bytes=1, next_byte=0, next_line=1
     )
     document = knowledge.put(space, "Terms", "We refund within thirty days.")
+    calendar = rows.calendar(space)
+    start = timezone.now() + timedelta(days=1)
+    meeting = calendars.book(calendar, Period(start, start + timedelta(minutes=30)), lead, now=timezone.now())
     return {
+        "connector_id": calendar.pk, "meeting_id": meeting.pk,
         "call_id": call.pk, "agent_id": agent.pk, "batch_id": batch.pk, "lead_id": lead.pk,
         "import_id": read_in.pk, "profile_id": VoiceProfile.objects.get(workspace=space).pk,
         "share_id": uuid.uuid4(), "consent_id": uuid.uuid4(), "recipient_id": uuid.uuid4(),
+        "recording_id": uuid.uuid4(),
         "hold_id": uuid.uuid4(), "user_id": uuid.uuid4(), "invitation_id": uuid.uuid4(),
         "document_id": document.pk, "chunk_id": Chunk.objects.get(document=document).pk,
         "number": 1, "key": "calls", "token": "x", "kind": "x", "act": "archive",
@@ -117,7 +125,10 @@ def test_ids_of_another_workspace_lead_nowhere(others: dict[str, object]) -> Non
 
 
 def _state(ids: dict[str, object]) -> list[object]:
-    tables = {"call_id": Call, "agent_id": Agent, "batch_id": Batch, "lead_id": Lead, "document_id": Document}
+    tables = {
+        "call_id": Call, "agent_id": Agent, "batch_id": Batch, "lead_id": Lead, "connector_id": Calendar,
+        "meeting_id": Meeting, "document_id": Document,
+    }  # fmt: skip
     return [list(table.objects.filter(pk=ids[name]).values()) for name, table in tables.items()]  # type: ignore[attr-defined]
 
 

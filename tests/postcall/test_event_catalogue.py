@@ -72,7 +72,7 @@ def happen() -> dict[str, dict[str, Any]]:
     rows.say(call, ("agent", "Do you have a budget?"), ("caller", "Yes, two thousand dollars."))
     tomorrow = (now + timedelta(days=1)).replace(hour=15, minute=0, second=0, microsecond=0)
     slot = Period(tomorrow, tomorrow + timedelta(minutes=30))
-    calendars.book(rows.calendar(space), slot, lead, now=now, call_id=call.pk)
+    meeting = calendars.book(rows.calendar(space), slot, lead, now=now, call_id=call.pk)
     rows.end(call, EndReason.AGENT_HANGUP)
     row = note(call, RecordingDuration="1", RecordingChannels="2")
     assert recording.fetch(row.pk, get=giving(WAV))
@@ -84,6 +84,9 @@ def happen() -> dict[str, dict[str, Any]]:
         reason="Only looked around.",
         actor="user:ana@acme.example",
     )
+    later = Period(slot.starts_at + timedelta(hours=2), slot.ends_at + timedelta(hours=2))
+    moved = calendars.move(meeting, later, now=now, actor="user:ana@acme.example")
+    calendars.cancel(moved, actor="user:ana@acme.example")
     Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.COMPLETED, completed_at=now)
     batch.refresh_from_db()
     batches.announce_if_over(batch)

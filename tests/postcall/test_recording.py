@@ -4,17 +4,26 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
 from django.utils import timezone
+from pytest_django import Settings
 
+from tenex.errors import Conflict
 from tenex.events.models import Event
 from tenex.lib import failpoint
+from tenex.workspaces.models import AuditEntry
+from tenex.workspaces.services import vault
 from tests import rows
 from tests.postcall.test_pure import riff
 from voice.models import Call, Recording, RecordingStatus
 from voice.postcall import recording
+from voice.services import recording_files
+from voice.services import recording_store as store
 from voice.services.recordings import note_callback
 from voice.telephony.errors import CarrierAmbiguous, CarrierGone, CarrierRejected, CarrierThrottled
 
@@ -57,6 +66,11 @@ def failing(exc: Exception) -> Callable[[str, BinaryIO], int]:
     return get
 
 
+def heard(row: Recording) -> bytes:
+    with store.opened(store.of(row)) as file:
+        return file.read()
+
+
 def due_now(row: Recording) -> None:
     Recording.objects.filter(pk=row.pk).update(next_at=timezone.now())
 
@@ -73,8 +87,11 @@ def test_stored_and_announced_once(call: Call, media: Path) -> None:
     assert not recording.fetch(row.pk, get=giving(WAV))
     row.refresh_from_db()
     assert row.status == RecordingStatus.STORED
-    assert row.file == f"recordings/{call.workspace_id}/{call.pk}/RE1.wav"
-    assert (media / row.file).read_bytes() == WAV
+    assert row.file == f"recordings/{call.workspace_id}/{call.pk}/RE1.wav.sealed"
+    assert WAV[:40] not in (media / row.file).read_bytes()
+    assert heard(row) == WAV
+    assert row.verified_at
+    assert (row.problem, row.at_rest) == ("", "envelope")
     assert (row.channels, row.duration_ms, row.size_bytes) == (2, 1000, len(WAV))
     assert row.sha256 == hashlib.sha256(WAV).hexdigest()
     [event] = Event.objects.filter(type="recording.available")
@@ -160,7 +177,7 @@ def test_what_is_tried_again(call: Call, media: Path, get: recording.Fetch, stat
     assert not recording.fetch(row.pk, get=get)
     row.refresh_from_db()
     assert row.status == status
-    assert not list(media.rglob("*.wav"))
+    assert not list(media.rglob("*.wav*"))
 
 
 def test_dying_after_the_upload_leaves_one_file(call: Call, media: Path) -> None:
@@ -172,7 +189,7 @@ def test_dying_after_the_upload_leaves_one_file(call: Call, media: Path) -> None
     assert not Event.objects.filter(type="recording.available").exists()
     due_now(row)
     assert recording.fetch(row.pk, get=giving(WAV))
-    assert len(list(media.rglob("*.wav"))) == 1
+    assert len(list(media.rglob("*.wav*"))) == 1
 
 
 def test_deleted_while_it_is_fetched(call: Call, media: Path) -> None:
@@ -183,7 +200,7 @@ def test_deleted_while_it_is_fetched(call: Call, media: Path) -> None:
         return giving(WAV)(url, file)
 
     assert not recording.fetch(row.pk, get=get)
-    assert not list(media.rglob("*.wav"))
+    assert not list(media.rglob("*.wav*"))
 
 
 def test_retention_counts_from_the_end_of_the_call(call: Call, media: Path) -> None:
@@ -215,7 +232,7 @@ def test_what_comes_after_an_objection_is_cut_off(
     assert recording.fetch(row.pk, get=giving(WAV))
     row.refresh_from_db()
     assert (row.status, row.duration_ms) == (RecordingStatus.STORED, kept_ms)
-    stored = (media / row.file).read_bytes()
+    stored = heard(row)
     assert len(stored) == row.size_bytes == 44 + kept_ms * 32
     assert row.sha256 == hashlib.sha256(stored).hexdigest()
 
@@ -226,4 +243,115 @@ def test_of_an_objection_at_once_nothing_is_kept(call: Call, media: Path) -> Non
     assert not recording.fetch(row.pk, get=giving(WAV))
     row.refresh_from_db()
     assert (row.status, row.next_at, row.file) == (RecordingStatus.DELETED, None, "")
-    assert list(media.rglob("*.wav")) == []
+    assert list(media.rglob("*.wav*")) == []
+
+
+# --- a storage that takes nothing -------------------------------------------------------------------
+
+
+def refusing(media: Path) -> None:
+    """A file where the folder of recordings should be."""
+    (media / "recordings").write_text("in the way")
+
+
+def test_a_storage_that_takes_nothing_is_waited_for_as_long_as_it_takes(call: Call, media: Path) -> None:
+    row = note(call)
+    refusing(media)
+    waits = []
+    for failures in range(1, recording.MAX_TRIES + 6):
+        due_now(row)
+        assert not recording.fetch(row.pk, get=giving(WAV))
+        row.refresh_from_db()
+        assert (row.status, row.attempts, row.store_failures) == ("pending", 0, failures)
+        assert row.problem == "storage"
+        assert row.problem_detail in ("NotADirectoryError", "FileExistsError")
+        assert row.next_at
+        waits.append((row.next_at - timezone.now()).total_seconds())
+    assert waits[0] < 5.1
+    assert 400 < waits[-1] < 901
+    (media / "recordings").unlink()
+    due_now(row)
+    assert recording.fetch(row.pk, get=giving(WAV))
+    row.refresh_from_db()
+    assert (row.status, row.problem, row.store_failures) == ("stored", "", 0)
+    assert row.verified_at
+
+
+def test_without_a_key_nothing_is_stored_in_plain(
+    call: Call, media: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> bytes:
+        raise vault.Unreadable("the key is not here")
+
+    monkeypatch.setattr(vault, "file_key_id", gone)
+    row = note(call)
+    assert not recording.fetch(row.pk, get=giving(WAV))
+    row.refresh_from_db()
+    assert (row.status, row.problem, row.attempts) == ("pending", "key", 0)
+    assert not list(media.rglob("*.wav*"))
+
+
+def test_what_was_written_wrong_is_noticed_before_it_counts(
+    call: Call, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that says yes and keeps something else."""
+    really: Any = FileSystemStorage._save  # type: ignore[attr-defined]
+
+    def save(self: FileSystemStorage, name: str, content: File) -> str:  # type: ignore[type-arg]
+        return str(really(self, name, ContentFile(content.read()[:-100], name=name)))
+
+    row = note(call)
+    monkeypatch.setattr(FileSystemStorage, "_save", save)
+    assert not recording.fetch(row.pk, get=giving(WAV))
+    row.refresh_from_db()
+    assert (row.status, row.problem, row.problem_detail) == ("pending", "storage", "recording_altered")
+    assert not list(media.rglob("*.wav*"))
+    monkeypatch.undo()
+    due_now(row)
+    assert recording.fetch(row.pk, get=giving(WAV))
+
+
+# --- whole, or not ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "told", "problem"),
+    [
+        (WAV, "1", ""),
+        (WAV, "2", ""),
+        (WAV, "9", "short"),
+        (WAV[:-8000], "1", "truncated"),
+        (riff(channels=1, audio=b"\0" * 16_000), "1", "one_channel"),
+    ],
+)
+def test_what_is_not_whole_is_kept_and_marked_and_stays_at_the_carrier(
+    call: Call, media: Path, data: bytes, told: str, problem: str
+) -> None:
+    row = note(call, RecordingDuration=told)
+    tries = 0
+    while not recording.fetch(row.pk, get=giving(data)):
+        tries += 1
+        assert tries < 9
+        row.refresh_from_db()
+        assert row.problem == problem
+        due_now(row)
+    row.refresh_from_db()
+    assert tries == (3 if problem in ("short", "truncated") else 0), "it may be whole the next time"
+    assert (row.status, row.problem, bool(row.verified_at)) == ("stored", problem, not problem)
+    assert list(recording._at_carrier()) == ([] if problem else [row])
+    if problem:
+        recording_files.accept(row, "user:a")
+        assert list(recording._at_carrier()) == [row]
+
+
+def test_one_that_was_given_up_is_fetched_again_when_somebody_says_so(call: Call, media: Path) -> None:
+    row = note(call)
+    recording.fetch(row.pk, get=failing(CarrierRejected("403", http_status=403)))
+    row.refresh_from_db()
+    assert (row.status, row.problem, row.problem_detail) == ("failed", "carrier", "carrier_rejected")
+    recording_files.try_again(row, "user:a")
+    assert recording.fetch(row.pk, get=giving(WAV))
+    row.refresh_from_db()
+    with pytest.raises(Conflict):
+        recording_files.try_again(row, "user:a")
+    assert AuditEntry.objects.filter(action="recording.tried_again").count() == 1

@@ -116,7 +116,11 @@ def _fill(spaces: int, calls: int) -> dict[Any, list[str]]:
             mark = secrets.token_hex(6)
             words, name = [f"{text} {mark}" for text in WORDS], f"Xiomara{mark}"
             texts += [*words, name]
-            about = {"first_name": name, "phone": f"+1628{index:03}{nth:04}", "notes": words[0]}
+            about: dict[str, Any] = {
+                "first_name": name,
+                "phone": f"+1628{index:03}{nth:04}",
+                "notes": words[0],
+            }
             lead = leads.create(space, actor="system:prove", **about)
             call = rows.call(space, agent=version, lead=lead, number=number)
             rows.say(call, *[("caller", text) for text in words])
@@ -210,8 +214,9 @@ def _go_over(name: str) -> None:
     from django.db import connection
 
     connection.close()
-    if getattr(connection, "pool", None) is not None:
-        connection.close_pool()
+    close_pool = getattr(connection, "close_pool", None)
+    if close_pool is not None:
+        close_pool()
     connection.settings_dict["NAME"] = name
 
 

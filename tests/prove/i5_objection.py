@@ -197,11 +197,9 @@ def _fetch(trial: Trial) -> int:
     """
     from email.utils import format_datetime
 
-    from django.core.files.storage import default_storage
-
     from voice.models import Call, Recording
     from voice.postcall import recording
-    from voice.services import recordings
+    from voice.services import recording_store, recordings
 
     call = Call.objects.get(provider_sid=trial.phone.sid)
     if call.off_record_at is None:
@@ -223,9 +221,9 @@ def _fetch(trial: Trial) -> int:
     row = Recording.objects.get(pk=row.pk)
     if not row.file:
         return 0
-    with default_storage.open(row.file) as file:
+    with recording_store.opened(recording_store.of(row)) as file:
         kept = file.read()
-    default_storage.delete(row.file)
+    recording_store.delete(row.file)
     if kept[44:].strip(b"\xff"):
         trial.problem = trial.problem or "sound after the objection was kept"
     if row.duration_ms is None or abs((len(kept) - 44) / 16 - row.duration_ms) > 1:

@@ -31,6 +31,8 @@ _LISTS = {
     "call_id": "/voice/calls",
     "batch_id": "/voice/batches",
     "webhook_id": "/voice/webhooks",
+    "connector_id": "/connectors",
+    "meeting_id": "/connectors/meetings",
 }
 _SAME = {"calendar_connector_id": "calendar_id"}
 """Other names of the same thing."""
@@ -110,6 +112,8 @@ def _sense(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
                     case.query = {**(case.query or {}), "batch": _QUERY["batch"]}
         case _ if not isinstance(case.body, dict):
             pass
+        case "POST" | "PATCH", "/connectors" | "/connectors/{connector_id}":
+            _sense_of_connector(case.body)
         case "POST", "/voice/numbers":
             case.body |= {"e164": _TEXTS["phone"](rng), "buy": False, "configure": False}
         case "POST", "/voice/batches" | "/voice/sessions":
@@ -124,6 +128,16 @@ def _sense(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
             case.body.pop("choices", None)
         case "POST", "/voice/webhooks/{webhook_id}/replay":
             case.body.pop("until", None)
+
+
+def _sense_of_connector(body: dict[str, Any]) -> None:
+    """A built-in one: no server is there that another kind could be of. Hours that end after they begin."""
+    for name in ("url", "user_name", "password", "address"):
+        body.pop(name, None)
+    if "kind" in body:
+        body["kind"] = "built_in"
+    if "hours" in body:
+        body["hours"] = {"1": [["09:00", "17:00"]]}
 
 
 def _sense_of_batch(body: dict[str, Any], ids: dict[str, list[str]], rng: random.Random) -> None:

@@ -173,6 +173,14 @@ async def connected(
         yield Client(ws)
 
 
+@asynccontextmanager
+async def transcribing(server: Server, query: str = "intent=transcription") -> AsyncIterator[Client]:
+    async with websockets.connect(
+        f"{server.ws}?{query}", additional_headers={"Authorization": f"Bearer {KEY}"}, compression=None
+    ) as ws:
+        yield Client(ws)
+
+
 @functools.cache
 def speech_pcm24() -> bytes:
     """One spoken sentence without a long pause and without silence around it, 24 kHz PCM16."""

@@ -18,6 +18,12 @@ from tests.rig.process import RealProcess, RigError, answers
 REGION = "us-east-1"
 
 
+_KMS = {
+    "default_provider": "local",
+    "providers": {"local": {"type": "local", "enableOnDemandCreate": True, "cache_enabled": True}},
+}
+
+
 @dataclass(frozen=True)
 class S3Server:
     """A running server with one empty bucket."""
@@ -53,8 +59,8 @@ class S3Server:
         return [item["Key"] for item in answer.get("Contents", [])]
 
 
-def start_s3(folder: Path, env: dict[str, str], *, bucket: str = "tenex") -> S3Server:
-    """Start a server with its data below `folder` and make a bucket.
+def start_s3(folder: Path, env: dict[str, str], *, bucket: str = "tenex", kms: bool = False) -> S3Server:
+    """Start a server with its data below `folder` and make a bucket. `kms`: it has a key service of its own.
 
     Raises:
         RigError: it did not come up, or the package is not installed.
@@ -76,7 +82,8 @@ def start_s3(folder: Path, env: dict[str, str], *, bucket: str = "tenex") -> S3S
                         "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
                         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
                     }
-                ]
+                ],
+                **({"kms": _KMS} if kms else {}),
             }
         )
     )
@@ -98,6 +105,9 @@ def start_s3(folder: Path, env: dict[str, str], *, bucket: str = "tenex") -> S3S
         command.append(f"-{part}.port{'.grpc' if grpc else ''}={port}")
     # Without this it reserves 30 GB volumes and wants them free on the disk.
     command += ["-master.volumeSizeLimitMB=64", "-volume.max=20", "-volume.minFreeSpace=100MiB"]
+    command += ["-s3.autoCreateBucket=false"]
+    if kms:
+        env = {**env, "WEED_S3_SSE_KEK": secrets.token_hex(32)}
     process = RealProcess("s3", command, env, folder)
     endpoint = f"http://127.0.0.1:{ports['s3']}"
     server = S3Server(process, endpoint, access_key, secret_key, bucket)

@@ -10,6 +10,7 @@ from voice.session import commands as cmd
 from voice.session import events as ev
 from voice.session.limits import Limits
 from voice.session.phases import Phase
+from voice.session.turns import Transcript
 
 VOICE_MS = 100
 
@@ -37,6 +38,58 @@ def voice(call: Call, seconds: float, desk: str = "desk-1") -> None:
 
 def heard(call: Call, desk: str = "desk-1") -> int:
     return sum(1 for one in call.sent(cmd.PlayAudio) if one.payload == f"{desk}-voice")
+
+
+# --- words of a person in the agent's place ---------------------------------------------------------
+
+
+def said(call: Call, text: str, item: str = "op_1", *, ago_s: float = 2.0) -> None:
+    call.on(ev.OperatorWords(item, text, call.now - ago_s, call.now - ago_s + 1))
+
+
+def test_what_a_person_says_is_in_the_transcript_and_the_agent_is_told() -> None:
+    call = taken(calm())
+    voice(call, 3)
+    said(call, " I can  offer ten per cent. ")
+    turn = call.turns()["op_1"]
+    words = "I can offer ten per cent."
+    assert (turn.speaker, turn.text, turn.heard_text) == ("person", words, words)
+    assert (turn.status, turn.interrupted) == ("completed", False)
+    assert turn.end_ms == turn.start_ms + 1000
+    assert "I can offer ten per cent." in call.now_sent(cmd.InsertText)[0].text
+
+
+def test_words_that_come_late_stand_where_they_were_said() -> None:
+    told = Transcript(max_turns=10, max_chars=100)
+    for item, start_ms in (("first", 1000), ("third", 5000), ("second", 3000)):
+        assert told.person_said(item, item, start_ms, start_ms + 500)
+    stored = {turn.item_id: turn.previous_item_id for turn in told.take_dirty()}
+    assert stored == {"first": None, "second": "first", "third": "second"}
+
+
+def test_after_an_objection_no_word_of_a_person_is_kept() -> None:
+    call = taken(calm())
+    call.turn("Please do not record me.")
+    said(call, "All right, I will not.")
+    assert "op_1" not in call.turns()
+    assert not any("All right" in str(one) for one in call.log)
+
+
+def test_the_same_words_told_twice_and_no_words_are_nothing_new() -> None:
+    call = taken(calm())
+    for _ in range(2):
+        said(call, "Hello.")
+    said(call, "  ", "op_2")
+    assert [item for item in call.turns() if item.startswith("op_")] == ["op_1"]
+    assert call.turns()["op_1"].revision == 1
+
+
+def test_a_new_model_is_told_what_the_person_said_as_the_agents_side() -> None:
+    call = taken(calm())
+    said(call, "I can offer ten per cent.")
+    call.on(ev.ModelLost("close_1006", True, attempt=1))
+    call.wait(1.0)
+    assert ("agent", "I can offer ten per cent.") in call.sent(cmd.OpenModel)[-1].history
 
 
 # --- mute ------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from voice.session.script import Line, Recording, Script
 WHO = Line("identity", "Hello, this is Acme. I am an AI assistant: say stop or press 9.", 4000)
 WHY = Line("purpose", "This is a sales call.", 1500)
 NOTICE = Line("recording", "This call is recorded.", 1500)
+HERE = Line("identity", "Hello, this is Acme. I am an AI assistant.", 2500)
+QUESTION = Line("recording", "May we record this call? Please say yes or no.", 2500)
 SCREENED = Line("screening", "This is the AI assistant of Acme, with a sales call.", 3000)
 MESSAGE = Line("voicemail", "Hello, Acme called. We will try again.", 3000)
 READY = ev.ModelReady("sess_1", attempt=1)
@@ -409,6 +411,54 @@ def test_an_explicit_consent_is_a_yes(answer: str, recorded: int) -> None:
     call.turn("Yes, that is right.")
     assert len(call.sent(cmd.StartRecording)) == recorded
     assert call.sent(cmd.CreateResponse)
+
+
+def called_us(*, opened: bool = False) -> Call:
+    """An incoming call that has to be asked."""
+    script = Script(opening=(HERE, QUESTION), recording="explicit", opened=opened)
+    return Call(Limits(server_responds=False), direction="inbound", script=script).start()
+
+
+def test_who_calls_us_is_asked_before_the_agent_comes_on() -> None:
+    call = called_us()
+    call.wait(0.05)
+    assert lines(call) == ["identity", "recording"], "nobody waits for them to say something"
+    call.on(READY)
+    call.wait(6.0)
+    call.played()
+    assert not call.sent(cmd.CreateResponse)
+    assert not call.sent(cmd.StartRecording)
+    assert call.journal("call.recording") == [{"state": "asked", "asked": "explicit"}]
+
+
+@pytest.mark.parametrize(("answer", "recorded"), [("Yes, please do.", 1), ("No.", 0), ("I need help.", 0)])
+def test_who_calls_us_is_recorded_after_a_yes(answer: str, recorded: int) -> None:
+    call = called_us()
+    call.on(READY)
+    call.wait(6.0)
+    call.played()
+    call.turn(answer)
+    assert len(call.sent(cmd.StartRecording)) == recorded
+    told = call.journal("call.recording")[-1]
+    assert (told["state"], told["answer"]) == (("started", "yes") if recorded else ("refused", "no"))
+    assert len(call.sent(cmd.CreateResponse)) == 1, "the agent goes on, whatever they said"
+
+
+def test_who_calls_us_is_no_machine_whatever_they_say() -> None:
+    call = called_us()
+    call.on(READY)
+    call.wait(6.0)
+    call.played()
+    call.turn("Please leave a message after the tone.")
+    assert hung_up(call) == []
+
+
+def test_who_was_asked_is_not_asked_again_on_the_next_stream() -> None:
+    call = called_us(opened=True)
+    call.on(READY)
+    call.wait(2.0)
+    assert lines(call) == []
+    assert not call.sent(cmd.StartRecording)
 
 
 def test_after_an_objection_nothing_is_stored() -> None:

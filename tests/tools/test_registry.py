@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from crm.models import FollowUp, Lead, Meeting, Suppression, TimelineEntry
+from crm.models import Calendar, FollowUp, Lead, Meeting, SlotHold, Suppression, TimelineEntry
 from crm.services import knowledge
 from tenex.events.models import Event
 from tests import rows
@@ -180,6 +180,7 @@ def test_a_taken_slot_comes_with_alternatives() -> None:
     call = a_call()
     other = rows.call(call.workspace, agent=call.agent_version, lead=call.lead)
     slot = ask(call, "list_free_slots")["slots"][0]
+    SlotHold.objects.all().delete()  # the caller has thought for too long
     same = next(
         item for item in ask(other, "list_free_slots")["slots"] if item["starts_at"] == slot["starts_at"]
     )
@@ -200,6 +201,87 @@ def test_dates() -> None:
     assert ask(call, "list_free_slots", from_date="2999-01-01")["error"]["code"] == "too_far"
     assert ask(call, "list_free_slots", days=400)["error"]["code"] == "bad_arguments"
     assert ask(call, "list_free_slots", days="5")["error"]["code"] == "bad_arguments", "strict: no text"
+
+
+def test_a_slot_is_offered_in_one_call_at_a_time() -> None:
+    call = a_call()
+    calendar = Calendar.objects.get()
+    Calendar.objects.filter(pk=calendar.pk).update(
+        hours={str(day): [["09:00", "17:00"]] for day in range(1, 8)}
+    )
+    others = [rows.call(call.workspace, agent=call.agent_version, lead=call.lead) for _ in range(2)]
+    offered = [
+        {slot["starts_at"] for slot in ask(one, "list_free_slots")["slots"]} for one in (call, *others)
+    ]
+    assert all(offered)
+    assert not offered[0] & offered[1]
+    assert not (offered[0] | offered[1]) & offered[2]
+    # Asked again, a call may be offered the same times: nobody else was.
+    assert {slot["starts_at"] for slot in ask(call, "list_free_slots")["slots"]} == offered[0]
+    # The end of a call gives its times back.
+    calls.end(call.pk, EndReason.CALLER_HANGUP)
+    assert {slot["starts_at"] for slot in ask(others[1], "list_free_slots")["slots"]} == offered[0]
+
+
+def test_when_nothing_else_is_left_it_is_offered_twice_and_booked_once() -> None:
+    call = a_call()
+    tomorrow = (timezone.now() + timedelta(days=1)).date()
+    hours = {str(tomorrow.isoweekday()): [["09:00", "10:00"]]}
+    Calendar.objects.update(hours=hours, slot_minutes=60, horizon_days=6)
+    other = rows.call(call.workspace, agent=call.agent_version, lead=call.lead)
+    slots = [ask(one, "list_free_slots")["slots"] for one in (call, other)]
+    assert [one["starts_at"] for one in slots[0]] == [one["starts_at"] for one in slots[1]]
+    assert ask(other, "book_meeting", slot_id=slots[1][0]["slot_id"])["booked"]
+    refused = ask(call, "book_meeting", slot_id=slots[0][0]["slot_id"])["error"]
+    assert (refused["code"], refused["alternatives"]) == ("slot_taken", [])
+
+
+def test_the_callers_meeting_is_moved_and_canceled() -> None:
+    call = a_call()
+    slots = ask(call, "list_free_slots")["slots"]
+    booked = ask(call, "book_meeting", slot_id=slots[0]["slot_id"])
+    known = ask(call, "lookup_lead")["meetings"]
+    assert [one["event_id"] for one in known] == [booked["event_id"]]
+    moved = ask(call, "reschedule_meeting", slot_id=slots[1]["slot_id"])
+    assert (moved["moved"], moved["event_id"]) == (True, booked["event_id"])
+    assert moved["starts_at"] == slots[1]["starts_at"]
+    # Another call of the same person, later.
+    later = rows.call(call.workspace, agent=call.agent_version, lead=call.lead)
+    canceled = ask(later, "cancel_meeting")
+    assert (canceled["canceled"], canceled["was"]) == (True, slots[1]["spoken"])
+    assert ask(later, "cancel_meeting")["error"]["code"] == "meeting_over"
+    told = list(Event.objects.filter(type__startswith="meeting.").values_list("type", flat=True))
+    assert sorted(told) == ["meeting.booked", "meeting.canceled", "meeting.rescheduled"]
+
+
+def test_nobody_elses_meeting_can_be_touched() -> None:
+    call = a_call()
+    slot = ask(call, "list_free_slots")["slots"][0]
+    theirs = ask(call, "book_meeting", slot_id=slot["slot_id"])["event_id"]
+    stranger = rows.lead(call.workspace, phone="+14155550102")
+    other = rows.call(call.workspace, agent=call.agent_version, lead=stranger)
+    mine = ask(other, "list_free_slots")["slots"][0]
+    for event_id in (None, theirs):
+        named = {"event_id": event_id} if event_id else {}
+        assert ask(other, "cancel_meeting", **named)["error"]["code"] == "meeting_over"
+        refused = ask(other, "reschedule_meeting", slot_id=mine["slot_id"], **named)
+        assert refused["error"]["code"] == "meeting_over"
+    assert Meeting.objects.get().status == "booked"
+
+
+def test_of_several_meetings_it_is_asked_which_one() -> None:
+    call = a_call()
+    lead = call.lead
+    ids = []
+    for _ in range(2):
+        one = rows.call(call.workspace, agent=call.agent_version, lead=lead)
+        slot = ask(one, "list_free_slots")["slots"][0]
+        ids.append(ask(one, "book_meeting", slot_id=slot["slot_id"])["event_id"])
+    asked = ask(call, "cancel_meeting")["error"]
+    assert asked["code"] == "several_meetings"
+    assert {one["event_id"] for one in asked["meetings"]} == set(ids)
+    assert ask(call, "cancel_meeting", event_id=ids[1])["canceled"]
+    assert Meeting.objects.get(status="booked").pk == uuid.UUID(ids[0])
 
 
 def test_no_calendar() -> None:

@@ -39,6 +39,12 @@ class SayIn(Input):
     text = f.CharField(max_length=1000)
 
 
+class WhisperIn(Input):
+    """An instruction for the agent."""
+
+    text = f.CharField(max_length=1000)
+
+
 class TransferIn(Input):
     """Whom to hand the caller to."""
 

@@ -11,7 +11,7 @@ from tenex.rest import signed
 from tenex.rest.idempotency import idempotent
 from tenex.rest.schema import operation
 from tenex.rest.views import ApiView, accepted, created
-from voice.api.inputs import SayIn, TransferIn
+from voice.api.inputs import SayIn, TransferIn, WhisperIn
 from voice.api.outputs import CommandOut, StreamTokenOut
 from voice.api.stream import PURPOSE
 from voice.models import Call
@@ -67,6 +67,68 @@ class CallSay(ApiView):
     def post(self, request: Request, call_id: uuid.UUID) -> Response:
         call = read.bare(self.workspace, call_id)
         operator.say(call, self.body(SayIn)["text"], actor=self.principal.actor)
+        return _done(call)
+
+
+class CallWhisper(ApiView):
+    scopes: ClassVar = {"POST": "calls:write"}
+
+    @operation(
+        "calls_whisper",
+        "Tell the agent something",
+        "The agent gets this instruction; the caller does not hear it. 409 `call_not_answered`, `call_over` "
+        "or `call_not_connected` if nobody is there.",
+        tag=TAG,
+        request=WhisperIn,
+        response=CommandOut,
+        status=202,
+        errors=(404, 409, 503),
+        idempotent=True,
+    )
+    @idempotent
+    def post(self, request: Request, call_id: uuid.UUID) -> Response:
+        call = read.bare(self.workspace, call_id)
+        operator.whisper(call, self.body(WhisperIn)["text"], actor=self.principal.actor)
+        return _done(call)
+
+
+class CallMute(ApiView):
+    scopes: ClassVar = {"POST": "calls:write"}
+
+    @operation(
+        "calls_mute",
+        "Mute the agent",
+        "The agent says and answers nothing until it is unmuted; the caller hears silence. Safe to repeat.",
+        tag=TAG,
+        response=CommandOut,
+        status=202,
+        errors=(404, 409, 503),
+        idempotent=True,
+    )
+    @idempotent
+    def post(self, request: Request, call_id: uuid.UUID) -> Response:
+        call = read.bare(self.workspace, call_id)
+        operator.mute(call, actor=self.principal.actor)
+        return _done(call)
+
+
+class CallUnmute(ApiView):
+    scopes: ClassVar = {"POST": "calls:write"}
+
+    @operation(
+        "calls_unmute",
+        "Let the agent speak again",
+        "Ends a mute. Safe to repeat.",
+        tag=TAG,
+        response=CommandOut,
+        status=202,
+        errors=(404, 409, 503),
+        idempotent=True,
+    )
+    @idempotent
+    def post(self, request: Request, call_id: uuid.UUID) -> Response:
+        call = read.bare(self.workspace, call_id)
+        operator.unmute(call, actor=self.principal.actor)
         return _done(call)
 
 

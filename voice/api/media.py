@@ -1,11 +1,13 @@
 """Playing a recording: a short-lived signed link, range requests (RFC 9110, section 14).
 
-With S3 the link is the bucket's own presigned URL; with files on disk it is ours.
+The link is the bucket's own presigned URL where a file lies there as it is played; otherwise it is ours: of
+a file on disk, and of one in an envelope, of which only the chunks of a range are opened.
 """
 
 import re
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,10 +19,13 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from tenex.errors import Gone, NotFound, TenexError, Unauthorized
+from tenex.lib.storage_faults import FileMissing, mapped
 from tenex.rest import signed
 from tenex.rest.off_loop import off_loop
-from voice.models import Recording, RecordingStatus
+from voice.models import AtRest, Recording, RecordingStatus
 from voice.selectors.calls import is_past
+from voice.services import recording_files
+from voice.services import recording_store as store
 
 TTL_S = 300
 _PURPOSE = "recording"
@@ -30,13 +35,13 @@ _CHUNK = 64 * 1024
 
 def link(recording: Recording, *, by: str) -> tuple[str, datetime]:
     """Where the file of a stored recording plays, and until when. `by`: who asked (`rate_key`)."""
-    if not settings.AWS_STORAGE_BUCKET_NAME:
+    if not settings.AWS_STORAGE_BUCKET_NAME or recording.at_rest == AtRest.ENVELOPE:
         token, expires_at = signed.issue(_PURPOSE, recording.pk, by=by, ttl_s=TTL_S)
         path = f"/api/v1/voice/recordings/{recording.pk}/media?token={token}"
         return settings.PUBLIC_BASE_URL + path, expires_at
-    return default_storage.url(recording.file), timezone.now() + timedelta(
-        seconds=settings.AWS_QUERYSTRING_EXPIRE
-    )
+    with mapped():
+        url = default_storage.url(recording.file)
+    return url, timezone.now() + timedelta(seconds=settings.AWS_QUERYSTRING_EXPIRE)
 
 
 @csrf_exempt
@@ -70,14 +75,16 @@ async def play(request: HttpRequest, recording_id: uuid.UUID) -> HttpResponseBas
     status = 200 if wanted is None else 206
     if request.method == "HEAD":
         return HttpResponse(status=status, content_type="audio/wav", headers=headers)
-    return StreamingHttpResponse(
-        _part(file.name, first, last), status=status, content_type="audio/wav", headers=headers
-    )
+    try:
+        sound = await _Part.opened(file, first, last)
+    except TenexError as exc:
+        return _refuse(exc.status, exc.detail, exc.code)
+    return StreamingHttpResponse(sound.read(), status=status, content_type="audio/wav", headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    name: str
+    row: Recording
     size: int
     call_id: uuid.UUID
     etag: str
@@ -93,8 +100,8 @@ def _open(recording_id: uuid.UUID, token: str) -> _File:
         raise NotFound("there is no such thing here")
     if recording.status != RecordingStatus.STORED or is_past(recording):
         raise Gone("the recording was deleted or its retention is over", code="recording_expired")
-    size = default_storage.size(recording.file)
-    return _File(recording.file, size, recording.call_id, f'"{recording.pk.hex}-{size}"')
+    size = store.size_of(store.of(recording))
+    return _File(recording, size, recording.call_id, f'"{recording.pk.hex}-{size}"')
 
 
 def _refuse(status: int, detail: str, code: str, **headers: str) -> HttpResponse:
@@ -117,14 +124,48 @@ def _wanted(header: str, size: int) -> tuple[int, int] | None:
     return int(first), min(int(last), size - 1) if last else size - 1
 
 
-async def _part(name: str, first: int, last: int) -> AsyncIterator[bytes]:
-    """The bytes from `first` to `last`, read in a thread."""
-    file = await off_loop(default_storage.open)(name, "rb")
-    try:
-        await off_loop(file.seek)(first)
-        left = last - first + 1
-        while left and (chunk := await off_loop(file.read)(min(_CHUNK, left))):
-            left -= len(chunk)
-            yield chunk
-    finally:
-        file.close()
+class _Part:
+    """The bytes from `first` to `last` of a recording, read in threads, the first of them before the answer
+    begins: what is broken from the start is told by its status."""
+
+    def __init__(self, file: _File, first: int, last: int) -> None:
+        self._row = file.row
+        self._left = last - first + 1
+        self._first = first
+        self._stack = ExitStack()
+        self._head = b""
+
+    @classmethod
+    async def opened(cls, file: _File, first: int, last: int) -> "_Part":
+        """
+        Raises:
+            TenexError: it cannot be read.
+        """
+        part = cls(file, first, last)
+        await off_loop(part._open)()
+        return part
+
+    def _open(self) -> None:
+        try:
+            block = min(store.BLOCK_BYTES, self._left)
+            self._file = self._stack.enter_context(store.opened(store.of(self._row), block_bytes=block))
+            self._file.seek(self._first)
+            self._head = self._file.read(min(_CHUNK, self._left))
+        except (FileMissing, store.Altered) as exc:
+            self._stack.close()
+            recording_files.note_broken(self._row, exc)
+            raise
+        except BaseException:
+            self._stack.close()
+            raise
+
+    async def read(self) -> AsyncIterator[bytes]:
+        """A fault in the middle cuts the answer off: the client misses bytes and asks for them again."""
+        try:
+            chunk = self._head
+            while chunk:
+                self._left -= len(chunk)
+                yield chunk
+                chunk = await off_loop(self._file.read)(min(_CHUNK, self._left)) if self._left else b""
+        finally:
+            self._stack.close()

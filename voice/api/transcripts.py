@@ -7,7 +7,7 @@ from voice.models import Speaker, ToolCall, Turn
 
 type Told = Sequence[Turn | ToolCall]
 
-_NAMES = {Speaker.CALLER: "Caller", Speaker.AGENT: "Agent"}
+_NAMES = {Speaker.CALLER: "Caller", Speaker.AGENT: "Agent", Speaker.PERSON: "Operator"}
 _MIN_CUE_MS = 500
 _ITEM: dict[str, Any] = dict.fromkeys(
     ("item_id", "speaker", "text", "heard_text", "interrupted", "tool_call_id", "name", "arguments", "output")

@@ -12,11 +12,13 @@ from django.conf import settings
 from tenex.lib.clock import Clock
 from voice.bridge import clips, threads
 from voice.bridge.effects import CallControl, RegistryTools, SocketControl, ToolBox, TwilioControl
+from voice.bridge.operator_words import Connect
 from voice.bridge.phone import Phone
 from voice.bridge.runner import Runner
 from voice.bridge.writer import CallWriter
 from voice.realtime.openai import Endpoint, OpenAIRealtime
 from voice.realtime.port import ModelProvider
+from voice.realtime.transcription import OpenAITranscription
 from voice.services import model_access
 from voice.services.live import CallContext
 from voice.session.limits import Limits
@@ -35,6 +37,8 @@ class Ports:
     tools: ToolBox = field(default_factory=RegistryTools)
     control: CallControl = field(default_factory=TwilioControl)
     provider: Callable[[CallContext, SessionConfig], ModelProvider] | None = None
+    words: Callable[[CallContext, SessionConfig], Connect] | None = None
+    """Writes down what operators say; none beside a provider that is another's."""
 
 
 ports = Ports()
@@ -67,6 +71,7 @@ async def build(
     )
     config = session_config(context, schemas)
     provider: ModelProvider = (chosen.provider or openai)(context, config)
+    words = chosen.words or (operator_words if chosen.provider is None else None)
     limits = limits_of(context, provider)
     transfer = {"number": context.transfer_number} if context.transfer_number else None
     machine = CallSession(
@@ -94,6 +99,7 @@ async def build(
         tools=chosen.tools,
         control=chosen.control if context.by_carrier else SocketControl(asyncio.get_running_loop(), hang_up),
         close_stream=close_stream,
+        words=words(context, config) if words is not None else None,
     )
 
 
@@ -149,13 +155,20 @@ def session_config(context: CallContext, schemas: list[dict[str, Any]]) -> Sessi
 
 
 def openai(context: CallContext, config: SessionConfig) -> OpenAIRealtime:
-    """The configured server with the workspace's key, or that of the settings.
+    """The configured server with the workspace's key, or that of the settings."""
+    return OpenAIRealtime(_endpoint(context), config)
 
-    The identifier of the other party tells nothing about them.
-    """
+
+def operator_words(context: CallContext, config: SessionConfig) -> Connect:
+    """The same server, for what an operator says in this call."""
+    return lambda on_event: OpenAITranscription(_endpoint(context), config, on_event)
+
+
+def _endpoint(context: CallContext) -> Endpoint:
+    """With an identifier of the other party that tells nothing about them."""
     digest = hmac.new(settings.PHONE_HASH_KEY, f"safety:{context.remote_number}".encode(), hashlib.sha256)
     access = context.model_access or model_access.of_settings()
-    endpoint = Endpoint(
+    return Endpoint(
         base_url=access.base_url,
         api_key=access.api_key,
         organization=access.organization,
@@ -163,4 +176,3 @@ def openai(context: CallContext, config: SessionConfig) -> OpenAIRealtime:
         connect_timeout_s=settings.REALTIME_CONNECT_TIMEOUT_S,
         safety_identifier=digest.hexdigest()[:64],
     )
-    return OpenAIRealtime(endpoint, config)

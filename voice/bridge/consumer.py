@@ -29,7 +29,7 @@ from voice.bridge.tap import Tap, taps_of
 from voice.bridge.writer import CallWriter
 from voice.services import accounts, control, live
 from voice.services.live import CallContext, StreamRefused
-from voice.session.events import BadMessage, CallerAudio, Drain, StreamStopped, UnknownEvent
+from voice.session.events import BadMessage, CallerAudio, Drain, OperatorVoice, StreamStopped, UnknownEvent
 from voice.telephony import signature
 from voice.wire.twilio_media import Connected, StreamStart, TwilioMessage, TwilioStream
 
@@ -180,6 +180,9 @@ async def _not_signed_for(token: str, scope: WebSocketScope) -> str | None:
             )
     except TimeoutError:
         return "busy"
+    except Exception:
+        log.exception("media stream could not be opened")
+        return "failed"
     finally:
         _unproven -= 1
     return None if genuine else "signature"
@@ -403,6 +406,8 @@ class _LiveCall:
             event = orders.event_of(message)
             if event is not None:
                 runner.feed(event)
+            if isinstance(event, OperatorVoice):
+                runner.operator_voice(event)
         elif self._closing is None:
             asked = message.get("data", {}).get("for_s")
             taps_of(asyncio.get_running_loop()).lease(

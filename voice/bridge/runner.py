@@ -17,6 +17,7 @@ from tenex.lib.clock import Clock
 from voice.bridge import clips
 from voice.bridge.effects import CallControl, Effects, ToolBox
 from voice.bridge.latency import LatencyLog
+from voice.bridge.operator_words import Connect, WordsOfOperator
 from voice.bridge.phone import Phone
 from voice.bridge.writer import CallWriter, add_usage
 from voice.realtime.port import ModelConnection, ModelProvider, ModelUnavailable, ServerEvent
@@ -27,6 +28,7 @@ from voice.session.events import (
     AudioDelta,
     ModelLost,
     ModelReady,
+    OperatorVoice,
     ResponseDone,
     SessionEvent,
     SpeechStopped,
@@ -37,6 +39,8 @@ from voice.session.events import (
 log = structlog.get_logger(__name__)
 
 _MAX_PENDING: Final = 1000
+_DESK: Final = frozenset({"operator.took_over", "operator.gave_back", "call.off_record"})
+"""Lines that begin or end the writing down of an operator's words."""
 
 
 class Machine(Protocol):
@@ -62,7 +66,9 @@ class Runner:
         tools: ToolBox,
         control: CallControl,
         close_stream: Callable[[str], None],
+        words: Connect | None = None,
     ) -> None:
+        """`words` makes a session that writes down what an operator says."""
         self._machine = machine
         self._context = context
         self._now = clock.now
@@ -73,6 +79,9 @@ class Runner:
         self._writer = writer
         self._close_stream = close_stream
         self._effects = Effects(context, clock, self.feed, tools=tools, control=control)
+        self._words = WordsOfOperator(words, self.feed, clock) if words is not None else None
+        self._desk = ""
+        """Connection of the operator who talks; empty: nobody does."""
         self._models: dict[int, ModelConnection] = {}
         self._in_use: ModelConnection | None = None
         self._opening: dict[int, asyncio.Task[None]] = {}
@@ -164,6 +173,8 @@ class Runner:
                     self._writer.turn(command)
                 case cmd.Journal():
                     self._writer.line(command)
+                    if command.type in _DESK:
+                        self._on_desk(command)
                 case _:
                     self._carry_out_rare(command)
 
@@ -227,6 +238,26 @@ class Runner:
             case _:
                 assert_never(command)
 
+    # --- an operator in the agent's place ------------------------------------------------------------
+
+    def operator_voice(self, event: OperatorVoice) -> None:
+        """What the machine was fed with: whoever talks is written down, too."""
+        if self._words is not None and event.desk == self._desk:
+            self._words.hear(event.payload)
+
+    def _on_desk(self, line: cmd.Journal) -> None:
+        if self._words is None:
+            return
+        if line.type == "operator.took_over":
+            self._desk = str(line.data.get("desk", ""))
+            self._words.begin()
+        elif line.type == "operator.gave_back":
+            self._desk = ""
+            self._words.end()
+        else:  # off the record: nothing more is stored, so nothing more is written down
+            self._desk = ""
+            self._words.close()
+
     def _play_ours(self, command: cmd.PlayClip | cmd.PlayLine) -> None:
         """A line of the call's own, in its language; the stock ones where it has none."""
         own = self._context.sounds
@@ -243,6 +274,8 @@ class Runner:
             self._timer.cancel()
             self._timer = None
         self._effects.stop()
+        if self._words is not None:
+            self._words.close()
         self._close_all("call over")
         self._writer.latency(self._latency.summary())
         self.finished.set_result(reason)

@@ -13,11 +13,12 @@ from tenex.pages.views import PageView
 from tenex.rest.pagination import page_in_order
 from voice.api import media, transcripts
 from voice.console import call_lines
-from voice.models import Call, KeptClass, Recording, Waveform
+from voice.models import Call, KeptClass, Recording, RecordingProblem, Waveform
 from voice.models.calls import LIVE
 from voice.selectors import call_clock
 from voice.selectors import call_page as read
 from voice.selectors import calls as read_calls
+from voice.selectors import retention as read_retention
 from voice.services import costs, retention
 
 LIFETIMES = ((1, "1 hour"), (8, "8 hours"), (24, "1 day"), (72, "3 days"), (168, "7 days"), (720, "30 days"))
@@ -45,6 +46,8 @@ class CallView(PageView):
         if call.status in LIVE:
             return self.page("console/call_live.html", context, status=status)
         sound: read.Sound = context["sound"]
+        if sound.recording is not None and sound.recording.problem:
+            context["problem"] = RecordingProblem(sound.recording.problem).label
         if (
             sound.state == "stored"
             and sound.recording is not None
@@ -63,6 +66,9 @@ class CallView(PageView):
             "may_share": self.principal.allows("calls:share"),
             "may_listen": self.principal.allows("recordings:read"),
             "may_delete": self.principal.allows("recordings:write"),
+            "may_hold": self.principal.allows("settings:write"),
+            "may_forget": self.principal.allows("persons:admin"),
+            "holds": read_retention.holds_of_call(call),
             "costs": items,
             "cost_microusd": costs.of_call(call.usage, call.duration_ms),
             "shares": list(read.shares(call)[:50]) if self.principal.allows("calls:share") else [],

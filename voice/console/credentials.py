@@ -114,8 +114,9 @@ class CredentialSet(_Page):
 
 class CredentialCheck(_Page):
     def post(self, request: HttpRequest, kind: str) -> HttpResponseBase:
+        found = read.one(self.workspace, _kind(kind))
         try:
-            row = write.check(read.one(self.workspace, _kind(kind)), self.principal.actor)
+            row = write.check(found, self.principal.actor)
         except TenexError as exc:
             messages.error(request, f"{exc.detail}.".capitalize())
         else:

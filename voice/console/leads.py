@@ -24,6 +24,7 @@ from voice.models import Agent, PhoneNumber
 from voice.selectors import agents as read_agents
 from voice.selectors import calls as read_calls
 from voice.selectors import decisions as read_decisions
+from voice.selectors import retention as read_retention
 from voice.services import dialing
 
 CALLS = 20
@@ -54,6 +55,9 @@ class LeadPage(PageView):
             "numbers": read_agents.calling(self.workspace)[:200],
             "may_call": self.principal.allows("calls:write"),
             "may_change": self.principal.allows("leads:write"),
+            "may_hold": self.principal.allows("settings:write"),
+            "may_forget": self.principal.allows("persons:admin"),
+            "holds": read_retention.holds_of_lead(self.workspace, lead.pk),
             "sent": {},
             "wrong": {},
             "now_text": f"{timezone.localtime():%Y-%m-%dT%H:%M}",

@@ -11,8 +11,11 @@ from voice.console import (
     calls,
     credentials,
     dashboard,
+    holds,
     leads,
     live,
+    persons,
+    recordings,
     samples,
     shared,
     start,
@@ -129,4 +132,23 @@ urlpatterns += [
     path("start/number", start.StartNumber.as_view(), name="start_number"),
     path("start/ring", start.StartRing.as_view(), name="start_ring"),
     path("start/demo/remove", start.StartDemo.as_view(), name="start_demo_remove"),
+]
+
+# What is kept of calls and persons.
+urlpatterns += [
+    path("recordings", recordings.RecordingsPage.as_view(), name="recordings"),
+    path("recordings/<uuid:recording_id>/again", recordings.TryAgain.as_view(), name="recording_again"),
+    path("recordings/<uuid:recording_id>/accept", recordings.Accept.as_view(), name="recording_accept"),
+    path("calls/<uuid:call_id>/hold", holds.HoldCall.as_view(), name="hold_call"),
+    path("leads/<uuid:lead_id>/hold", holds.HoldLead.as_view(), name="hold_lead"),
+    path("holds/<uuid:hold_id>/release", holds.HoldRelease.as_view(), name="hold_release"),
+    *(
+        path(f"{place}/person{suffix}", view.as_view(), name=f"person_of_{kind}{name}")
+        for kind, place in (("lead", "leads/<uuid:lead_id>"), ("call", "calls/<uuid:call_id>"))
+        for suffix, view, name in (
+            ("", persons.PersonPage, ""),
+            ("/export", persons.PersonExport, "_export"),
+            ("/erase", persons.PersonErase, "_erase"),
+        )
+    ),
 ]

@@ -9,7 +9,8 @@ from django.http import HttpResponse
 from tenex.workspaces.models import RecordingConsent
 from voice.ingress.doors import Form, by_attempt, by_call, by_call_sid, by_called_number, twilio, xml
 from voice.models import Call, DialAttempt, Direction, EndReason
-from voice.services import accounts, attempts, calls, continuation, inbound, live, progress
+from voice.opening import wording
+from voice.services import accounts, attempts, calls, consent, continuation, inbound, live, progress
 from voice.services.attempts import Adoption
 from voice.services.continuation import Next, Step
 from voice.telephony import addresses, twiml
@@ -89,12 +90,17 @@ def _talk(call: Call, *, fresh: bool) -> str:
         resume_url=addresses.resume(call.pk),
     )
     # An outgoing call is recorded from the end of its opening on (voice.session.record).
+    # So is an incoming one whose caller is asked; a notice alone is spoken before the agent comes on.
     recorded = (
         fresh
         and call.direction == Direction.INBOUND
-        and call.workspace.recording_consent == RecordingConsent.ANNOUNCE
+        and consent.of_call(call) == RecordingConsent.ANNOUNCE
+        and call.off_record_at is None
     )
-    request = twiml.RecordingRequest(addresses.recording(call.pk)) if recorded else None
+    request = None
+    if recorded:
+        notice, language = wording.notice(consent.language_of(call))
+        request = twiml.RecordingRequest(addresses.recording(call.pk), notice, language)
     return twiml.connect_stream(target, name=f"agent-{call.resumes + 1}", recording=request)
 
 

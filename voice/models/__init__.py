@@ -26,10 +26,12 @@ from voice.models.calls import (
 from voice.models.credentials import Credential, CredentialKind, CredentialState
 from voice.models.decisions import Decision, DecisionStage
 from voice.models.evidence import (
+    AtRest,
     CallShare,
     Finalization,
     FinalizationStep,
     Recording,
+    RecordingProblem,
     RecordingStatus,
     Speaker,
     ToolCall,
@@ -49,6 +51,7 @@ __all__ = [
     "Agent",
     "AgentDraft",
     "AgentVersion",
+    "AtRest",
     "Batch",
     "BatchPacer",
     "BatchStatus",
@@ -88,6 +91,7 @@ __all__ = [
     "Recipient",
     "RecipientStatus",
     "Recording",
+    "RecordingProblem",
     "RecordingStatus",
     "SessionStatus",
     "Speaker",

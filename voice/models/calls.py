@@ -78,6 +78,19 @@ class EndReason(models.TextChoices):
     INTERNAL_ERROR = "internal-error", "Our own fault"
 
 
+class RecordingAsked(models.TextChoices):
+    OFF = "off", "Not recorded"
+    ANNOUNCE = "announce", "They were told"
+    EXPLICIT = "explicit", "They were asked"
+
+
+class RecordingAnswer(models.TextChoices):
+    TOLD = "told", "The notice was spoken"
+    YES = "yes", "They agreed"
+    NO = "no", "They did not agree"
+    OBJECTED = "objected", "They objected"
+
+
 class Call(Row):
     # Indexes are few and meant: a foreign key has one of its own only if no index below begins with it and
     # rows are looked up by it. Numbers, versions and calendars of calls are not deleted in daily work.
@@ -159,6 +172,22 @@ class Call(Row):
     )
     off_record_at = models.DateTimeField(
         null=True, blank=True, help_text="They objected to being recorded: nothing said later is kept."
+    )
+    recording_asked = models.CharField(
+        max_length=8,
+        blank=True,
+        default="",
+        db_default="",
+        choices=RecordingAsked.choices,
+        help_text="What holds for the recording of this call: off, a notice, or a question.",
+    )
+    recording_answer = models.CharField(
+        max_length=8,
+        blank=True,
+        default="",
+        db_default="",
+        choices=RecordingAnswer.choices,
+        help_text="What came of it.",
     )
     finalized_at = models.DateTimeField(null=True, blank=True)
     duration_ms = models.PositiveIntegerField(null=True, blank=True, help_text="Answer to end.")

@@ -12,6 +12,7 @@ from voice.models.calls import Call
 class Speaker(models.TextChoices):
     CALLER = "caller", "Caller"
     AGENT = "agent", "Agent"
+    PERSON = "person", "Operator in the agent's place"
 
 
 class TurnStatus(models.TextChoices):
@@ -74,6 +75,30 @@ class RecordingStatus(models.TextChoices):
     DELETED = "deleted", "Deleted"
 
 
+class AtRest(models.TextChoices):
+    """How the file of a recording is encrypted where it lies."""
+
+    PLAIN = "", "Not by us"
+    ENVELOPE = "envelope", "By a key of the workspace"
+    BUCKET = "sse-s3", "By the bucket"
+    KMS = "sse-kms", "By the bucket, with a key of the key service"
+
+
+class RecordingProblem(models.TextChoices):
+    """What an operator should know of a recording. Those that may pass by themselves are tried again."""
+
+    NONE = "", "None"
+    CARRIER = "carrier", "The carrier does not give it"
+    STORAGE = "storage", "The file storage does not take it"
+    KEY = "key", "There is no key to encrypt it with"
+    NOT_WAV = "not_wav", "What the carrier sent is no sound"
+    TRUNCATED = "truncated", "The carrier sent less than its header says"
+    SHORT = "short", "It is not as long as the carrier says"
+    ONE_CHANNEL = "one_channel", "Both people are on one channel"
+    ALTERED = "altered", "The file is not what was stored"
+    MISSING = "missing", "The file is not in the storage"
+
+
 class Recording(Row):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE)
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
@@ -90,6 +115,27 @@ class Recording(Row):
     next_at = models.DateTimeField(null=True, help_text="When to try to fetch it again.")
     purge_after = models.DateTimeField(null=True)
     carrier_deleted_at = models.DateTimeField(null=True, help_text="The carrier's own copy is gone.")
+    # No positive ones below: their checks would be a scan of all recordings under a lock.
+    told_ms = models.IntegerField(null=True, help_text="How long it is, as the carrier says.")
+    verified_at = models.DateTimeField(
+        null=True,
+        help_text="The stored file was read back: its hash, length and two channels are right. Before that "
+        "the carrier keeps its copy.",
+    )
+    problem = models.CharField(max_length=12, blank=True, default="", db_default="")
+    problem_detail = models.CharField(max_length=80, blank=True, default="", db_default="")
+    store_failures = models.SmallIntegerField(
+        default=0, db_default=0, help_text="Tries in a row that the storage did not take: never given up."
+    )
+    at_rest = models.CharField(
+        max_length=8, blank=True, choices=AtRest.choices, default=AtRest.PLAIN, db_default=""
+    )
+    key_id = models.UUIDField(null=True, help_text="The data key of a file in an envelope.")
+    leftovers = models.JSONField(
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        help_text="Names in the storage that have to be deleted still.",
+    )
 
     class Meta:
         ordering = ("created_at",)
@@ -111,6 +157,21 @@ class Recording(Row):
                 fields=("created_at",),
                 condition=Q(status__in=("stored", "deleted"), carrier_deleted_at__isnull=True),
                 name="recording_at_carrier",
+            ),
+            # Queue of recording_files.sweep: files that a storage would not delete at once.
+            models.Index(fields=("created_at",), condition=~Q(leftovers=[]), name="recording_leftover"),
+            # What operators look at, and what waits to be read back.
+            models.Index(
+                fields=("workspace", "created_at"),
+                condition=~Q(problem="") & Q(status__in=("pending", "stored", "failed")),
+                name="recording_problem",
+            ),
+            models.Index(
+                fields=("created_at",),
+                condition=Q(
+                    status="stored", verified_at__isnull=True, carrier_deleted_at__isnull=True, problem=""
+                ),
+                name="recording_unverified",
             ),
         ]
 

@@ -20,6 +20,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from tenex.errors import Unavailable
+from tenex.lib import storage_faults
 from voice.wire import g711
 from voice.wire.model_access import ModelAccess
 
@@ -149,7 +150,7 @@ def _look(key: str) -> str | None:
             return None
         with default_storage.open(name, "rb") as file:
             return _keep(key, file.read())
-    except OSError as exc:
+    except storage_faults.faults() as exc:
         log.warning("line not read", error=type(exc).__name__)
         return None
 
@@ -169,7 +170,7 @@ def _store(key: str, raw: bytes) -> None:
     try:
         if not default_storage.exists(name):
             default_storage.save(name, ContentFile(raw, name=name))
-    except OSError as exc:
+    except storage_faults.faults() as exc:
         log.warning("line not stored", error=type(exc).__name__)
 
 

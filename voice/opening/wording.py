@@ -1,4 +1,4 @@
-"""The words of an outbound call's own lines, in its language. Pure, but for the data files beside it."""
+"""The words of a call's own lines, in its language. Pure, but for the data files beside it."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,10 @@ Recording = Literal["off", "announce", "explicit"]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be said. `voicemail`: None leaves no message, empty leaves the usual one."""
+    """What is to be said. `voicemail`: None leaves no message, empty leaves the usual one.
+
+    `inbound`: they have called us, so that only the question about the recording is ours to open with.
+    """
 
     caller: str
     """Who calls, by its legal name."""
@@ -26,6 +29,7 @@ class Wish:
     purpose: Purpose = "marketing"
     recording: Recording = "off"
     voicemail: str | None = None
+    inbound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ def compose(wish: Wish) -> Wording:
     language = language_of(wish.language)
     texts = _texts(language)
     caller = re.sub(r"\s+", " ", wish.caller).strip()[:_MAX_NAME].rstrip(" .") or "a company"
+    if wish.inbound:
+        return _inbound(wish, texts, language, caller)
     purpose = texts[f"purpose_{wish.purpose}"]
     opening = {"identity": texts["identity"].replace("{caller}", caller), "purpose": purpose}
     if wish.recording != "off":
@@ -66,6 +72,25 @@ def compose(wish: Wish) -> Wording:
         message = wish.voicemail.strip() or texts["voicemail_default"]
         others["voicemail"] = f"{before} {message} {texts['voicemail_after']}"
     return Wording(language, texts["language"], opening, others)
+
+
+def _inbound(wish: Wish, texts: dict[str, str], language: str, caller: str) -> Wording:
+    """Who is there, then the question; the agent greets by itself where nothing has to be asked."""
+    opening = {"identity": texts["inbound_identity"].replace("{caller}", caller)}
+    if wish.recording == "explicit":
+        opening["recording"] = texts["recording_explicit"]
+    return Wording(language, texts["language"], opening, {"opted_out": texts["opted_out"]})
+
+
+def notice(language: str) -> tuple[str, str]:
+    """The notice that a call is recorded, and its language (BCP 47, as carriers' voices have them)."""
+    code = language_of(language)
+    return _texts(code)["recording_announce"], _VOICES[code]
+
+
+_VOICES: Final = {
+    "en": "en-US", "es": "es-ES", "de": "de-DE", "fr": "fr-FR", "pt": "pt-BR", "it": "it-IT", "nl": "nl-NL",
+}  # fmt: skip
 
 
 @cache

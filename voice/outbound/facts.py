@@ -102,7 +102,7 @@ def _means(
         "calling_stopped": CallingSwitch.objects.filter(stopped_at__isnull=False).exists(),
         "workspace_paused": workspace.calling_paused_at is not None,
         "model_configured": model_access.usable(workspace.pk),
-        "carrier_configured": number is None or accounts.usable(workspace.pk, number.account_sid),
+        "carrier_configured": number is None or accounts.may_dial(workspace.pk, number.account_sid),
         "soon": scaled(SOON.total_seconds()),
         "rules": rulebook.standard(),
     }

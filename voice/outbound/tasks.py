@@ -8,7 +8,7 @@ from celery import shared_task
 from voice.outbound import breaker, dialer
 from voice.outbound import reconcile as reconciler
 from voice.outbound import sweep as sweeper
-from voice.services import accounts
+from voice.services import accounts, openings
 from voice.telephony.errors import CarrierGone
 
 _NOBODY = str(uuid.UUID(int=0))
@@ -32,6 +32,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "options": {"expires": 60.0},
     },
     "voice.sweep": {"task": "voice.sweep", "schedule": 5.0, "options": {"expires": 15.0}},
+    "voice.lines": {"task": "voice.lines", "schedule": 30.0, "options": {"expires": 30.0}},
 }
 """Entries for Celery's beat; periods and expiries in seconds of the rehearsal's clock."""
 
@@ -54,6 +55,12 @@ def judge() -> None:
 @shared_task(name="voice.outbound.judge_month")
 def judge_month() -> None:
     breaker.look_for_abandoned()
+
+
+@shared_task(name="voice.lines")
+def lines() -> None:
+    """What callers are asked before they are recorded is ready before they call."""
+    openings.make_inbound_ready()
 
 
 @shared_task(name="voice.sweep")

@@ -7,7 +7,7 @@ from typing import Any
 
 from crm.selectors import calendars as calendar_reads
 from crm.services import calendars
-from voice.models import Call, ToolCall, Turn
+from voice.models import Call, ToolCall, ToolStatus, Turn
 from voice.postcall.transcript import heard
 
 _LONGEST_TEXT = 600
@@ -38,6 +38,8 @@ class Case:
     tool_calls: list[dict[str, Any]]
     meeting: dict[str, Any] | None
     call: dict[str, Any]
+    moved: bool = False
+    """A meeting that an earlier call had booked was moved in this one."""
     texts: dict[str, str] = field(default_factory=dict)
     """item id -> what was heard; where quotes are looked for."""
 
@@ -100,6 +102,9 @@ def of(call: Call) -> Case:
             "duration_ms": call.duration_ms,
             "end_reason": call.end_reason,
         },
+        moved=ToolCall.objects.filter(
+            call=call, name="reschedule_meeting", status=ToolStatus.SUCCEEDED, output__moved=True
+        ).exists(),
         texts={said.item_id: said.text for said in transcript},
     )
 

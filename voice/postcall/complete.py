@@ -10,11 +10,10 @@ from django.utils import timezone
 
 from tenex.events import services as events
 from tenex.lib.wake import wake
-from tenex.workspaces.models import RecordingConsent
 from voice.models import Call, CallStatus, Finalization, FinalizationStep, Outcome, Recording, RecordingStatus
 from voice.postcall import facts
 from voice.postcall.outcome import outcome_of
-from voice.services import calls, journal, runs
+from voice.services import calls, consent, journal, runs
 
 RECORDING_WAIT_S = 5.0
 """After the end of a call; a recording that comes later has its own event."""
@@ -25,7 +24,7 @@ def await_recording(call_id: uuid.UUID) -> dict[str, Any]:
     """Give a recording that is expected a moment to come in. Bounded, counted from the end of the call."""
     call = facts.load(call_id)
     assert call.ended_at is not None  # noqa: S101 - the database says so of a call that is over
-    expected = call.answered_at and call.workspace.recording_consent != RecordingConsent.OFF
+    expected = consent.expected(call)
     while expected and not _settled(call_id):
         age_s = (timezone.now() - call.ended_at).total_seconds() * settings.TIME_SCALE
         if age_s >= RECORDING_WAIT_S:

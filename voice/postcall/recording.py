@@ -1,9 +1,10 @@
 """Fetching recordings from the carrier into our storage.
 
 The call's verdict does not wait for it: a recording that comes late is attached and announced when it comes.
+What is stored is read back before it counts: the carrier's copy is not deleted for a file that is not sure to
+be whole. A storage that takes nothing is waited for as long as the recording may be kept; the carrier has it.
 """
 
-import hashlib
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -12,18 +13,22 @@ from typing import BinaryIO
 
 import structlog
 from django.conf import settings
-from django.core.files import File
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Least
 from django.utils import timezone
 
+from tenex.errors import TenexError
 from tenex.events import services as events
 from tenex.lib import backoff, failpoint
+from tenex.lib.storage_faults import FileMissing, StorageFault
 from tenex.lib.wake import wake
-from voice.models import Call, Recording, RecordingStatus
+from tenex.workspaces.services import vault
+from voice.models import Call, Recording, RecordingProblem, RecordingStatus
 from voice.postcall import wav
 from voice.services import accounts, retention
+from voice.services import recording_store as store
+from voice.services.recording_store import Stored
 from voice.services.recordings import purge_after
 from voice.services.timing import scaled
 from voice.telephony.errors import CarrierError, CarrierGone, CarrierRejected
@@ -34,8 +39,16 @@ MAX_TRIES = 12
 """Ten minutes and more of asking; Twilio has the file seconds after its callback (twilio.md 11)."""
 _FIRST_S = 1.0
 _LONGEST_S = 120.0
-_LEASE = timedelta(seconds=180)
+_LEASE = timedelta(seconds=300)
+"""Longer than a storage that answers slowly takes for all that is asked of it."""
 _CARRIER_AGAIN_S = 240.0
+_STORE_FIRST_S = 5.0
+_STORE_LONGEST_S = 900.0
+_DOUBTFUL_TRIES = 4
+"""So often a file that is shorter than it should be is fetched anew; then it is kept as it is, and marked."""
+_TOLD_WITHIN_MS = 1500
+"""Carriers tell lengths in whole seconds."""
+_TOLD_WITHIN_SHARE = 0.01
 
 Fetch = Callable[[str, BinaryIO], int]
 """Writes the WAV of a recording's URL into a file and returns its length."""
@@ -60,13 +73,18 @@ def fetch(recording_id: uuid.UUID, *, get: Fetch | None = None) -> bool:
             return _store(row, file, size)
     except CarrierRejected as exc:
         # 404 just after the callback is the carrier's habit; any other refusal stays one.
-        _again_or_fail(row, exc.code, final=not (isinstance(exc, CarrierGone) or exc.http_status == 404))
+        final = not (isinstance(exc, CarrierGone) or exc.http_status == 404)
+        _again_or_fail(row, RecordingProblem.CARRIER, exc.code, final=final)
     except CarrierError as exc:
-        _again_or_fail(row, exc.code)
+        _again_or_fail(row, RecordingProblem.CARRIER, exc.code)
     except wav.NotWav as exc:
-        _again_or_fail(row, f"not-wav: {exc}")
-    except OSError as exc:  # disk or object store
-        _again_or_fail(row, type(exc).__name__)
+        _again_or_fail(row, RecordingProblem.NOT_WAV, str(exc))
+    except vault.Unreadable as exc:
+        _not_taken(row, RecordingProblem.KEY, exc.code)
+    except (StorageFault, FileMissing, store.Altered) as exc:
+        _not_taken(row, RecordingProblem.STORAGE, getattr(exc, "reason", exc.code))
+    except OSError as exc:  # no room for the temporary file
+        _not_taken(row, RecordingProblem.STORAGE, type(exc).__name__)
     return False
 
 
@@ -88,11 +106,12 @@ def delete_at_carrier(recording_id: uuid.UUID) -> None:
 
 def _at_carrier() -> "QuerySet[Recording]":
     """Recordings whose copy at the carrier is to go: deleted here, or stored here."""
-    unwanted = Q(status=RecordingStatus.DELETED)
-    if settings.DELETE_RECORDINGS_AT_CARRIER:
-        unwanted |= Q(status=RecordingStatus.STORED)
-    else:
-        unwanted |= Q(status=RecordingStatus.STORED, call__off_record_at__isnull=False)
+    ours = Q(status=RecordingStatus.STORED, verified_at__isnull=False)
+    if not settings.DELETE_RECORDINGS_AT_CARRIER:
+        ours &= Q(call__off_record_at__isnull=False)
+    # Theirs has what was said after an objection, so it goes whatever ours is like.
+    objected = Q(status=RecordingStatus.STORED, call__off_record_at__isnull=False)
+    unwanted = Q(status=RecordingStatus.DELETED) | ours | objected
     return Recording.objects.filter(unwanted, carrier_deleted_at=None)
 
 
@@ -126,6 +145,10 @@ def _from_carrier(row: Recording, file: BinaryIO) -> int:
 
 def _store(row: Recording, file: BinaryIO, size: int) -> bool:
     info = wav.read_header(file, size)
+    problem, detail = _doubt(row, info)
+    if problem in _MAY_PASS and row.attempts < _DOUBTFUL_TRIES:
+        _again_or_fail(row, problem, detail)
+        return False
     keep_ms = _keep_ms(row)
     if keep_ms is not None and keep_ms < info.duration_ms:
         if keep_ms <= 0:
@@ -134,19 +157,37 @@ def _store(row: Recording, file: BinaryIO, size: int) -> bool:
         file.seek(0)
         info = wav.read_header(file, size)
     file.seek(0)
-    digest = _sha256(file)
-    file.seek(0)
-    name = f"recordings/{row.workspace_id}/{row.call_id}/{row.provider_sid}.wav"
-    # A try that died after the upload left its file under this name; storages would make up another one.
-    default_storage.delete(name)
-    stored = default_storage.save(name, File(file, name=name))
+    digest = store.digest(file)
+    stored = store.put(row, f"recordings/{row.workspace_id}/{row.call_id}/{row.provider_sid}.wav", file, size)
     failpoint.hit("recording.stored")
-    if _attach(row, stored, info, size, digest):
+    try:
+        store.check(stored, digest)
+    except TenexError:
+        store.delete(stored.name)
+        raise
+    if _attach(row, stored, info, digest, problem, detail):
         log.info("recording stored", call_id=str(row.call_id), size_bytes=size, tries=row.attempts)
         return True
-    if not Recording.objects.filter(file=stored).exists():
-        default_storage.delete(stored)  # deleted while we fetched it
+    if not Recording.objects.filter(file=stored.name).exists():
+        store.delete(stored.name)  # deleted while we fetched it
     return False
+
+
+_MAY_PASS = frozenset({RecordingProblem.TRUNCATED, RecordingProblem.SHORT})
+
+
+def _doubt(row: Recording, info: wav.WavInfo) -> tuple[RecordingProblem, str]:
+    """What speaks against these bytes being the whole recording of both sides."""
+    if info.missing_bytes:
+        return RecordingProblem.TRUNCATED, f"{info.missing_bytes} bytes"
+    told_ms = row.told_ms
+    if told_ms is not None:
+        off_ms = info.duration_ms - told_ms
+        if abs(off_ms) > _TOLD_WITHIN_MS + told_ms * _TOLD_WITHIN_SHARE:
+            return RecordingProblem.SHORT, f"{info.duration_ms} ms instead of {told_ms}"
+    if info.channels != 2:
+        return RecordingProblem.ONE_CHANNEL, f"{info.channels}"
+    return RecordingProblem.NONE, ""
 
 
 def _keep_ms(row: Recording) -> int | None:
@@ -176,24 +217,25 @@ def _unwanted(row: Recording) -> bool:
     return False
 
 
-def _sha256(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _attach(row: Recording, stored: str, info: wav.WavInfo, size: int, digest: str) -> bool:
+def _attach(
+    row: Recording, stored: Stored, info: wav.WavInfo, digest: str, problem: RecordingProblem, detail: str
+) -> bool:
     """Row and event, once."""
     with transaction.atomic():
         call = Call.objects.select_related("workspace").get(pk=row.call_id)
         changed = Recording.objects.filter(pk=row.pk, status=RecordingStatus.PENDING).update(
             status=RecordingStatus.STORED,
-            file=stored,
+            file=stored.name,
+            at_rest=stored.at_rest,
+            key_id=stored.key_id,
             channels=info.channels,
             duration_ms=info.duration_ms,
-            size_bytes=size,
+            size_bytes=stored.size,
             sha256=digest,
+            verified_at=None if problem else timezone.now(),
+            problem=problem,
+            problem_detail=detail[:80],
+            store_failures=0,
             next_at=None,
             purge_after=purge_after(call),
         )
@@ -211,7 +253,7 @@ def _attach(row: Recording, stored: str, info: wav.WavInfo, size: int, digest: s
                 "lead_id": str(call.lead_id) if call.lead_id else None,
                 "channels": info.channels,
                 "duration_ms": info.duration_ms,
-                "size_bytes": size,
+                "size_bytes": stored.size,
                 "sha256": digest,
                 "recording_url": url,
             },
@@ -221,14 +263,43 @@ def _attach(row: Recording, stored: str, info: wav.WavInfo, size: int, digest: s
     return True
 
 
-def _again_or_fail(row: Recording, why: str, *, final: bool = False) -> None:
+def _again_or_fail(row: Recording, problem: RecordingProblem, detail: str, *, final: bool = False) -> None:
     over = final or row.attempts >= MAX_TRIES
-    wait_s = backoff.delay_s(row.attempts, first_s=_FIRST_S, longest_s=_LONGEST_S) / settings.TIME_SCALE
+    wait_s = backoff.delay_s(row.attempts, first_s=_FIRST_S, longest_s=_LONGEST_S)
     Recording.objects.filter(pk=row.pk, status=RecordingStatus.PENDING).update(
         status=RecordingStatus.FAILED if over else RecordingStatus.PENDING,
-        next_at=None if over else timezone.now() + timedelta(seconds=wait_s),
+        next_at=None if over else timezone.now() + scaled(wait_s),
+        problem=problem,
+        problem_detail=detail[:80],
     )
-    log.warning("recording not fetched", call_id=str(row.call_id), why=why, tries=row.attempts, given_up=over)
+    log.warning(
+        "recording not fetched",
+        call_id=str(row.call_id),
+        problem=problem,
+        why=detail,
+        tries=row.attempts,
+        given_up=over,
+    )
+
+
+def _not_taken(row: Recording, problem: RecordingProblem, detail: str) -> None:
+    """Our own trouble costs none of the tries: the carrier keeps the recording until we have it."""
+    failures = row.store_failures + 1
+    wait_s = backoff.delay_s(failures, first_s=_STORE_FIRST_S, longest_s=_STORE_LONGEST_S)
+    Recording.objects.filter(pk=row.pk, status=RecordingStatus.PENDING).update(
+        next_at=timezone.now() + scaled(wait_s),
+        attempts=F("attempts") - 1,
+        store_failures=Least(F("store_failures") + 1, 30_000),
+        problem=problem,
+        problem_detail=detail[:80],
+    )
+    log.error(
+        "recording not stored, kept at the carrier",
+        call_id=str(row.call_id),
+        problem=problem,
+        why=detail,
+        failures=failures,
+    )
 
 
 def wake_due() -> None:

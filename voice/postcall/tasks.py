@@ -5,14 +5,16 @@ from typing import Any
 
 from celery import shared_task
 
+from tenex.lib.storage_faults import StorageFault
 from voice.postcall import pipeline
 from voice.postcall import recording as recordings
-from voice.services import accounts
+from voice.services import accounts, recording_files
 from voice.telephony.errors import CarrierError
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "voice.postcall.sweep": {"task": "voice.postcall.sweep", "schedule": 5.0},
     "voice.postcall.clear_carrier": {"task": "voice.postcall.clear_carrier", "schedule": 60.0},
+    "voice.postcall.files": {"task": "voice.postcall.files", "schedule": 60.0},
 }
 """Seconds; divided by TIME_SCALE where it is merged."""
 
@@ -29,7 +31,7 @@ def recording(recording_id: str) -> None:
 
 @shared_task(
     name="voice.postcall.waveform",
-    autoretry_for=(OSError,),
+    autoretry_for=(StorageFault,),
     retry_backoff=2,
     retry_backoff_max=60,
     max_retries=8,
@@ -63,3 +65,10 @@ def clear_carrier() -> None:
     """Copies that the carrier should have deleted already."""
     if accounts.any_usable():
         recordings.clear_carrier()
+
+
+@shared_task(name="voice.postcall.files")
+def files() -> None:
+    """Files that should be gone already, and files that were stored before they were read back."""
+    recording_files.sweep()
+    recording_files.verify_due()

@@ -96,7 +96,7 @@ def _columns(call: Call, case: Case, judgment: Judgment) -> dict[str, Any]:
         }
         if opinion.qualification == "undetermined":
             columns["undetermined_because"] = (opinion.reasons or ["the conversation does not tell"])[0][:200]
-    if case.meeting is None and case.claims_booking:
+    if case.meeting is None and case.claims_booking and not case.moved:
         columns["needs_review"] = True
         columns["reasons"] = [*columns["reasons"], _REVIEW_NOTE]
         columns["follow_up"]["needed"] = True

@@ -25,6 +25,8 @@ class WavInfo:
     """Of one sample of all channels."""
     data_bytes: int = field(default=0, compare=False)
     """Of the audio."""
+    missing_bytes: int = field(default=0, compare=False)
+    """By so much the file is shorter than its header says."""
 
 
 def read_header(file: BinaryIO, size_bytes: int) -> WavInfo:
@@ -77,7 +79,10 @@ def _info(layout: tuple[int, int, int, int, str] | None, length: int, rest: int,
     audio = rest if length in _UNKNOWN_LENGTHS or length > rest else length
     if audio <= 0:
         raise NotWav("no audio data")
-    return WavInfo(channels, rate, audio * 1000 // bytes_per_s, encoding, at, bytes_per_s, block, audio)
+    missing = 0 if length in _UNKNOWN_LENGTHS else max(0, length - rest)
+    return WavInfo(
+        channels, rate, audio * 1000 // bytes_per_s, encoding, at, bytes_per_s, block, audio, missing
+    )
 
 
 def shorten(file: BinaryIO, info: WavInfo, keep_ms: int) -> int:

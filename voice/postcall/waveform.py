@@ -1,16 +1,17 @@
 """The picture of a recording: made once after it is stored, or when an old one is looked at."""
 
 import uuid
-from typing import BinaryIO, cast
 
 import structlog
-from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from tenex.lib.storage_faults import FileMissing
 from voice.models import Recording, RecordingStatus, Speaker, Turn, Waveform
 from voice.postcall import peaks, wav
 from voice.selectors import call_clock
 from voice.selectors.calls import is_past
+from voice.services import recording_files
+from voice.services import recording_store as store
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +22,7 @@ def make(recording_id: uuid.UUID) -> bool:
     Any number of times: whoever comes second writes the same.
 
     Raises:
-        OSError: the storage cannot be read now; the task is tried again.
+        StorageFault: the storage cannot be read now; the task is tried again.
     """
     row = Recording.objects.select_related("call").filter(pk=recording_id).first()
     if row is None or row.status != RecordingStatus.STORED or is_past(row):
@@ -30,10 +31,13 @@ def make(recording_id: uuid.UUID) -> bool:
         return False
     found, problem = peaks.levels_of_nothing(), ""
     try:
-        with default_storage.open(row.file, "rb") as file:
-            found = peaks.levels(cast(BinaryIO, file), default_storage.size(row.file))
+        with store.opened(store.of(row)) as file:
+            found = peaks.levels(file, store.size_of(store.of(row)))
     except wav.NotWav as exc:
         problem = str(exc)[:80]
+    except (FileMissing, store.Altered) as exc:
+        problem = exc.detail[:80]
+        recording_files.note_broken(row, exc)
     made = {
         "peaks": found.tobytes(),
         "peaks_per_s": peaks.PER_S,

@@ -93,6 +93,10 @@ class Endpoint:
             base = "ws" + base.removeprefix("http")
         return f"{base}/realtime?model={quote(model, safe='')}"
 
+    def transcription_url(self) -> str:
+        """The address of a session that only writes down what it hears."""
+        return self.url("").partition("?")[0] + "?intent=transcription"
+
     def headers(self) -> dict[str, str]:
         found = ModelAccess(self.base_url, self.api_key, self.organization, self.project).headers()
         if self.safety_identifier:
@@ -180,7 +184,7 @@ class OpenAIConnection(picows.WSListener):
             self._ready = None
 
     async def _connect(self) -> None:
-        url = self._endpoint.url(self._config.model)
+        url = self._address()
         try:
             await picows.ws_connect(
                 lambda: self,
@@ -200,13 +204,20 @@ class OpenAIConnection(picows.WSListener):
         except OSError as exc:
             raise ModelUnavailable("connect_failed", retryable=True, detail=type(exc).__name__) from exc
 
+    def _address(self) -> str:
+        return self._endpoint.url(self._config.model)
+
+    def _settings(self) -> str:
+        """The frame that configures the session."""
+        return openai_commands.session_update(self._config)
+
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         if self._state is _State.OVER:  # closed while connecting
             transport.disconnect(graceful=False)
             return
         self._transport = transport
         self._state = _State.CONFIGURING
-        self._send(openai_commands.session_update(self._config))
+        self._send(self._settings())
         tick_s = self._endpoint.blackhole_s / 3
         loop = asyncio.get_running_loop()
         self._watch_at = loop.time() + tick_s
@@ -227,7 +238,7 @@ class OpenAIConnection(picows.WSListener):
         if self._config.transcription_model and "transcription" in about:
             log.warning("model refused the transcription settings", code=error.code, param=error.param)
             self._config = replace(self._config, transcription_model="", keywords=())
-            self._send(openai_commands.session_update(self._config))
+            self._send(self._settings())
             return
         # The message names our own keys and values, no content of the call.
         log.error("model refused the session", code=error.code, param=error.param, detail=error.message[:300])

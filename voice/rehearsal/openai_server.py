@@ -27,6 +27,7 @@ from voice.rehearsal.model.session import RealtimeSession
 from voice.rehearsal.model.shapes import Json, Refusal
 from voice.rehearsal.model.state import MODEL, OfflineModel
 from voice.rehearsal.model.steps import Voice
+from voice.rehearsal.model.transcription import TranscriptionSession
 from voice.rehearsal.speech import AGENT, Speech
 from voice.rehearsal.stage import Stage
 
@@ -106,6 +107,19 @@ async def realtime(request: web.Request) -> web.StreamResponse:
 
 
 async def _serve(model: OfflineModel, ws: web.WebSocketResponse, outbox: Outbox, name: str) -> None:
+    session: RealtimeSession | TranscriptionSession
+    if not name:
+        session = TranscriptionSession(
+            outbox=outbox,
+            clock=model.clock,
+            options=model.options,
+            ears=model.ears,
+            dictation=model.dictation,
+        )
+        model.remember_transcription(session)
+        session.open()
+        await _receive(ws, session)
+        return
     session = RealtimeSession(
         model=name,
         outbox=outbox,
@@ -120,6 +134,10 @@ async def _serve(model: OfflineModel, ws: web.WebSocketResponse, outbox: Outbox,
     session.open()
     for armed in model.faults.take_for_session():
         strike(session, armed)
+    await _receive(ws, session)
+
+
+async def _receive(ws: web.WebSocketResponse, session: RealtimeSession | TranscriptionSession) -> None:
     try:
         async for message in ws:
             if message.type is WSMsgType.TEXT:
@@ -150,16 +168,18 @@ async def _handshake_faults(model: OfflineModel) -> None:
 
 
 def _requested_model(request: web.Request) -> str:
-    """The model of the URL.
+    """The model of the URL; empty for a transcription session, which has none.
 
     Raises:
         Refusal: 400 without one or for sessions that are not imitated, 404 for one that does not exist.
     """
-    if "call_id" in request.query or request.query.get("intent") == "transcription":
-        raise Refusal(
-            "Sideband and transcription sessions are not part of the offline model.", code="invalid_request"
-        )
+    if "call_id" in request.query:
+        raise Refusal("Sideband sessions are not part of the offline model.", code="invalid_request")
     name = request.query.get("model", "")
+    if request.query.get("intent") == "transcription":
+        if name:
+            raise Refusal("A transcription session takes no model.", code="invalid_request", param="model")
+        return ""
     if not name:
         raise Refusal("You must provide a model parameter.", code="missing_model", param="model")
     if not name.startswith("gpt-realtime") or name not in {known.id for known in CATALOGUE}:
@@ -208,5 +228,8 @@ async def get_model(request: web.Request) -> web.Response:
 
 
 async def _close_sessions(app: web.Application) -> None:
-    for session in app[MODEL].open_sessions:
-        session.outbox.close(1012, "the rehearsal ends")
+    model = app[MODEL]
+    heard = [one for one in model.transcriptions.values() if one.truth.open]
+    outboxes = [one.outbox for one in model.open_sessions] + [one.outbox for one in heard]
+    for outbox in outboxes:
+        outbox.close(1012, "the rehearsal ends")

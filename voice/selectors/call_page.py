@@ -65,7 +65,7 @@ def sound(call: Call) -> Sound:
             return Sound(row.status, row, getattr(row, "waveform", None))
     if any(row.status == RecordingStatus.DELETED or calls.is_past(row) for row in rows):
         return Sound("deleted", rows[-1])
-    return Sound(rows[-1].status if rows else "none")
+    return Sound(rows[-1].status, rows[-1]) if rows else Sound("none")
 
 
 def waveform(workspace: Workspace, call_id: uuid.UUID) -> Waveform | None:

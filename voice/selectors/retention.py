@@ -1,12 +1,14 @@
 """What would be deleted, what is held, what was deleted."""
 
+import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
+from tenex.errors import NotFound
 from tenex.workspaces.models import Workspace
-from voice.models import KeptClass, LegalHold, PurgeReceipt
+from voice.models import Call, Erasure, KeptClass, LegalHold, PurgeReceipt
 from voice.services import retention
 
 
@@ -35,6 +37,35 @@ def due(
 def holds(workspace: Workspace) -> QuerySet[LegalHold]:
     """Those that are not released."""
     return LegalHold.objects.filter(workspace=workspace, released_at=None).select_related("call", "lead")
+
+
+def hold(workspace: Workspace, hold_id: uuid.UUID) -> LegalHold:
+    """Raises:
+    NotFound: none such in this workspace.
+    """
+    row = LegalHold.objects.filter(workspace=workspace, pk=hold_id).first()
+    if row is None:
+        raise NotFound("there is no such thing here")
+    return row
+
+
+def holds_of_call(call: Call) -> list[LegalHold]:
+    """Those that keep this call, whatever they are about."""
+    about = Q(call=call) | Q(call=None, lead=None)
+    return list(holds(call.workspace).filter(about | Q(lead=call.lead_id) if call.lead_id else about))
+
+
+def holds_of_lead(workspace: Workspace, lead_id: uuid.UUID) -> list[LegalHold]:
+    """Those that keep all calls of this lead."""
+    return list(holds(workspace).filter(Q(lead=lead_id) | Q(call=None, lead=None)))
+
+
+def erasures(workspace: Workspace, *, lead_id: uuid.UUID | None = None, phone: str = "") -> list[Erasure]:
+    """What was asked for about a person and is not done yet."""
+    about = Q(phone=phone) if phone else Q(pk=None)
+    if lead_id is not None:
+        about |= Q(lead_ids__contains=[str(lead_id)])
+    return list(Erasure.objects.filter(about, workspace=workspace, finished_at=None))
 
 
 def receipts(workspace: Workspace) -> QuerySet[PurgeReceipt]:

@@ -99,6 +99,11 @@ def usable(workspace_id: uuid.UUID, account_sid: str) -> bool:
         return False
 
 
+def may_dial(workspace_id: uuid.UUID, account_sid: str) -> bool:
+    """Whether a call over this account may be claimed. Where nobody has one, the tick claims nothing anyway."""
+    return usable(workspace_id, account_sid) or (account_sid == SETTINGS and not any_usable())
+
+
 def any_usable() -> bool:
     """Whether anybody could place a call."""
     return client.configured() or Credential.objects.filter(kind=CredentialKind.TWILIO).exists()

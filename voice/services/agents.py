@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from crm.models import Calendar
+from crm.selectors import calendars
 from tenex.errors import Conflict, InvalidInput
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.services import audit
@@ -26,6 +27,9 @@ TOOL_NAMES: Final = (
     "search_knowledge",
     "list_free_slots",
     "book_meeting",
+    "reschedule_meeting",
+    "cancel_meeting",
+    "note_preferred_time",
     "transfer_to_human",
     "note_opt_out",
     "stop_recording",
@@ -210,7 +214,7 @@ def _profile(workspace: Workspace, profile_id: uuid.UUID | None) -> VoiceProfile
 def _calendar(workspace: Workspace, calendar_id: uuid.UUID | None) -> Calendar | None:
     if calendar_id is None:
         return None
-    calendar = Calendar.objects.filter(workspace=workspace, pk=calendar_id).first()
+    calendar = calendars.all_of(workspace.pk).filter(pk=calendar_id).first()
     if calendar is None:
         raise InvalidInput("no such calendar", loc=("body", "calendar_id"), type_="missing")
     return calendar

@@ -13,6 +13,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
+from crm.services import slot_holds
 from tenex.events import services as events
 from tenex.lib.wake import wake
 from voice.models import Call, CallStatus, EndReason
@@ -94,6 +95,7 @@ def end(call_id: uuid.UUID, reason: EndReason, *, at: datetime | None = None, **
             **fields,
         ):
             return False
+        slot_holds.release(call_id)
         _announce(call_id, "call.ended", end_reason=str(reason))
         wake("voice.postcall.finalize", str(call_id))
     return True
@@ -103,8 +105,8 @@ def _why(call: Call) -> EndReason:
     """Why a call that the carrier calls completed is over."""
     if call.end_hint:
         return EndReason(call.end_hint)
-    handed_over = call.transfer_state in {"requested", "ringing", "bridged"}
-    return EndReason.TRANSFERRED if handed_over else EndReason.CALLER_HANGUP
+    # Whoever hangs up while a person is being rung has not been handed over.
+    return EndReason.TRANSFERRED if call.transfer_state == "bridged" else EndReason.CALLER_HANGUP
 
 
 def hint_end(call_id: uuid.UUID, reason: EndReason) -> None:

@@ -24,6 +24,10 @@ _OUR_FAULT = frozenset(
 )
 
 
+_TALKED = frozenset({"completed", "answered"})
+"""`DialCallStatus` of a `<Dial>` whose person was there."""
+
+
 class Next(StrEnum):
     TALK = "talk"
     """Another stream: the agent goes on where it was."""
@@ -80,8 +84,10 @@ def after_dial(call_id: uuid.UUID, dial_status: str) -> Step:
     with transaction.atomic():
         call = _locked(call_id)
         if call is None or call.status not in LIVE:
+            if call is not None and dial_status in _TALKED:
+                _bridged_late(call)
             return Step(Next.HANG_UP)
-        if dial_status in {"completed", "answered"}:
+        if dial_status in _TALKED:
             if call.transfer_state in {"requested", "ringing"}:
                 _set_transfer(call, "bridged")
                 calls.hint_end(call.pk, EndReason.TRANSFERRED)
@@ -95,6 +101,15 @@ def after_dial(call_id: uuid.UUID, dial_status: str) -> Step:
         Call.objects.filter(pk=call.pk).update(resumes=F("resumes") + 1)
         call.resumes += 1
     return Step(Next.TALK, call)
+
+
+def _bridged_late(call: Call) -> None:
+    """The end of the call was told before the end of its transfer: they did talk to a person."""
+    if call.transfer_state in {"requested", "ringing"} and call.status != CallStatus.FINALIZED:
+        _set_transfer(call, "bridged")
+        Call.objects.filter(pk=call.pk, end_reason=EndReason.CALLER_HANGUP).update(
+            end_reason=EndReason.TRANSFERRED
+        )
 
 
 def note_fallback(call: Call, number: str) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -22,6 +21,7 @@ from tenex.errors import InvalidInput, NotFound
 from tenex.events import services as events
 from tenex.lib import failpoint
 from tenex.lib import phone as phones
+from tenex.lib.storage_faults import StorageFault
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.services import audit, traces
 from voice.models import (
@@ -41,7 +41,8 @@ from voice.models import (
     Waveform,
 )
 from voice.models.retention import PERSON
-from voice.services import retention
+from voice.services import recording_store, retention
+from voice.services.recording_files import names_of
 
 log = structlog.get_logger(__name__)
 
@@ -94,10 +95,10 @@ def run(made: Erasure) -> bool:
     files = _files(calls)
     try:
         for file in files:
-            default_storage.delete(file)
+            recording_store.delete(file)
             failpoint.hit("erasure.file")
-    except OSError as exc:  # one person's trouble with a disk or object store is not everybody's
-        log.warning("person not erased", erasure_id=str(made.pk), error=type(exc).__name__)
+    except StorageFault as exc:  # one person's trouble with a disk or object store is not everybody's
+        log.warning("person not erased", erasure_id=str(made.pk), error=exc.reason)
         Erasure.objects.filter(pk=made.pk, finished_at=None).update(waits_for="the file storage")
         return False
     with transaction.atomic():
@@ -132,7 +133,8 @@ def run(made: Erasure) -> bool:
 
 
 def _files(calls: "QuerySet[Call]") -> list[str]:
-    return list(Recording.objects.filter(call__in=calls).exclude(file="").values_list("file", flat=True))
+    rows = Recording.objects.filter(call__in=calls).exclude(file="", leftovers=[])
+    return [name for row in rows for name in names_of(row)]
 
 
 def _whom(made: Erasure) -> tuple[list[Lead], "QuerySet[Call]"]:
@@ -162,7 +164,10 @@ def _forget(
     needles = _needles(made, leads)
     counts: Counter[str] = Counter({"calls": len(ids)})
     recordings = Recording.objects.filter(call_id__in=ids).exclude(status=RecordingStatus.DELETED)
-    counts["recordings"] = recordings.update(status=RecordingStatus.DELETED, file="", next_at=None)
+    counts["recordings"] = recordings.update(
+        status=RecordingStatus.DELETED, file="", problem="", problem_detail="", next_at=None
+    )
+    Recording.objects.filter(call_id__in=ids).update(leftovers=[])
     Waveform.objects.filter(recording__call_id__in=ids).delete()
     shown = CallShare.objects.filter(call_id__in=ids, revoked_at=None)
     counts["shares"] = shown.update(revoked_at=timezone.now())
@@ -195,14 +200,19 @@ def export(workspace: Workspace, *, phone: str = "", lead_id: uuid.UUID | None =
     Raises:
         InvalidInput: as :func:`ask`.
     """
+    leads, calls = _of_person(workspace, phone, lead_id)
+    known = {**persons.told(leads), **_told(list(calls.order_by("created_at")))}
+    return {**known, "knowledge": persons.mentioned(workspace, leads, _numbers(workspace, phone))}
+
+
+def _of_person(
+    workspace: Workspace, phone: str, lead_id: uuid.UUID | None
+) -> tuple[list[Lead], "QuerySet[Call]"]:
     number = phones.normalize(phone, region=workspace.default_region) if phone else ""
     if not (number or lead_id):
         raise InvalidInput("a phone number or a lead is needed", loc=("body", "phone"), type_="missing")
     leads = persons.same_person(workspace, phone=number, lead_ids=[lead_id] if lead_id else [])
-    whom = Erasure(workspace=workspace, phone=number, lead_ids=[str(lead.pk) for lead in leads])
-    leads, calls = _whom(whom)
-    known = {**persons.told(leads), **_told(list(calls.order_by("created_at")))}
-    return {**known, "knowledge": persons.mentioned(workspace, leads, [number])}
+    return _whom(Erasure(workspace=workspace, phone=number, lead_ids=[str(lead.pk) for lead in leads]))
 
 
 def documents_of(made: Erasure) -> list[tuple[str, str]]:
@@ -211,6 +221,24 @@ def documents_of(made: Erasure) -> list[tuple[str, str]]:
     found = persons.mentioned(made.workspace, leads, [made.phone])
     titles = {str(one["document_id"]): str(one["document__title"]) for one in found}
     return [(title, f"/console/knowledge/{document_id}") for document_id, title in titles.items()]
+
+
+def count(workspace: Workspace, *, phone: str = "", lead_id: uuid.UUID | None = None) -> dict[str, int]:
+    """How much :func:`export` would tell, by kind.
+
+    Raises:
+        InvalidInput: as :func:`ask`.
+    """
+    leads, calls = _of_person(workspace, phone, lead_id)
+    found = {"calls": calls.count(), **persons.counted(leads)}
+    for kind, model in _OF_CALLS.items():
+        found[kind] = model.objects.filter(call__in=calls).count()
+    found["knowledge"] = len(persons.mentioned(workspace, leads, _numbers(workspace, phone)))
+    return found
+
+
+def _numbers(workspace: Workspace, phone: str) -> list[str]:
+    return [phones.normalize(phone, region=workspace.default_region)] if phone else []
 
 
 def _told(calls: Sequence[Call]) -> dict[str, Any]:

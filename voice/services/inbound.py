@@ -11,7 +11,8 @@ from tenex.errors import Unavailable
 from tenex.events.services import Fact
 from tenex.lib.phone import mask, normalize_or_none
 from voice.models import Call, CallStatus, Direction, EndReason, NumberStatus, PhoneNumber
-from voice.services import caller_lead, calls, model_access, readiness, returns
+from voice.models.calls import RecordingAsked
+from voice.services import caller_lead, calls, consent, model_access, readiness, returns
 from voice.services.timing import timing
 
 log = structlog.get_logger(__name__)
@@ -25,9 +26,11 @@ _READ = (
     "calendar_id",
     "workspace__max_concurrent_calls",
     "workspace__recording_consent",
+    "workspace__recording_consent_places",
     "agent__archived_at",
     "agent__calendar_id",
     "agent__current_version__objective",
+    "agent__profile__language",
 )
 
 
@@ -68,7 +71,7 @@ def _known(call_sid: str) -> Call | None:
 def _number(to: str) -> PhoneNumber | None:
     e164 = normalize_or_none(to) or to
     return (
-        PhoneNumber.objects.select_related("workspace", "agent__current_version")
+        PhoneNumber.objects.select_related("workspace", "agent__current_version", "agent__profile")
         .only(*_READ)
         .filter(e164=e164, status__in=(NumberStatus.ACTIVE, NumberStatus.PENDING))
         .order_by()  # one at most
@@ -79,6 +82,8 @@ def _number(to: str) -> PhoneNumber | None:
 def _create(number: PhoneNumber, ringing: Ringing) -> Call:
     agent = number.agent if number.agent and number.agent.archived_at is None else None
     version = agent.current_version if agent else None
+    if version is not None and agent is not None:
+        version.agent = agent  # read already
     problem = _problem(number, has_agent=version is not None)
     from_number = normalize_or_none(ringing.from_)
     call = Call(
@@ -99,6 +104,7 @@ def _create(number: PhoneNumber, ringing: Ringing) -> Call:
         sweep_at=timezone.now() + timedelta(seconds=timing().ring_s + timing().grace_s),
         journal_seq=1,
     )
+    call.recording_asked = RecordingAsked(consent.of_call(call))
     met: list[Fact] = []
     if from_number is not None:
         call.lead_id, fact = caller_lead.of_ringing(call)

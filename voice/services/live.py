@@ -20,9 +20,9 @@ from tenex.errors import Forbidden
 from tenex.workspaces.models import RecordingConsent
 from tenex.workspaces.services import vault
 from voice.models import Call, Direction, SessionStatus, StreamToken, Turn, VoiceSession
-from voice.models.calls import LIVE
+from voice.models.calls import LIVE, RecordingAnswer, RecordingAsked
 from voice.opening.sound import NoVoice
-from voice.services import accounts, calls, model_access, openings, prompt, returns
+from voice.services import accounts, calls, consent, journal, model_access, openings, prompt, returns
 from voice.session.script import Script
 from voice.telephony import signature
 from voice.telephony.client import Account
@@ -187,6 +187,9 @@ def open_stream(
             call = _claim(claims, call_sid if by_carrier else None, owner)
             if by_carrier and bool(call.account_sid) is not own_account:
                 raise StreamRefused(extra={"reason": "other-account"})
+            # Whoever has a socket of their own has the sound of it: nobody records a call that comes in so.
+            consent.settle(call, recordable=by_carrier or call.direction == Direction.OUTBOUND)
+            _note_notice(call)
             session, number = _session(call, channel)
             context = _context(call, session, number, stream_sid, owner)
             calls.answer(call.pk)
@@ -200,6 +203,17 @@ def open_stream(
     if prepared is None:
         return context
     return replace(context, script=prepared.script, sounds=prepared.sounds)
+
+
+def _note_notice(call: Call) -> None:
+    """The carrier has spoken the notice of an incoming call before it connected us; the recording is on."""
+    if call.direction == Direction.INBOUND and call.recording_asked == RecordingAsked.ANNOUNCE:
+        noted = Call.objects.filter(pk=call.pk, recording_answer="").update(
+            recording_answer=RecordingAnswer.TOLD
+        )
+        if noted:
+            data = {"state": "started", "asked": call.recording_asked, "answer": RecordingAnswer.TOLD}
+            journal.append(call.pk, [journal.Line("call.recording", data)])
 
 
 def _unix() -> float:
@@ -329,6 +343,7 @@ def _history(call: Call) -> tuple[tuple[Literal["caller", "agent"], str], ...]:
     turns = Turn.objects.filter(call=call).order_by("-position")[:_HISTORY_TURNS]
     said: list[tuple[Literal["caller", "agent"], str]] = []
     for turn in reversed(turns):
+        # What a colleague said in the agent's place was said from its side.
         text = turn.text if turn.speaker == "caller" else turn.heard_text
         if text:
             said.append(("caller" if turn.speaker == "caller" else "agent", text))
@@ -395,10 +410,9 @@ def instructions_of(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str
             if isinstance(item, dict)
         ),
         tools=tools,
-        recorded=workspace.recording_consent == RecordingConsent.ANNOUNCE,
+        recorded=consent.of_call(call) == RecordingConsent.ANNOUNCE,
         opened=call.direction == Direction.OUTBOUND,
-        asked_to_record=call.direction == Direction.OUTBOUND
-        and workspace.recording_consent == RecordingConsent.EXPLICIT,
+        asked_to_record=consent.of_call(call) == RecordingConsent.EXPLICIT,
         positioning=told.positioning,
         do_not_say=told.do_not_say,
         returning=returns.facts_of(call),

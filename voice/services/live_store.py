@@ -19,7 +19,7 @@ from django.utils import timezone
 from tenex.events import bus
 from tenex.lib.ids import uuid7
 from voice.models import Call, EndReason, SessionStatus, Turn, VoiceSession
-from voice.models.calls import LIVE
+from voice.models.calls import LIVE, RecordingAnswer
 from voice.services import calls
 from voice.services.journal import Line
 from voice.services.live import CallContext
@@ -29,6 +29,7 @@ _NO_HINT: Final = frozenset({"caller-hangup", "media-lost", "handed-over", "tran
 """Ends of the media that do not say why the call ends: the carrier's word is better, and the call may come
 back (another stream, a person who did not pick up)."""
 _MAY_COME_BACK: Final = frozenset({"media-lost", "handed-over"})
+RECORDING: Final = "call.recording"
 OFF_RECORD: Final = "call.off_record"
 """The line of a call whose other side objects to being recorded."""
 _LIVE: Final = [str(status) for status in LIVE]
@@ -150,9 +151,14 @@ def _store_rows(context: CallContext, batch: Batch) -> bool:
         "renew": batch.renew,
         "until": now + timedelta(seconds=settings.CALL_LEASE_S),
     }
+    for line in batch.lines:
+        if line.type == RECORDING and (answer := line.data.get("answer")):
+            Call.objects.filter(pk=context.call_id).update(recording_answer=answer)
     if objection := next((line for line in batch.lines if line.type == OFF_RECORD), None):
         # Before its line, so that no reader of the line finds a call that may still be recorded.
-        Call.objects.filter(pk=context.call_id, off_record_at=None).update(off_record_at=objection.at or now)
+        Call.objects.filter(pk=context.call_id, off_record_at=None).update(
+            off_record_at=objection.at or now, recording_answer=RecordingAnswer.OBJECTED
+        )
     row = _execute(values)
     return bool(row and row[0])
 

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from crm.models import Calendar
+from crm.selectors import calendars
 from tenex.errors import Conflict, InvalidInput
 from tenex.events import services as events
 from tenex.lib import phone
@@ -210,7 +211,7 @@ def _agent(workspace: Workspace, agent_id: uuid.UUID | None) -> Agent | None:
 def _calendar(workspace: Workspace, calendar_id: uuid.UUID | None) -> Calendar | None:
     if calendar_id is None:
         return None
-    calendar = Calendar.objects.filter(workspace=workspace, pk=calendar_id).first()
+    calendar = calendars.all_of(workspace.pk).filter(pk=calendar_id).first()
     if calendar is None:
         raise InvalidInput("no such calendar", loc=("body", "calendar_id"), type_="missing")
     return calendar

@@ -39,5 +39,5 @@ def check_own(
         raise InvalidInput("the agent has no version yet", loc=("body", "agent_id"))
     if number is not None and (number.workspace_id != workspace.pk or number.status != NumberStatus.ACTIVE):
         raise InvalidInput("no such number", loc=("body", "number_id"), type_="missing")
-    if calendar is not None and calendar.workspace_id != workspace.pk:
+    if calendar is not None and (calendar.workspace_id != workspace.pk or calendar.archived_at):
         raise InvalidInput("no such calendar", loc=("body", "calendar_connector_id"), type_="missing")

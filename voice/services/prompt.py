@@ -43,7 +43,7 @@ class Facts:
     opened: bool = False
     """An opening of ours was spoken before the agent came on (outbound)."""
     asked_to_record: bool = False
-    """It ended with the question whether the call may be recorded."""
+    """What was spoken before the agent came on ended with the question whether the call may be recorded."""
     positioning: tuple[str, ...] = ()
     """What the company says of itself, bounded by who reads it (crm.selectors.knowledge.guidance)."""
     do_not_say: tuple[str, ...] = ()
@@ -161,7 +161,8 @@ def _rules(facts: Facts) -> str:
     if "book_meeting" in facts.tools:
         lines.append(
             "- Offer only times that list_free_slots returned. Say that a meeting is booked only after "
-            "book_meeting has answered with an event id."
+            "book_meeting has answered booked: true; if it answers that it is not confirmed yet, say that a "
+            "confirmation follows by e-mail."
         )
     if "note_opt_out" in facts.tools:
         lines.append(
@@ -177,6 +178,12 @@ def _rules(facts: Facts) -> str:
 
 
 def _opening_rules(facts: Facts) -> list[str]:
+    if not facts.opened and facts.asked_to_record:
+        return [
+            "- They called us. Before you came on they were greeted in the company's name, told that you are "
+            "an AI assistant and asked whether the call may be recorded. Whatever they answer is fine: thank "
+            "them, do not greet again, and ask what you can do for them."
+        ]
     if not facts.opened:
         return ["- In your first sentences say who you are and that you are an AI assistant."]
     lines = [

@@ -58,7 +58,8 @@ def _take_in(row: Recording, form: Mapping[str, str]) -> None:
             row.next_at = row.next_at or timezone.now()
             row.channels = _number(form.get("RecordingChannels", "")) or row.channels
             seconds = _number(form.get("RecordingDuration", ""))
-            row.duration_ms = seconds * 1000 if seconds is not None else row.duration_ms
+            row.told_ms = seconds * 1000 if seconds is not None else row.told_ms
+            row.duration_ms = row.told_ms if seconds is not None else row.duration_ms
             wake("voice.postcall.recording", str(row.pk))
         case "absent":
             row.status, row.next_at = RecordingStatus.ABSENT, None
@@ -67,7 +68,9 @@ def _take_in(row: Recording, form: Mapping[str, str]) -> None:
         case _:
             pass  # in-progress, paused, stopped, processing: not finished yet
     row.started_at = row.started_at or _instant(form.get("RecordingStartTime", ""))
-    row.save(update_fields=["source_url", "status", "next_at", "channels", "duration_ms", "started_at"])
+    row.save(
+        update_fields=["source_url", "status", "next_at", "channels", "duration_ms", "told_ms", "started_at"]
+    )
 
 
 def _number(text: str) -> int | None:

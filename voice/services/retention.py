@@ -16,7 +16,6 @@ from typing import Final
 
 import orjson
 import structlog
-from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -24,6 +23,7 @@ from django.utils import timezone
 from crm.services import timeline
 from tenex.events import services as events
 from tenex.lib import failpoint
+from tenex.lib.storage_faults import StorageFault
 from tenex.workspaces.models import Workspace
 from voice.models import (
     Call,
@@ -40,6 +40,8 @@ from voice.models import (
     VerdictCorrection,
     Waveform,
 )
+from voice.services import recording_store
+from voice.services.recording_files import names_of
 from voice.services.timing import scaled
 
 log = structlog.get_logger(__name__)
@@ -176,19 +178,21 @@ def _audio(workspace: Workspace, now: datetime, at_once: int) -> dict[str, int]:
     claimed = _claim(workspace, now, at_once)
     if not claimed:
         return {}
-    ids = []
+    deleted: dict[uuid.UUID, set[str]] = {}
     for row in claimed:
-        if _delete_file(row):
-            ids.append(row.pk)
+        if _delete_files(row):
+            deleted[row.pk] = set(names_of(row))
         failpoint.hit("retention.file")
     with transaction.atomic():
-        gone = list(
-            Recording.objects.select_for_update()
-            .filter(pk__in=ids)
-            .exclude(status=RecordingStatus.DELETED)
-            .values_list("pk", flat=True)
+        now_there = Recording.objects.select_for_update().filter(pk__in=deleted)
+        gone = [
+            row.pk
+            for row in now_there.exclude(status=RecordingStatus.DELETED)
+            if set(names_of(row)) <= deleted[row.pk]  # not stored anew meanwhile
+        ]
+        Recording.objects.filter(pk__in=gone).update(
+            status=RecordingStatus.DELETED, file="", leftovers=[], problem="", next_at=None
         )
-        Recording.objects.filter(pk__in=gone).update(status=RecordingStatus.DELETED, file="", next_at=None)
         Waveform.objects.filter(recording_id__in=gone).delete()
         mine = [row for row in claimed if row.pk in set(gone)]
         counts = {
@@ -202,13 +206,13 @@ def _audio(workspace: Workspace, now: datetime, at_once: int) -> dict[str, int]:
     return counts
 
 
-def _delete_file(row: Recording) -> bool:
-    """Whether it is gone. One that the storage will not delete now keeps its lease, and holds up no other."""
+def _delete_files(row: Recording) -> bool:
+    """Whether they are gone. What the storage will not delete now keeps its lease, and holds up no other."""
     try:
-        if row.file:
-            default_storage.delete(row.file)
-    except OSError as exc:
-        log.warning("recording not deleted", call_id=str(row.call_id), error=type(exc).__name__)
+        for name in names_of(row):
+            recording_store.delete(name)
+    except StorageFault as exc:
+        log.warning("recording not deleted", call_id=str(row.call_id), error=exc.reason)
         return False
     return True
 

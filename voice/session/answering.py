@@ -43,6 +43,10 @@ def begin(live: Live, now: float) -> None:
     script = live.script
     if script is not None and not script.opened and live.opening is None:
         live.opening = opening.Opening(script.opening)
+        if live.direction == "inbound":  # whoever calls us is a person, and waits for us to speak
+            live.who = "person"
+            live.timers.set(Timer.ANSWER, now)
+            return
         live.ear = Ear()
         live.timers.set(Timer.ANSWER, now + FIRST_WAIT_S)
     elif not live.answered:

@@ -172,7 +172,8 @@ class StoreTurn:
 
     item_id: str
     previous_item_id: str | None
-    speaker: Literal["caller", "agent"]
+    speaker: Literal["caller", "agent", "person"]
+    """`person`: an operator who talks in the agent's place."""
     text: str
     heard_text: str
     start_ms: int

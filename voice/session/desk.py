@@ -132,6 +132,16 @@ def on_voice(live: Live, event: ev.OperatorVoice, now: float) -> None:
     live.out.append(cmd.SendMark(mark))
 
 
+def on_words(live: Live, event: ev.OperatorWords, now: float) -> None:
+    """What the person said is part of the transcript, and the agent should know of it when it goes on."""
+    text = " ".join(event.text.split())
+    if not text or live.off_record:
+        return
+    start_ms, end_ms = live.clock_ms(event.began_at), live.clock_ms(event.ended_at)
+    if live.transcript.person_said(event.item_id, text, start_ms, end_ms):
+        live.insert(texts.colleague_said(text))
+
+
 def on_give_back(live: Live, event: ev.OperatorGiveBack, now: float) -> None:
     if event.desk and event.desk != live.desk.talker:
         return

@@ -286,6 +286,17 @@ class OperatorVoice:
 
 
 @dataclass(slots=True)
+class OperatorWords:
+    """What that person said in one go: told late, by a model beside the call."""
+
+    item_id: str
+    text: str
+    began_at: float
+    """On the machine's clock."""
+    ended_at: float
+
+
+@dataclass(slots=True)
 class OperatorGiveBack:
     """The agent goes on. With `desk` only if that is the one that talks."""
 
@@ -365,6 +376,7 @@ OwnEvent = (
     | OperatorUnmute
     | OperatorTakeOver
     | OperatorVoice
+    | OperatorWords
     | OperatorGiveBack
     | OperatorHangUp
     | OperatorTransfer

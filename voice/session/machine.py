@@ -18,7 +18,7 @@ Lines that go to the journal, and so to the live stream of the call (`Journal.ty
 | `call.dtmf` | `digits` of one entry |
 | `call.opening` | `lines` of ours, heard to their end; `turns` it took (more than one: it was talked over) |
 | `call.voicemail` | `message_left` |
-| `call.recording` | `state` (`started`, `stopped`, `refused`) |
+| `call.recording` | `state` (`asked`, `started`, `refused`), `asked` (`announce`, `explicit`), `answer` |
 | `call.off_record` | they object to being recorded: from here on nothing that is said is stored |
 | `call.reprompt` | `number` of silences in a row |
 | `call.wrap_up` | `seconds_left`; `reason` if somebody asked for it |
@@ -102,6 +102,7 @@ _WORDS: Table = {
     ev.CallerTextFailed: hearing.on_caller_failed,
     ev.AgentTextDelta: hearing.on_agent_delta,
     ev.AgentTextDone: hearing.on_agent_text,
+    ev.OperatorWords: desk.on_words,
 }
 
 _TALK: Table = {
@@ -301,7 +302,7 @@ class CallSession:
             greet.
         fallback_transfer: where a call goes when the model is gone for good; None hangs up.
         clip_ms: lengths of our own lines by name, in milliseconds, as far as known.
-        script: the lines of an outbound call, which it opens with; with one the model answers only when it
+        script: the lines of ours that a call opens with; with one the model answers only when it
             is asked (`Limits.server_responds` is false).
     """
 

@@ -4,27 +4,28 @@ from voice.session import commands as cmd
 from voice.session.state import Live
 
 
-def start(live: Live) -> None:
+def start(live: Live, *, asked: str, answer: str) -> None:
     live.recording = "on"
-    live.journal("call.recording", state="started")
+    live.journal("call.recording", state="started", asked=asked, answer=answer)
     live.out.append(cmd.StartRecording())
 
 
 def notice_heard(live: Live) -> None:
     """The opening has been heard to its end, its last line with it."""
     if live.recording == "announce":
-        start(live)
+        start(live, asked="announce", answer="told")
     elif live.recording == "explicit":
         live.recording = "asked"
+        live.journal("call.recording", state="asked", asked="explicit")
 
 
 def answered(live: Live, *, yes: bool) -> None:
     """Their first words after our question count: a clear yes, or no recording."""
     if yes:
-        start(live)
+        start(live, asked="explicit", answer="yes")
         return
     live.recording = "refused"
-    live.journal("call.recording", state="refused")
+    live.journal("call.recording", state="refused", asked="explicit", answer="no")
 
 
 def object_to(live: Live) -> None:

@@ -219,8 +219,8 @@ class Live:
         self.recording: Literal["off", "announce", "explicit", "asked", "on", "refused"] = (
             "off" if script is None or script.opened else script.recording
         )
-        self.answered = self.direction == "inbound" or (
-            script.opened if script is not None else not self.amd_expected
+        self.answered = (
+            script.opened if script is not None else self.direction == "inbound" or not self.amd_expected
         )
         self.answered_by = ""
 

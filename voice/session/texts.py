@@ -57,9 +57,14 @@ def gave_back(seconds: float, note: str) -> str:
     noted = f" What the colleague wants you to know: {note}" if note else ""
     return (
         "A colleague of yours has just talked with the caller in your place for about"
-        f" {round(seconds)} seconds. You have heard the caller's side of it only. Do not greet again and do"
-        f" not start over; go on from what the caller said last.{noted}"
+        f" {round(seconds)} seconds. You have heard the caller; what the colleague said was told to you as"
+        " far as it was understood. Do not greet again and do not start over; go on from what was said"
+        f" last.{noted}"
     )
+
+
+def colleague_said(text: str) -> str:
+    return f"[The colleague who talks in your place said to the caller: {text}]"
 
 
 def say(text: str) -> str:

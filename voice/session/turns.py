@@ -12,7 +12,7 @@ from typing import Literal
 from voice.session.commands import StoreTurn
 from voice.session.items import OUR_TURNS, OWN_ITEM_PREFIX
 
-Speaker = Literal["caller", "agent"]
+Speaker = Literal["caller", "agent", "person"]
 _HISTORY_CHARS = 24_000
 _HEARD_TOLERANCE_MS = 20.0
 _FASTEST_CHARS_PER_MS = 0.024
@@ -55,8 +55,8 @@ class Turn:
 
     @property
     def heard_text(self) -> str:
-        """The caller's own words; of the agent's, those up to the point where the sound stopped."""
-        if self.speaker == "caller":
+        """The words of people; of the agent's, those up to the point where the sound stopped."""
+        if self.speaker != "agent":
             return self.text
         return "".join(
             _cut(self.texts[index], self.sounds.get(index)) for index in sorted(self.texts)
@@ -391,6 +391,22 @@ class Transcript:
                 self._beside_ours(turn)
         return turn
 
+    # --- a person in the agent's place ------------------------------------------------------------
+
+    def person_said(self, item_id: str, text: str, start_ms: int, end_ms: int) -> bool:
+        """Words of an operator, whole; False if they are known, or there is no room."""
+        earlier = (one for one in reversed(self._order) if one in self.turns)
+        before = next((one for one in earlier if self.turns[one].start_ms <= start_ms), None)
+        if item_id in self._known or not self.place(item_id, before):
+            return False
+        turn = self._new(item_id, "person", start_ms)
+        if turn is None:
+            return False
+        self._grow(turn, 0, text)
+        turn.end_ms, turn.text_done = max(start_ms, end_ms), True
+        self._dirty[item_id] = None
+        return True
+
     # --- both ---------------------------------------------------------------------------------
 
     def _new(self, item_id: str, speaker: Speaker, start_ms: int) -> Turn | None:
@@ -446,9 +462,10 @@ class Transcript:
             revision=turn.revision,
         )
 
-    def history(self) -> list[tuple[Speaker, str]]:
-        """What was said, for a new model session: the last part of it if it is long."""
-        lines: list[tuple[Speaker, str]] = []
+    def history(self) -> list[tuple[Literal["caller", "agent"], str]]:
+        """What was said, for a new model session: the last part of it if it is long. What a colleague said in
+        the agent's place was said from its side."""
+        lines: list[tuple[Literal["caller", "agent"], str]] = []
         room = _HISTORY_CHARS
         for item in reversed(self._order):
             turn = self.turns.get(item)
@@ -459,5 +476,5 @@ class Transcript:
             if room < 0:
                 break
             if text:
-                lines.append((turn.speaker, text))
+                lines.append(("caller" if turn.speaker == "caller" else "agent", text))
         return lines[::-1]

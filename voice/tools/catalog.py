@@ -1,5 +1,6 @@
 """All tools by name: what the model is told about each, its arguments, its code."""
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,10 @@ class Tool:
     description: str
     arguments: type[Arguments]
     run: Callable[[Scope, Any], Answer]
+    ahead: Callable[[Scope, Any], Any] | None = None
+    """What has to wait for somebody else: run before the transaction, which finds it in `found_ahead`."""
+    given_up: Callable[[uuid.UUID], str] | None = None
+    """Of a run that took too long: what the agent is to say, if that is not that nothing was done."""
     effect: Effect = "none"
     """What a success asks of the call."""
     always: bool = False
@@ -64,12 +69,36 @@ _ALL = (
         "List free times for a meeting. Offer two or three of them, in the words of `spoken`.",
         calendar.ListFreeSlots,
         calendar.list_free_slots,
+        ahead=calendar.ahead_of_slots,
     ),
     Tool(
         "book_meeting",
         "Book a time that the caller has agreed to. Say so only if the answer has booked: true.",
         calendar.BookMeeting,
         calendar.book_meeting,
+        ahead=calendar.ahead_of_booking,
+        given_up=calendar.booking_given_up,
+    ),
+    Tool(
+        "reschedule_meeting",
+        "Move a meeting that the caller has to a time from list_free_slots. Say so only if the answer has "
+        "moved: true.",
+        calendar.RescheduleMeeting,
+        calendar.reschedule_meeting,
+        ahead=calendar.ahead_of_moving,
+        given_up=calendar.moving_given_up,
+    ),
+    Tool(
+        "cancel_meeting",
+        "Cancel a meeting that the caller has. Ask them to confirm first.",
+        calendar.CancelMeeting,
+        calendar.cancel_meeting,
+    ),
+    Tool(
+        "note_preferred_time",
+        "Only when the calendar cannot be seen: note the time that the caller would like. It books nothing.",
+        calendar.NotePreferredTime,
+        calendar.note_preferred_time,
     ),
     Tool(
         "transfer_to_human",

@@ -11,6 +11,7 @@ from crm.services import follow_ups, leads, suppressions
 from crm.services.lead_fields import LeadFields
 from tenex.errors import Conflict, InvalidInput
 from voice.tools.arguments import Arguments, NoArguments
+from voice.tools.calendar import upcoming
 from voice.tools.scope import Answer, Scope
 from voice.tools.spoken import instant_of, spoken
 
@@ -27,6 +28,7 @@ def lookup_lead(scope: Scope, _: NoArguments) -> Answer:
         {
             "known": True,
             "lead": {key: value for key, value in read.facts(lead).items() if key not in {"id", "custom"}},
+            "meetings": upcoming(scope),
             "notes": lead.notes,
             "custom": lead.custom,
             "history": [

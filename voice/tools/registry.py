@@ -24,7 +24,7 @@ from voice.models.calls import OVER
 from voice.services import journal
 from voice.tools import scope as scopes
 from voice.tools.catalog import NAMES, TOOLS, Tool
-from voice.tools.scope import Answer, Effect, Scope
+from voice.tools.scope import Answer, Effect, GivenUp, Scope
 
 log = structlog.get_logger(__name__)
 
@@ -43,10 +43,6 @@ class ToolResult:
     ok: bool
     effect: Effect = "none"
     effect_data: dict[str, Any] = field(default_factory=dict)
-
-
-class _GivenUp(Exception):
-    """The row is no longer `running`: undo, and give the stored answer."""
 
 
 class _BadCall(Exception):
@@ -75,10 +71,7 @@ def run(call_id: uuid.UUID, tool_call_id: str, name: str, arguments_json: str) -
 
 def time_out(call_id: uuid.UUID, tool_call_id: str) -> ToolResult:
     """Give a running tool call up. If it finished just in time, its answer is given instead."""
-    name = ToolCall.objects.filter(call_id=call_id, tool_call_id=tool_call_id[:80]).values_list(
-        "name", flat=True
-    )
-    result = _failure("timeout", _said(name.first(), late=True))
+    result = _given_up(call_id, tool_call_id[:80])
     changed = ToolCall.objects.filter(
         call_id=call_id, tool_call_id=tool_call_id[:80], status=ToolStatus.RUNNING
     ).update(status=ToolStatus.TIMED_OUT, output=json.loads(result.output_json))
@@ -89,6 +82,17 @@ def time_out(call_id: uuid.UUID, tool_call_id: str) -> ToolResult:
         _log_finish(row, result)
         return result
     return _stored(row)
+
+
+def _given_up(call_id: uuid.UUID, tool_call_id: str) -> ToolResult:
+    """What the model is told of a run that took too long: not done, or that nobody knows yet."""
+    names = ToolCall.objects.filter(call_id=call_id, tool_call_id=tool_call_id).values_list("name", flat=True)
+    name = names.first()
+    tool = TOOLS.get(name or "")
+    said = tool.given_up(call_id) if tool is not None and tool.given_up is not None else ""
+    if said:
+        return _failure("not_confirmed", said)
+    return _failure("timeout", _said(name, late=True))
 
 
 def _run(call_id: uuid.UUID, tool_call_id: str, name: str, arguments_json: str) -> ToolResult:
@@ -105,7 +109,7 @@ def _run(call_id: uuid.UUID, tool_call_id: str, name: str, arguments_json: str) 
     started = time.monotonic()
     try:
         result = _execute(known, arguments_json, started)
-    except _GivenUp:
+    except GivenUp:
         known.refresh_from_db()
         return _stored(known)
     known.refresh_from_db()
@@ -137,10 +141,11 @@ def _start(call: Call, tool_call_id: str, name: str, arguments_json: str) -> Too
 def _execute(row: ToolCall, arguments_json: str, started: float) -> ToolResult:
     """Effects and output in one transaction; on an error the effects are undone and the error is stored."""
     try:
+        ahead = _ahead(row, arguments_json)
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL statement_timeout = {_STATEMENT_TIMEOUT_MS}")
-            answer = _call_tool(row, arguments_json)
+            answer = _call_tool(row, arguments_json, ahead)
             result = _success(row, answer)
             _finish(row, result, ToolStatus.SUCCEEDED, started)
         return result
@@ -152,7 +157,7 @@ def _execute(row: ToolCall, arguments_json: str, started: float) -> ToolResult:
     except DatabaseError:
         log.exception("tool failed in the database", call_id=str(row.call_id), tool=row.name)
         result = _failure("internal_error", _said(row.name))
-    except _GivenUp:
+    except GivenUp:
         raise
     except Exception:  # a fault of ours inside one tool: the model is told, the row says so
         log.exception("tool failed", call_id=str(row.call_id), tool=row.name)
@@ -162,14 +167,35 @@ def _execute(row: ToolCall, arguments_json: str, started: float) -> ToolResult:
     return result
 
 
-def _call_tool(row: ToolCall, arguments_json: str) -> Answer:
+def _ahead(row: ToolCall, arguments_json: str) -> Any:
+    """What a tool does before its transaction, with ones of its own: wait for somebody else's server."""
+    named = TOOLS.get(row.name)
+    if named is None or named.ahead is None:
+        return None
+    scope, _, arguments = _admitted(row, arguments_json)
+
+    def still_wanted() -> None:
+        rows = ToolCall.objects.select_for_update().filter(pk=row.pk, status=ToolStatus.RUNNING)
+        if not rows.exists():
+            raise GivenUp
+
+    scope.still_wanted = still_wanted
+    return named.ahead(scope, arguments)
+
+
+def _admitted(row: ToolCall, arguments_json: str) -> tuple[Scope, Tool, Any]:
     scope = scopes.of(row.call_id)
     tool = TOOLS.get(row.name)
     if tool is None or not _allowed(scope, tool):
         raise _BadCall("unknown_tool", f"There is no tool {row.name!r}.")
     if scope.call.status in OVER and not tool.after_end:
         raise _BadCall("call_over", "The call is over.")
-    arguments = _arguments(tool, arguments_json)
+    return scope, tool, _arguments(tool, arguments_json)
+
+
+def _call_tool(row: ToolCall, arguments_json: str, ahead: Any) -> Answer:
+    scope, tool, arguments = _admitted(row, arguments_json)
+    scope.found_ahead = ahead
     if not scope.call.is_test:
         return tool.run(scope, arguments)
     with transaction.atomic():
@@ -219,7 +245,7 @@ def _finish(row: ToolCall, result: ToolResult, status: ToolStatus, started: floa
         duration_ms=int((time.monotonic() - started) * 1000),
     )
     if not changed:
-        raise _GivenUp
+        raise GivenUp
 
 
 def _stored(row: ToolCall) -> ToolResult:

@@ -1,6 +1,7 @@
 """What a tool may know and touch: this call, its lead, its workspace. Never taken from arguments."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -24,12 +25,24 @@ class Answer:
     output: dict[str, Any]
 
 
+class GivenUp(Exception):
+    """Nobody waits for this run any more: undo what can be undone, and give the stored answer."""
+
+
+def _always() -> None:
+    """Nobody has given it up."""
+
+
 @dataclass(slots=True)
 class Scope:
     """The call that a tool runs in. `now` is an aware instant."""
 
     call: Call
     now: datetime
+    found_ahead: Any = None
+    """What the tool's `ahead` has brought."""
+    still_wanted: Callable[[], None] = _always
+    """Raises `GivenUp` if the run was given up; else it cannot be before the transaction ends."""
 
     @property
     def actor(self) -> str:
@@ -52,11 +65,10 @@ class Scope:
     @property
     def calendar(self) -> Calendar | None:
         """The one calendar of this call: its own, its agent's, else the workspace's default."""
-        if self.call.calendar:
-            return self.call.calendar
         version = self.call.agent_version
-        if version and version.agent.calendar:
-            return version.agent.calendar
+        for own in (self.call.calendar, version.agent.calendar if version else None):
+            if own is not None and own.archived_at is None:
+                return own
         return calendars.default(self.call.workspace_id)
 
     def ensure_lead(self) -> Lead:

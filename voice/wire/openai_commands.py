@@ -139,6 +139,27 @@ def _transcription(config: SessionConfig) -> dict[str, Any]:
     return body
 
 
+def transcription_update(config: SessionConfig, *, event_id: str = SESSION_UPDATE_ID) -> str:
+    """Of a session that only writes down what it hears: it answers nobody, so nothing is said of answers."""
+    audio_format: dict[str, Any] = {"type": config.audio_format}
+    if config.audio_format == "audio/pcm":
+        audio_format["rate"] = 24_000
+    audio_in: dict[str, Any] = {
+        "format": audio_format,
+        "transcription": _transcription(config),
+        "turn_detection": {
+            "type": "server_vad",
+            "threshold": config.vad_threshold,
+            "prefix_padding_ms": config.prefix_padding_ms,
+            "silence_duration_ms": config.silence_duration_ms,
+        },
+    }
+    if config.noise_reduction:
+        audio_in["noise_reduction"] = _noise_reduction(config)
+    session = {"type": "transcription", "audio": {"input": audio_in}}
+    return _frame({"type": "session.update", "event_id": event_id, "session": session})
+
+
 def session_update(config: SessionConfig, *, event_id: str = SESSION_UPDATE_ID) -> str:
     return _frame({"type": "session.update", "event_id": event_id, "session": session_body(config)})
 

@@ -31,6 +31,8 @@ class TranscriptionModel:
     name: str
     prompt: bool = True
     keywords: bool = False
+    hears_turns: bool = True
+    """In a session that only transcribes it takes turn detection; others are told of each turn's end."""
 
 
 _REALTIME: Final = (
@@ -45,8 +47,8 @@ _REALTIME: Final = (
 )
 _TRANSCRIPTION: Final = (
     TranscriptionModel("gpt-transcribe", keywords=True),
-    TranscriptionModel("gpt-live-transcribe", keywords=True),
-    TranscriptionModel("gpt-realtime-whisper", prompt=False),
+    TranscriptionModel("gpt-live-transcribe", keywords=True, hears_turns=False),
+    TranscriptionModel("gpt-realtime-whisper", prompt=False, hears_turns=False),
     TranscriptionModel("gpt-4o-transcribe-diarize", prompt=False),
     TranscriptionModel("gpt-4o-mini-transcribe"),
     TranscriptionModel("gpt-4o-transcribe"),

@@ -23,7 +23,8 @@ _TONES = {
     "queued": "quiet", "dialing": "info", "ringing": "info", "in_progress": "live", "ended": "quiet",
     "finalizing": "info", "finalized": "quiet", "draft": "quiet", "scheduled": "info", "running": "live",
     "paused": "warn", "completed": "good", "refused": "warn", "pending": "quiet", "delivered": "good",
-    "dead": "bad", "stored": "good", "deleted": "quiet", "active": "good", "published": "good",
+    "dead": "bad", "requested": "warn", "booking": "info", "booked": "good", "ok": "good", "failing": "bad",
+    "unfinished": "warn", "stored": "good", "deleted": "quiet", "active": "good", "published": "good",
     "indexed": "good",
     "verified": "good", "unreachable": "warn", "unknown": "quiet",
 }  # fmt: skip

@@ -90,4 +90,4 @@ def _loosens(workspace: Workspace, fields: dict[str, Any]) -> bool:
 
 def _said(value: object) -> object:
     """A setting as the audit keeps it."""
-    return value if value is None or isinstance(value, bool | int | float | str | list) else str(value)
+    return value if value is None or isinstance(value, bool | int | float | str | list | dict) else str(value)

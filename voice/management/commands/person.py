@@ -1,20 +1,16 @@
 """`manage.py person …`: what is known about somebody, and forgetting it (docs/retention.md)."""
 
 import getpass
-import shutil
 import uuid
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import orjson
-from django.core.files.storage import default_storage
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from tenex.errors import TenexError
 from tenex.workspaces.models import Workspace
 from voice.models import Erasure
-from voice.services import erasure
+from voice.services import erasure, person_archive
 
 
 class Command(BaseCommand):
@@ -39,19 +35,12 @@ class Command(BaseCommand):
     def _export(self, space: Workspace, options: dict[str, Any]) -> None:
         if options["to"] is None:
             raise CommandError("name the file to write with --to")
-        known = erasure.export(space, phone=options["phone"], lead_id=options["lead"])
-        with zipfile.ZipFile(options["to"], "w", zipfile.ZIP_DEFLATED) as archive:
-            for kind, rows in known.items():
-                text = orjson.dumps(rows, default=str, option=orjson.OPT_INDENT_2)
-                archive.writestr(f"{kind}.json", text)
-            for row in known["recordings"]:
-                if row["file"] and default_storage.exists(row["file"]):
-                    with (
-                        default_storage.open(row["file"]) as sound,
-                        archive.open(f"recordings/{row['call_id']}.wav", "w") as copy,
-                    ):
-                        shutil.copyfileobj(sound, copy)
-        told = ", ".join(f"{len(rows)} {kind}" for kind, rows in known.items() if rows)
+        with open(options["to"], "wb") as file:
+            actor = f"system:{getpass.getuser()}"
+            counts = person_archive.write(
+                space, file, actor=actor, phone=options["phone"], lead_id=options["lead"]
+            )
+        told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
         self.stdout.write(f"{options['to']}: {told or 'nothing is known'}")
 
     def _erase(self, space: Workspace, options: dict[str, Any]) -> None:

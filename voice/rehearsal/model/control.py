@@ -32,6 +32,8 @@ _KEY = shapes.record({"api_key": shapes.string()}, required=["api_key"])
 def add_routes(app: web.Application) -> None:
     app.router.add_get("/control/sessions", list_sessions)
     app.router.add_get("/control/sessions/{session_id}", get_session)
+    app.router.add_get("/control/transcriptions", list_transcriptions)
+    app.router.add_post("/control/dictation", dictate)
     app.router.add_post("/control/faults", arm_fault)
     app.router.add_delete("/control/faults", clear_faults)
     app.router.add_get("/control/keys", key_uses)
@@ -66,6 +68,24 @@ async def list_sessions(request: web.Request) -> web.Response:
 async def get_session(request: web.Request) -> web.Response:
     """The truth of one session."""
     return json_response(_find(request, request.match_info["session_id"]).truth.as_json())
+
+
+async def list_transcriptions(request: web.Request) -> web.Response:
+    """The truth of every transcription session, oldest first."""
+    model = request.app[MODEL]
+    return json_response({"sessions": [one.truth.as_json() for one in model.transcriptions.values()]})
+
+
+async def dictate(request: web.Request) -> web.Response:
+    """`{"texts": […]}`: what is said next in transcription sessions, a text a turn, if there are no ears."""
+    try:
+        wanted: Json = orjson.loads(await request.read())
+    except orjson.JSONDecodeError as exc:
+        raise Refusal("The body is not valid JSON.", code="invalid_json") from exc
+    shapes.record({"texts": shapes.array(shapes.string())}, required=["texts"])(wanted, "")
+    waiting = request.app[MODEL].dictation
+    waiting.extend(cast(list[str], cast(dict[str, Json], wanted)["texts"]))
+    return json_response({"waiting": len(waiting)})
 
 
 async def arm_fault(request: web.Request) -> web.Response:

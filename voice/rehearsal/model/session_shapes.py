@@ -7,6 +7,8 @@ from voice.rehearsal.model.shapes import Check, Json, Refusal
 
 VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
 KEYWORD_TRANSCRIBERS = ("gpt-transcribe", "gpt-live-transcribe")
+MANUAL_TRANSCRIBERS = ("gpt-live-transcribe", "gpt-realtime-whisper")
+"""In transcription sessions they take no turn detection: the client commits."""
 TRANSCRIBERS = (
     *KEYWORD_TRANSCRIBERS,
     "gpt-realtime-whisper",
@@ -199,6 +201,41 @@ SESSION = shapes.record(
     },
     required=["type"],
 )
+
+
+_turns_alone = {
+    "server_vad": shapes.record(
+        {
+            "type": shapes.anything,
+            "threshold": shapes.number(0.0, 1.0),
+            "prefix_padding_ms": shapes.number(0, 10_000, whole=True),
+            "silence_duration_ms": shapes.number(0, 60_000, whole=True),
+        }
+    ),
+    "semantic_vad": shapes.record(
+        {"type": shapes.anything, "eagerness": shapes.choice("low", "medium", "high", "auto")}
+    ),
+}
+TRANSCRIPTION_SESSION = shapes.record(
+    {
+        "type": shapes.choice("realtime", "transcription"),
+        "audio": shapes.record(
+            {
+                "input": shapes.record(
+                    {
+                        "format": _format,
+                        "noise_reduction": shapes.nullable(_noise_reduction),
+                        "transcription": shapes.nullable(_transcription),
+                        "turn_detection": shapes.nullable(shapes.tagged(_turns_alone)),
+                    }
+                )
+            }
+        ),
+        "include": shapes.nullable(shapes.array(shapes.choice("item.input_audio_transcription.logprobs"))),
+    },
+    required=["type"],
+)
+"""Nobody answers in it, so nothing about answers may be said."""
 
 
 def reasons(model: str) -> bool:

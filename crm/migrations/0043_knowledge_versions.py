@@ -45,6 +45,6 @@ def fill(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("crm", "0030_knowledge")]
+    dependencies = [("crm", "0042_knowledge")]
 
     operations = [migrations.RunPython(fill, migrations.RunPython.noop)]

@@ -21,7 +21,7 @@ def words(config):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("crm", "0031_knowledge_versions")]
+    dependencies = [("crm", "0043_knowledge_versions")]
 
     operations = [
         migrations.RemoveIndex(model_name="chunk", name="chunk_search"),

@@ -13,7 +13,7 @@ STATUSES = [("pending", "Pending"), ("indexed", "Indexed"), ("failed", "Failed")
 class Migration(migrations.Migration):
     dependencies = [
         ("workspaces", "0020_audit_of_object"),
-        ("crm", "0020_import_rows"),
+        ("crm", "0041_meeting_indexes"),
     ]
 
     operations = [
