@@ -15,7 +15,7 @@ from crm.api.knowledge_outputs import (
     ChunkOut,
     DocumentDetailOut,
     DocumentOut,
-    HealthOut,
+    CorpusHealthOut,
     SearchOut,
     VersionOut,
 )
@@ -401,11 +401,11 @@ class CorpusHealth(ApiView):
         "How the corpus is",
         "What waits, what failed, which model embeds, and the last search in a call that failed.",
         tag=TAG,
-        response=HealthOut,
+        response=CorpusHealthOut,
     )
     def get(self, request: Request) -> Response:
         self.known_query()
-        return Response(HealthOut(read.health(self.workspace.pk)).data)
+        return Response(CorpusHealthOut(read.health(self.workspace.pk)).data)
 
 
 def searched(result: retrieval.Result) -> dict[str, Any]:

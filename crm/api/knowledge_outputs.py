@@ -149,7 +149,7 @@ class SearchOut(Output):
     without_vectors = f.CharField(allow_null=True, help_text="Why meaning took no part; null when it did.")
 
 
-class HealthOut(Output):
+class CorpusHealthOut(Output):
     """How the corpus is."""
 
     engine = f.CharField(help_text="The model that makes vectors.")
