@@ -1,4 +1,4 @@
-# What can be done here: make demo | run | rehearsal | test | test-multi | test-browser | bench | bench-api | bench-batches | prove | lint | clean
+# What can be done here: make demo | run | rehearsal | test | test-multi | test-browser | bench | bench-api | bench-batches | bench-retrieval | prove | lint | clean
 # PORT= and TENEX_DATA_DIR= move a system, so that two run beside each other; PYTHON= names the Python to build on.
 
 PORT ?= 8000
@@ -10,7 +10,7 @@ PY := .venv/bin/python
 TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u TENEX_ENGINES -u DJANGO_SETTINGS_MODULE DEBUG=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run rehearsal test test-multi test-browser test-ears bench bench-api bench-batches prove lint format lock setup setup-dev offline-voice clean
+.PHONY: help demo run rehearsal test test-multi test-browser test-ears bench bench-api bench-batches bench-retrieval prove lint format lock setup setup-dev offline-voice clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ bench-api: setup-dev ## measure lists and figures with a million calls
 
 bench-batches: setup-dev ## measure a batch of 50,000 leads: out of a CSV file, its preview, ticks while it waits
 	@$(TEST_ENV) $(PY) -m bench.batches $(ARGS)
+
+bench-retrieval: setup-dev ## measure what is found (hit rate, MRR) and how soon among 100,000 passages
+	@$(TEST_ENV) $(PY) -m bench.retrieval $(ARGS)
 
 prove: setup-dev ## every promise as a command that prints one JSON line (FULL=1: the full counts)
 	@$(TEST_ENV) $(PY) -m tests.prove $(ARGS)

@@ -1,4 +1,4 @@
-"""Leads, knowledge and calendars in the admin."""
+"""Leads and calendars in the admin; knowledge has a module of its own."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,14 +9,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from crm import knowledge_admin  # noqa: F401 - the admin looks for this module alone
 from crm.models import (
     Calendar,
     CalendarAccount,
-    Chunk,
     Company,
     Consent,
     CustomField,
-    Document,
     FollowUp,
     Lead,
     LeadImport,
@@ -28,7 +27,7 @@ from crm.models import (
     TimelineEntry,
 )
 from crm.selectors import consents, segments
-from crm.services import companies, connectors, knowledge, leads
+from crm.services import companies, connectors, leads
 from crm.services.lead_fields import EDITABLE
 from tenex.adminsite import Evidence, EvidenceInline, Page, ServiceForm, in_words
 from tenex.errors import TenexError
@@ -268,39 +267,6 @@ class FollowUpAdmin(Page):
     list_select_related = ("lead",)
     autocomplete_fields = ("lead",)
     readonly_fields = ("call_id",)
-
-
-class ChunkInline(EvidenceInline):
-    model = Chunk
-    fields = ("position", "heading", "text")
-    readonly_fields = fields
-
-
-class DocumentForm(ServiceForm):
-    class Meta:
-        model = Document
-        fields = ("workspace", "title", "body")
-
-    def write(self, row: Document, changed: dict[str, Any]) -> Document:
-        return knowledge.put(
-            row.workspace, self.cleaned_data.get("title", row.title), self.cleaned_data["body"]
-        )
-
-
-@admin.register(Document)
-class DocumentAdmin(Page):
-    """Saving indexes it: calls that ask from then on find the new text."""
-
-    form = DocumentForm
-    resource = "agents"
-    list_display = ("title", "workspace", "status", "error", "created_at")
-    list_filter = ("status", "workspace")
-    search_fields = ("title", "body")
-    readonly_fields = ("status", "error", "created_at")
-    inlines = (ChunkInline,)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return (*self.readonly_fields, "workspace", "title") if obj else self.readonly_fields
 
 
 class CalendarForm(ServiceForm):

@@ -1,19 +1,20 @@
-"""MCP tools about leads and calendars."""
+"""MCP tools about leads, knowledge and calendars."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers as f
 
-from crm.api import lead_filters
+from crm.api import knowledge, lead_filters
+from crm.api.knowledge_outputs import FoundOut
 from crm.api.leads import LeadOut
 from crm.models import Calendar, CalendarKind, Qualification, Stage
-from crm.selectors import calendars
+from crm.selectors import calendars, retrieval
 from crm.selectors import leads as read
 from tenex.mcp.forms import PageArguments, UntrustedOut, query
 from tenex.mcp.registry import Tool
 from tenex.rest.pagination import page
-from tenex.rest.serializers import Output
+from tenex.rest.serializers import Input, Output
 from tenex.workspaces.principal import Principal
 
 
@@ -37,6 +38,33 @@ def _list_leads(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[s
     rows = read.with_consents(lead_filters.filtered(workspace, asked))
     found = page(rows, asked, bound_to=f"leads:{workspace.pk}")
     return {"items": LeadOut(found.items, many=True).data, "next_cursor": found.next_cursor}
+
+
+class SearchKnowledgeIn(Input):
+    """A question, as a caller would ask it."""
+
+    query = f.CharField(max_length=retrieval.MAX_QUERY, help_text="What one wants to know, in a few words.")
+    limit = f.IntegerField(
+        min_value=1,
+        max_value=knowledge.MAX_RESULTS,
+        required=False,
+        help_text="Passages at most; 5 if absent.",
+    )
+
+
+class KnowledgeFoundOut(UntrustedOut):
+    """Passages, best first; none if nothing is near the question."""
+
+    items = FoundOut(many=True)
+    model = f.CharField(help_text="Whose vectors were compared.")
+    without_vectors = f.CharField(allow_null=True, help_text="Why meaning took no part; null when it did.")
+
+
+def _search_knowledge(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    limit = arguments.get("limit") or 5
+    return knowledge.searched(
+        retrieval.search(principal.workspace.pk, arguments["query"], limit, explain=True)
+    )
 
 
 class CalendarOut(Output):
@@ -77,6 +105,18 @@ TOOLS = (
         answer=LeadsOut,
         run=_list_leads,
         scope="leads:read",
+        read_only=True,
+        untrusted=True,
+    ),
+    Tool(
+        name="search_knowledge",
+        title="Search the documents",
+        description="What an agent of the workspace finds when it looks something up in a call: passages "
+        "with document, heading and page, and why each was found.",
+        arguments=SearchKnowledgeIn,
+        answer=KnowledgeFoundOut,
+        run=_search_knowledge,
+        scope="knowledge:read",
         read_only=True,
         untrusted=True,
     ),

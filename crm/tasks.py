@@ -8,12 +8,23 @@ from celery import shared_task
 from django.utils import timezone
 
 from crm.models import Meeting
-from crm.services import import_run, imports, meeting_mails, meeting_sync, slot_holds
+from crm.services import (
+    corpora,
+    import_run,
+    imports,
+    knowledge_ingest,
+    meeting_mails,
+    meeting_sync,
+    questions,
+    slot_holds,
+)
 from tenex.lib.wake import wake
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "crm.imports.sweep": {"task": "crm.imports.sweep", "schedule": 5.0, "options": {"expires": 10.0}},
     "crm.imports.forget": {"task": "crm.imports.forget", "schedule": 3600.0},
+    "crm.knowledge.sweep": {"task": "crm.knowledge.sweep", "schedule": 5.0, "options": {"expires": 10.0}},
+    "crm.knowledge.tidy": {"task": "crm.knowledge.tidy", "schedule": 6 * 3600.0},
     "crm.calendars.sweep": {"task": "crm.calendars.sweep", "schedule": 5.0, "options": {"expires": 10.0}},
     "crm.calendars.mails": {"task": "crm.calendars.mails", "schedule": 15.0, "options": {"expires": 30.0}},
 }
@@ -36,6 +47,46 @@ def sweep() -> None:
 @shared_task(name="crm.imports.forget")
 def forget() -> None:
     imports.forget()
+
+
+@shared_task(name="crm.knowledge.ingest")
+def ingest(version_id: str) -> None:
+    """One slice of a document; whoever ends with one wakes the next."""
+    match knowledge_ingest.run(UUID(version_id)):
+        case "more":
+            wake("crm.knowledge.ingest", version_id)
+        case "done":
+            for next_id in knowledge_ingest.due(1):
+                wake("crm.knowledge.ingest", str(next_id))
+
+
+@shared_task(name="crm.knowledge.corpus")
+def corpus(workspace_id: str) -> None:
+    """One slice of counting and embedding what a workspace has."""
+    if corpora.run(UUID(workspace_id)):
+        wake("crm.knowledge.corpus", workspace_id)
+
+
+@shared_task(name="crm.knowledge.answer")
+def answer(follow_up_id: str) -> None:
+    """Look a question up again that a call could not answer."""
+    questions.answer(UUID(follow_up_id))
+
+
+@shared_task(name="crm.knowledge.sweep")
+def sweep_knowledge() -> None:
+    """Whatever a lost wake-up or a dead worker left behind; vectors after a change of the model."""
+    for version_id in knowledge_ingest.due(knowledge_ingest.AT_ONCE):
+        wake("crm.knowledge.ingest", str(version_id))
+    for workspace_id in corpora.due(2):
+        wake("crm.knowledge.corpus", str(workspace_id))
+    for follow_up_id in questions.due(20):
+        wake("crm.knowledge.answer", str(follow_up_id))
+
+
+@shared_task(name="crm.knowledge.tidy")
+def tidy() -> None:
+    knowledge_ingest.tidy()
 
 
 @shared_task(name="crm.calendars.settle")

@@ -50,7 +50,8 @@ else:
     from django.forms.models import BaseInlineFormSet as FormSetBase
 
 GROUPS: Final = (
-    ("Set up", ("Agent", "VoiceProfile", "PhoneNumber", "Calendar", "CalendarAccount", "Document")),
+    ("Set up", ("Agent", "VoiceProfile", "PhoneNumber", "Calendar", "CalendarAccount")),
+    ("Knowledge", ("Document", "Chunk", "Corpus")),
     ("Leads", ("Lead", "Company", "Segment", "CustomField", "LeadImport", "FollowUp", "Meeting")),
     ("Consent and retention", ("Consent", "Suppression", "LegalHold", "PurgeReceipt", "Erasure")),
     ("Dialing", ("Batch", "Recipient", "Decision", "CallingSwitch", "CarrierAccount", "MediaProcess")),

@@ -362,6 +362,8 @@ VERDICT_MODEL = env.text("VERDICT_MODEL", "gpt-5.2-mini")
 TRANSCRIPTION_MODEL = env.text("TRANSCRIPTION_MODEL", "gpt-transcribe")
 SPEECH_MODEL = env.text("SPEECH_MODEL", "gpt-4o-mini-tts")
 """Renders the opening and the other lines of our own; empty: the packaged voice, which speaks English."""
+EMBEDDINGS = env.choice("EMBEDDINGS", "auto", ("auto", "openai", "local"))
+"""What finds passages by their meaning; auto: OpenAI's model with OPENAI_API_KEY, else the packaged one."""
 REALTIME_AUDIO = env.choice("REALTIME_AUDIO", "pcmu", ("pcmu", "pcm24k"))
 REALTIME_CONNECT_TIMEOUT_S = env.number("REALTIME_CONNECT_TIMEOUT_S", 5.0)
 VERDICT_TIMEOUT_S = env.number("VERDICT_TIMEOUT_S", 60.0)
@@ -402,6 +404,8 @@ FINALIZE_LEASE_S = env.number("FINALIZE_LEASE_S", 15.0)
 WEBHOOK_ALLOWED_PRIVATE_CIDRS = env.items(
     "WEBHOOK_ALLOWED_PRIVATE_CIDRS", "127.0.0.0/8,::1/128" if DEBUG or REHEARSAL else ""
 )
+KNOWLEDGE_ALLOWED_PRIVATE_CIDRS = env.items("KNOWLEDGE_ALLOWED_PRIVATE_CIDRS", "")
+"""Networks from which documents may be fetched although they are private: an intranet of one's own."""
 FAILPOINT = env.text("FAILPOINT") if (DEBUG or REHEARSAL) else ""
 
 # --- HTTP API ------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("openapi.json", docs.openapi),
     path("api/v1/voice/", include("voice.api.urls")),
     path("api/v1/crm/", include("crm.api.urls")),
+    path("api/v1/knowledge/", include("crm.api.knowledge_urls")),
     path("api/v1/", include("crm.api.connector_urls")),
     path("api/v1/", include("tenex.api.urls")),
     re_path(r"^api(?:/|$)", errors.django_not_found),  # also with a line break in the address

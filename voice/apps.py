@@ -14,10 +14,12 @@ class VoiceConfig(AppConfig):
         failpoint.arm(settings.FAILPOINT)
         rulebook.standard()  # a rules file that makes no sense stops the start, not a dial
 
+        from crm.knowledge.embedding import engines
         from crm.services import suppressions
         from tenex.workspaces.services import vault
         from voice.models import Credential
-        from voice.services import stopping
+        from voice.services import model_access, stopping
 
         vault.register(Credential, "sealed")
         suppressions.on_stop(stopping.stop_calls)
+        engines.pay_with(model_access.for_vectors)

@@ -32,6 +32,8 @@ class Upload:
     name: str = ""
     fields: dict[str, str] = field(default_factory=dict)
     digest: str = ""
+    declared: str = ""
+    """The content type that its sender says it has."""
 
 
 def receive(request: Request, *, media_type: str, limit_bytes: int) -> Upload:
@@ -90,7 +92,12 @@ def _form(request: Request, limit_bytes: int) -> Upload:
     file: Any = files.get("file")
     if file is None:
         raise InvalidInput("a file is missing", loc=("body", "file"), type_="missing")
-    return Upload(file, str(file.name or ""), {name: str(fields[name]) for name in fields})
+    return Upload(
+        file,
+        str(file.name or ""),
+        {name: str(fields[name]) for name in fields},
+        declared=str(file.content_type or ""),
+    )
 
 
 class _Capped(TemporaryFileUploadHandler):

@@ -22,7 +22,17 @@ from crm.models.imports import (
     LeadImportRow,
     OnDuplicate,
 )
-from crm.models.knowledge import Chunk, Document, DocumentStatus
+from crm.models.knowledge import (
+    Chunk,
+    ChunkExclusion,
+    ChunkVector,
+    Corpus,
+    Document,
+    DocumentSource,
+    DocumentStatus,
+    DocumentVersion,
+    EntryKind,
+)
 from crm.models.leads import (
     Company,
     FollowUp,
@@ -43,12 +53,18 @@ __all__ = [
     "CalendarAccount",
     "CalendarKind",
     "Chunk",
+    "ChunkExclusion",
+    "ChunkVector",
     "Company",
     "Consent",
     "ConsentPurpose",
+    "Corpus",
     "CustomField",
     "Document",
+    "DocumentSource",
     "DocumentStatus",
+    "DocumentVersion",
+    "EntryKind",
     "FieldType",
     "FollowUp",
     "FollowUpStatus",

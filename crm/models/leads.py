@@ -162,11 +162,25 @@ class FollowUp(Row):
     due_at = models.DateTimeField(null=True, blank=True)
     note = models.CharField(max_length=500, blank=True)
     status = models.CharField(max_length=10, choices=FollowUpStatus.choices, default=FollowUpStatus.OPEN)
+    data = models.JSONField(
+        default=dict, blank=True, db_default={}, help_text="Of an unanswered question: what was found since."
+    )
+    answer_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its questions are looked up the next time."
+    )
 
     class Meta:
         ordering = ("due_at",)
         constraints = [
             models.UniqueConstraint(
                 fields=("call_id", "kind"), condition=~models.Q(call_id=None), name="follow_up_once_a_call"
+            )
+        ]
+        indexes = [
+            # Queue of crm.services.questions.due.
+            models.Index(
+                fields=("answer_at",),
+                condition=models.Q(answer_at__isnull=False),
+                name="follow_up_answer_due",
             )
         ]

@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from crm.pages import bulk, connectors, imports, leads, meetings
+from crm.pages import bulk, connectors, imports, knowledge, leads, meetings
 
 urlpatterns: list[URLPattern] = [
     path("leads", leads.LeadList.as_view(), name="leads"),
@@ -48,5 +48,31 @@ urlpatterns: list[URLPattern] = [
         "connectors/meetings/<uuid:meeting_id>/move",
         meetings.MeetingReschedule.as_view(),
         name="meeting_move",
+    ),
+]
+
+urlpatterns += [
+    path("knowledge", knowledge.DocumentList.as_view(), name="knowledge"),
+    path("knowledge/new", knowledge.DocumentNew.as_view(), name="knowledge_new"),
+    path("knowledge/search", knowledge.Search.as_view(), name="knowledge_search"),
+    path("knowledge/chunks/<uuid:chunk_id>", knowledge.ChunkPlace.as_view(), name="chunk"),
+    path("knowledge/<uuid:document_id>", knowledge.DocumentPage.as_view(), name="document"),
+    path("knowledge/<uuid:document_id>/edit", knowledge.DocumentEdit.as_view(), name="document_edit"),
+    path("knowledge/<uuid:document_id>/file", knowledge.DocumentFile.as_view(), name="document_file"),
+    path(
+        "knowledge/<uuid:document_id>/reingest",
+        knowledge.DocumentReingest.as_view(),
+        name="document_reingest",
+    ),
+    path("knowledge/<uuid:document_id>/delete", knowledge.DocumentDelete.as_view(), name="document_delete"),
+    path(
+        "knowledge/<uuid:document_id>/versions/<int:number>/source",
+        knowledge.VersionSource.as_view(),
+        name="document_source",
+    ),
+    path(
+        "knowledge/<uuid:document_id>/chunks/<uuid:chunk_id>/<slug:act>",
+        knowledge.ChunkAct.as_view(),
+        name="chunk_act",
     ),
 ]

@@ -19,6 +19,7 @@ from crm.models import (
     TimelineEntry,
 )
 from crm.models.imports import OPEN
+from crm.selectors import knowledge
 from crm.services import calendars, suppressions
 from tenex.workspaces.models import Workspace
 
@@ -66,6 +67,15 @@ def forget(workspace: Workspace, leads: Sequence[Lead]) -> dict[str, int]:
         updated_at=now,
     )  # fmt: skip
     return counts
+
+
+def mentioned(workspace: Workspace, leads: Sequence[Lead], numbers: Sequence[str]) -> list[dict[str, Any]]:
+    """Passages of documents in which a number or e-mail of theirs stands.
+
+    A document is the workspace's own text: it is listed for people to decide, and never rewritten silently.
+    """
+    needles = {*numbers, *(lead.phone or "" for lead in leads), *(lead.email or "" for lead in leads)} - {""}
+    return knowledge.mentions(workspace.pk, sorted(needles))
 
 
 def told(leads: Sequence[Lead]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ TTL_S = 12 * 3600
 _PAGE = 50
 _SCOPES = {
     "batch": "batches:read",
+    "knowledge": "knowledge:read",
     "lead": "leads:read",
     "number": "numbers:read",
     "webhook": "webhooks:read",

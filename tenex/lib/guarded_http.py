@@ -305,7 +305,7 @@ def request(
             try:
                 for part in response.iter_stream():
                     kept += part
-                    if len(kept) >= read_bytes:
+                    if len(kept) > read_bytes:
                         complete = False
                         break
             except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError):

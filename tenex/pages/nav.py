@@ -21,6 +21,7 @@ ITEMS: Final = (
     Item("leads", "Leads", "/console/leads", "people", "leads:read"),
     Item("batches", "Batches", "/console/batches", "stack", "batches:read"),
     Item("agents", "Agents", "/console/agents", "agent", "agents:read"),
+    Item("knowledge", "Knowledge", "/console/knowledge", "book", "knowledge:read"),
     Item("connectors", "Calendars", "/console/connectors", "calendar", "connectors:read"),
     Item("recordings", "Recordings", "/console/recordings", "listen", "settings:read"),
     Item("dashboard", "Dashboard", "/console/dashboard", "chart", "calls:read"),

@@ -12,6 +12,8 @@ EVENT_TYPES: Final = (
     "call.answered",
     "call.ended",
     "call.ringing",
+    "knowledge.document.failed",
+    "knowledge.document.indexed",
     "lead.created",
     "lead.opted_out",
     "lead.updated",

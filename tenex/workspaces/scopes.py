@@ -17,6 +17,8 @@ SCOPES: Final[dict[str, str]] = {
     "connectors:write": "Connect calendars, change them, book, move and cancel meetings",
     "credentials:admin": "Set, check and remove the workspace's own accounts and keys at providers",
     "keys:admin": "Mint, list and revoke API keys",
+    "knowledge:read": "See documents and search them",
+    "knowledge:write": "Change documents",
     "leads:read": "See leads, their timeline and the do-not-call list",
     "leads:write": "Change leads and the do-not-call list",
     "live:hangup": "Console: hang up a live call",
@@ -46,8 +48,8 @@ ROLE_SCOPES: Final[dict[str, frozenset[str]]] = {
     "owner": frozenset({ALL}),
     "admin": frozenset({ALL}),
     "operator": _READS
-    | {"agents:write", "batches:write", "calls:share", "calls:write", "leads:write", "numbers:write"}
-    | {"connectors:write", "verdicts:write", "webhooks:write"},
+    | {"agents:write", "batches:write", "calls:share", "calls:write", "connectors:write", "knowledge:write"}
+    | {"leads:write", "numbers:write", "verdicts:write", "webhooks:write"},
     "viewer": _READS,
 }
 """Keys are the values of `workspaces.Role`."""

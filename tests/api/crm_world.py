@@ -6,8 +6,8 @@ from datetime import timedelta
 from django.utils import timezone
 
 from crm.calendars.availability import Period
-from crm.models import Lead, OnDuplicate
-from crm.services import calendars, connectors, consents, fields, imports, segments
+from crm.models import Chunk, Lead, OnDuplicate
+from crm.services import calendars, connectors, consents, fields, imports, knowledge, segments
 from crm.services.imports import Options
 from tenex.workspaces.models import Workspace
 
@@ -39,7 +39,12 @@ def make(workspace: Workspace, lead: Lead) -> dict[str, str]:
     meeting = calendars.book(
         calendar, Period(start, start + timedelta(minutes=30)), lead, now=timezone.now(), title="Meeting"
     )
+    document = knowledge.create_text(
+        workspace, title="Terms", text="# Refunds\nWe refund within thirty days.", actor="system:tests"
+    )
     return {
+        "document_id": str(document.pk),
+        "chunk_id": str(Chunk.objects.get(document=document).pk),
         "connector_id": str(calendar.id),
         "meeting_id": str(meeting.id),
         "organization_id": str(lead.company_id),

@@ -36,8 +36,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "connectors_create": {"kind": "built_in"},
     "sessions_create": {"phone": "+14155550166"},
     "invitations_accept": {"password": "a long enough password"},
+    "knowledge_documents_create": {"title": "Terms", "text": "We refund within thirty days."},
     "numbers_create": {"e164": "+14155550188", "configure": False},
 }
+_FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nHello.\r\n--b--\r\n'
+_RAW = {
+    "text/csv": (b"first_name\nAda\n", "text/csv"),
+    "multipart/form-data": (_FORM, "multipart/form-data; boundary=b"),
+}
+"""Bodies of what takes no JSON, with their whole content type."""
 _SAMPLES = {
     "phone": "+14155550177",
     "e164": "+14155550188",
@@ -268,7 +275,8 @@ def request(slot: Slot, value: str, own: Ids) -> Request:
     schema = operation.body_schema()
     if schema is None:
         kind = next(iter(operation.described.get("requestBody", {}).get("content", {})), "application/json")
-        return Request(operation.method, path, b"first_name\nAda\n" if kind == "text/csv" else b"", kind)
+        raw, declared = _RAW.get(kind, (b"", kind))
+        return Request(operation.method, path, raw, declared)
     body = {**sample(schema, "", own), **BODIES.get(operation.id, {})}
     if slot.place == "body":
         body.update(_with(schema, slot.steps, value, own))

@@ -28,6 +28,7 @@ WITHOUT = {
     "meetings_reschedule": "a meeting that is there already stays there",
     "consents_revoke": "a consent is revoked once",
     "lead_imports_cancel": "a canceled import stays canceled",
+    "knowledge_search": "nothing changes",
     "leads_unarchive": "a lead that is back stays back",
     "segments_add": "a lead is in a segment once",
     "segments_remove": "a lead that is not in it stays out",

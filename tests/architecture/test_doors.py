@@ -49,6 +49,7 @@ PURE = {
     "sums",
     "whole_days",
     "percentile_ms",
+    "matching",
 }
 """Functions that read no rows: conditions and expressions for rows that a workspace narrows."""
 

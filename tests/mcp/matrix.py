@@ -31,7 +31,7 @@ NOBODYS = {
     "lead_ids": [NOWHERE],
     "prefix": "zzzzzzzz",
 }
-_OTHERS: dict[str, Any] = {"objective": "Book a demo", "name": "n", "confirm": True}
+_OTHERS: dict[str, Any] = {"objective": "Book a demo", "name": "n", "confirm": True, "query": "refunds"}
 """Required arguments that name no row, and those without which a tool only talks."""
 
 

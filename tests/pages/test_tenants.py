@@ -13,8 +13,8 @@ import crm.pages.urls
 import tenex.pages.urls
 import voice.console.urls
 from crm.calendars.availability import Period
-from crm.models import Calendar, Lead, LeadImport, Meeting
-from crm.services import calendars
+from crm.models import Calendar, Chunk, Document, Lead, LeadImport, Meeting
+from crm.services import calendars, knowledge
 from tenex.workspaces.models import Membership, Role, User, Workspace
 from tests import rows
 from voice.models import Agent, Batch, Call, PhoneNumber, VoiceProfile
@@ -67,6 +67,7 @@ def others() -> dict[str, object]:
     read_in = LeadImport.objects.create(
         workspace=space, actor="user:o", columns=[], size_bytes=1, next_byte=0, next_line=1
     )
+    document = knowledge.put(space, "Terms", "We refund within thirty days.")
     calendar = rows.calendar(space)
     start = timezone.now() + timedelta(days=1)
     meeting = calendars.book(calendar, Period(start, start + timedelta(minutes=30)), lead, now=timezone.now())
@@ -77,6 +78,7 @@ def others() -> dict[str, object]:
         "share_id": uuid.uuid4(), "consent_id": uuid.uuid4(), "recipient_id": uuid.uuid4(),
         "recording_id": uuid.uuid4(),
         "hold_id": uuid.uuid4(), "user_id": uuid.uuid4(), "invitation_id": uuid.uuid4(),
+        "document_id": document.pk, "chunk_id": Chunk.objects.get(document=document).pk,
         "number": 1, "key": "calls", "token": "x", "kind": "x", "act": "archive",
     }  # fmt: skip
 
@@ -125,7 +127,7 @@ def test_ids_of_another_workspace_lead_nowhere(others: dict[str, object]) -> Non
 def _state(ids: dict[str, object]) -> list[object]:
     tables = {
         "call_id": Call, "agent_id": Agent, "batch_id": Batch, "lead_id": Lead, "connector_id": Calendar,
-        "meeting_id": Meeting,
+        "meeting_id": Meeting, "document_id": Document,
     }  # fmt: skip
     return [list(table.objects.filter(pk=ids[name]).values()) for name, table in tables.items()]  # type: ignore[attr-defined]
 

@@ -14,6 +14,7 @@ def judge(settings: Settings) -> Iterator[ResponsesServer]:
     with serving(lambda case, _: opinion(case)) as server:
         settings.OPENAI_BASE_URL = server.base_url
         settings.OPENAI_API_KEY = "sk-test"
+        settings.EMBEDDINGS = "local"  # this server knows none
         settings.VERDICT_TIMEOUT_S = 5.0
         yield server
 

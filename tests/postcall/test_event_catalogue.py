@@ -3,6 +3,7 @@
 After a change that is meant: `PIN_EXAMPLES=1 pytest tests/postcall/test_event_catalogue.py` writes them anew.
 """
 
+import io
 import json
 import os
 import re
@@ -14,12 +15,14 @@ import pytest
 from django.utils import timezone
 
 from crm.calendars.availability import Period
-from crm.services import calendars, leads, suppressions
+from crm.services import calendars, knowledge, leads, suppressions
 from tenex.events.models import Event
 from tenex.webhooks.catalogue import EVENT_TYPES
 from tenex.webhooks.services import subscriptions
 from tenex.webhooks.services.relay import wire_body
 from tests import rows
+from tests.crm.hostile_files import pdf
+from tests.crm.knowledge_work import settle
 from tests.postcall.responses_server import ResponsesServer
 from tests.postcall.test_recording import WAV, giving, note
 from voice.models import Batch, BatchStatus, CallStatus, EndReason, Recipient
@@ -88,6 +91,12 @@ def happen() -> dict[str, dict[str, Any]]:
     batch.refresh_from_db()
     batches.announce_if_over(batch)
     suppressions.add(space.pk, "+14155550101", source="call", reason="Asked to stop", call_id=call.pk)
+    knowledge.create_text(
+        space, title="Terms", text="We refund within thirty days.", actor="user:ana@acme.example"
+    )
+    empty = io.BytesIO(pdf([""]))
+    knowledge.create_file(space, file=empty, name="scan.pdf", declared="", actor="user:ana@acme.example")
+    settle()
     webhook, _ = subscriptions.create(space, url="http://127.0.0.1:9/hook", actor="user:ana@acme.example")
     subscriptions.send_test(webhook, "user:ana@acme.example")
     subscriptions.disable(webhook, "the receiver answered 410 Gone")

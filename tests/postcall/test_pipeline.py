@@ -45,7 +45,7 @@ LINES = (
     ("agent", "Do you have a budget?"),
     ("caller", "Yes, two thousand dollars."),
 )
-STEPS = ("transcript", "meeting", "verdict", "recording", "write_back", "callback", "complete")
+STEPS = ("transcript", "questions", "meeting", "verdict", "recording", "write_back", "callback", "complete")
 
 
 def a_call(*, with_lead: bool = True, end: EndReason = EndReason.CALLER_HANGUP, **fields: Any) -> Call:

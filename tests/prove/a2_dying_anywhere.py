@@ -32,7 +32,16 @@ WORKER = (
     "sweep.asked",
     *(
         f"finalize.{step}.{side}"
-        for step in ("transcript", "meeting", "verdict", "recording", "write_back", "callback", "complete")
+        for step in (
+            "transcript",
+            "questions",
+            "meeting",
+            "verdict",
+            "recording",
+            "write_back",
+            "callback",
+            "complete",
+        )
         for side in ("before", "after")
     ),
 )

@@ -61,8 +61,10 @@ class RegistryTools:
     """The real tools. Imported late: they bring the CRM with them."""
 
     def definitions(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
-        from voice.tools import registry
+        from voice.tools import knowledge, registry
 
+        if "search_knowledge" in names:
+            knowledge.warm()
         return list(registry.definitions(names))
 
     def run(self, call_id: Any, tool_call_id: str, name: str, arguments_json: str) -> ToolResult:

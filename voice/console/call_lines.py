@@ -1,7 +1,8 @@
 """A conversation as lines of a page: what was heard, what was not, where it is in the recording. Pure."""
 
 import json
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,16 @@ from voice.postcall import evidence
 
 _MS_A_CHARACTER = 65
 """Of speech, about; for a turn whose end is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A passage that the agent was given."""
+
+    chunk_id: uuid.UUID
+    document: str
+    heading: str
+    page: int | None
 
 
 @dataclass(slots=True)
@@ -33,6 +44,7 @@ class Entry:
     duration_ms: int | None = None
     arguments: str = ""
     output: str = ""
+    cited: list["Cited"] = field(default_factory=list)
 
 
 def lines(
@@ -69,7 +81,24 @@ def _tool(one: ToolCall, number: int, zero_ms: int) -> Entry:
         duration_ms=one.duration_ms,
         arguments=_pretty(one.arguments),
         output="" if one.output is None else _pretty(one.output),
+        cited=list(_cited(one.output)) if one.name == "search_knowledge" else [],
     )
+
+
+def _cited(output: Any) -> Iterator[Cited]:
+    results = output.get("results") if isinstance(output, dict) else None
+    for one in results if isinstance(results, list) else []:
+        try:
+            chunk_id = uuid.UUID(str(one["chunk_id"]))
+        except (KeyError, TypeError, ValueError):
+            continue
+        page = one.get("page")
+        yield Cited(
+            chunk_id,
+            str(one.get("document") or ""),
+            str(one.get("heading") or ""),
+            page if isinstance(page, int) else None,
+        )
 
 
 def _turn(turn: Turn, number: int, zero_ms: int) -> Entry:

@@ -21,7 +21,7 @@ from django.utils import timezone
 from tenex.lib import backoff, failpoint
 from tenex.lib.wake import wake
 from voice.models import Call, CallStatus, Finalization, FinalizationStep
-from voice.postcall import complete, meeting, stop, transcript, verdict, write_back
+from voice.postcall import complete, meeting, questions, stop, transcript, verdict, write_back
 from voice.services import callbacks, calls
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ _MEETING_TRIES = 4
 """Of a calendar that has not confirmed a meeting yet: some ten seconds; the verdict does not wait longer."""
 _STUCK_TRIES = 12
 """A step that breaks this often is left out, if it may be: the call must come to an end."""
-_MAY_BE_LEFT_OUT = frozenset({"transcript", "meeting", "verdict", "recording", "callback"})
+_MAY_BE_LEFT_OUT = frozenset({"transcript", "questions", "meeting", "verdict", "recording", "callback"})
 _FIRST_S = 1.0
 _LONGEST_S = 120.0
 _GRACE_S = 3.0
@@ -45,6 +45,7 @@ def _steps() -> tuple[tuple[str, Step], ...]:
     """The verdict comes before the recording is waited for: the carrier works while the model thinks."""
     return (
         ("transcript", lambda call_id, _: {**transcript.close(call_id), **stop.settle(call_id)}),
+        ("questions", lambda call_id, _: questions.settle(call_id)),
         ("meeting", lambda call_id, tries: meeting.settle(call_id, last_try=tries >= _MEETING_TRIES)),
         ("verdict", lambda call_id, tries: verdict.settle(call_id, last_try=tries >= MAX_TRIES)),
         ("recording", lambda call_id, _: complete.await_recording(call_id)),

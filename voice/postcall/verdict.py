@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from crm.models import FollowUp
+from crm.services import questions
 from tenex.lib import failpoint, storable
 from tenex.workspaces.services import vault
 from voice.models import Call, Outcome, Verdict
@@ -106,14 +107,18 @@ def _columns(call: Call, case: Case, judgment: Judgment) -> dict[str, Any]:
 
 def _follow_up(call: Call, judgment: Judgment) -> dict[str, Any]:
     """What was promised by a tool counts; the model's reading fills in."""
-    promised = FollowUp.objects.filter(call_id=call.pk).order_by("created_at").first()
+    rows = {row.kind: row for row in FollowUp.objects.filter(call_id=call.pk).order_by("created_at")}
+    unanswered = rows.pop(questions.KIND, None)
+    promised = next(iter(rows.values()), None)
     opinion = judgment.opinion
     reasons = [reason[:300] for reason in opinion.follow_up.reasons[:10]] if opinion else []
     at = promised.due_at if promised else _instant(opinion.follow_up.callback_at if opinion else None)
     if promised and not reasons:
         reasons = [promised.note or "A callback was promised."]
+    if unanswered:
+        reasons.append(f"{questions.KIND}: {unanswered.note}"[:300])
     return {
-        "needed": bool(promised) or bool(opinion and opinion.follow_up.needed),
+        "needed": bool(rows or unanswered) or bool(opinion and opinion.follow_up.needed),
         "reasons": reasons,
         "callback_at": at.isoformat() if at else None,
     }

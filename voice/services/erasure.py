@@ -109,12 +109,24 @@ def run(made: Erasure) -> bool:
         list(Recording.objects.select_for_update().filter(call__in=calls).values_list("pk"))
         if _waits_for(workspace, calls) or not set(_files(calls)) <= set(files):
             return False  # a call, a hold or a recording came meanwhile: in the next minute
+        documents = sorted(
+            {str(one["document_id"]) for one in persons.mentioned(workspace, leads, [row.phone])}
+        )
         counts = _forget(workspace, row, leads, calls)
+        if documents:
+            counts["documents_that_mention_them"] = len(documents)
         row.phone, row.lead_ids, row.waits_for = "", [], ""
         row.counts, row.finished_at = counts, timezone.now()
         row.save(update_fields=["phone", "lead_ids", "waits_for", "counts", "finished_at"])
         retention.receipt(workspace, PERSON, [], {"erasures": 1, **counts}, row.finished_at)
-        audit.record(workspace.pk, "system:erasure", "person.erased", object_type="erasure", object_id=row.pk)
+        audit.record(
+            workspace.pk,
+            "system:erasure",
+            "person.erased",
+            object_type="erasure",
+            object_id=row.pk,
+            data={"documents": documents} if documents else {},
+        )
         failpoint.hit("erasure.done")
     log.info("person erased", erasure_id=str(made.pk), workspace_id=str(workspace.pk))
     return True
@@ -189,7 +201,8 @@ def export(workspace: Workspace, *, phone: str = "", lead_id: uuid.UUID | None =
         InvalidInput: as :func:`ask`.
     """
     leads, calls = _of_person(workspace, phone, lead_id)
-    return {**persons.told(leads), **_told(list(calls.order_by("created_at")))}
+    known = {**persons.told(leads), **_told(list(calls.order_by("created_at")))}
+    return {**known, "knowledge": persons.mentioned(workspace, leads, _numbers(workspace, phone))}
 
 
 def _of_person(
@@ -202,6 +215,14 @@ def _of_person(
     return _whom(Erasure(workspace=workspace, phone=number, lead_ids=[str(lead.pk) for lead in leads]))
 
 
+def documents_of(made: Erasure) -> list[tuple[str, str]]:
+    """(title, where to change it) of documents that mention this person: nobody but you rewrites them."""
+    leads, _ = _whom(made)
+    found = persons.mentioned(made.workspace, leads, [made.phone])
+    titles = {str(one["document_id"]): str(one["document__title"]) for one in found}
+    return [(title, f"/console/knowledge/{document_id}") for document_id, title in titles.items()]
+
+
 def count(workspace: Workspace, *, phone: str = "", lead_id: uuid.UUID | None = None) -> dict[str, int]:
     """How much :func:`export` would tell, by kind.
 
@@ -212,7 +233,12 @@ def count(workspace: Workspace, *, phone: str = "", lead_id: uuid.UUID | None = 
     found = {"calls": calls.count(), **persons.counted(leads)}
     for kind, model in _OF_CALLS.items():
         found[kind] = model.objects.filter(call__in=calls).count()
+    found["knowledge"] = len(persons.mentioned(workspace, leads, _numbers(workspace, phone)))
     return found
+
+
+def _numbers(workspace: Workspace, phone: str) -> list[str]:
+    return [phones.normalize(phone, region=workspace.default_region)] if phone else []
 
 
 def _told(calls: Sequence[Call]) -> dict[str, Any]:

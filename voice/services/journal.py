@@ -57,6 +57,11 @@ def append(call_id: uuid.UUID, lines: Sequence[Line]) -> int:
     return int(last)
 
 
+def has(call_id: uuid.UUID, type_: str) -> bool:
+    """Whether the call's journal has a line of this type."""
+    return CallEvent.objects.filter(call_id=call_id, type=type_).exists()
+
+
 def begin(call: Call, line: Line) -> None:
     """The first line of a call that this very transaction has made with `journal_seq` 1."""
     CallEvent.objects.create(call=call, seq=1, at_ms=0, type=line.type, data=line.data)

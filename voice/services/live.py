@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from crm.selectors import knowledge
 from tenex.errors import Forbidden
 from tenex.workspaces.models import RecordingConsent
 from tenex.workspaces.services import vault
@@ -381,6 +382,7 @@ def instructions_of(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str
     """What the model is told at the beginning of this call."""
     version, lead, workspace = call.spoken, call.lead, call.workspace
     assert version is not None  # noqa: S101
+    told = knowledge.guidance(workspace.pk)
     facts = prompt.Facts(
         now=timezone.now(),
         remote_number=call.remote_number,
@@ -411,6 +413,8 @@ def instructions_of(call: Call, tools: tuple[str, ...], *, resumed: bool) -> str
         recorded=consent.of_call(call) == RecordingConsent.ANNOUNCE,
         opened=call.direction == Direction.OUTBOUND,
         asked_to_record=consent.of_call(call) == RecordingConsent.EXPLICIT,
+        positioning=told.positioning,
+        do_not_say=told.do_not_say,
         returning=returns.facts_of(call),
         resumed=resumed,
     )

@@ -4,6 +4,7 @@ import uuid
 
 from django.conf import settings
 
+from crm.knowledge.embedding import engines
 from voice.models import CredentialKind
 from voice.services import entrusted
 from voice.wire.model_access import ModelAccess
@@ -26,3 +27,13 @@ def of_settings() -> ModelAccess:
 def usable(workspace_id: uuid.UUID) -> bool:
     """Whether there is a key, or a server that may need none. Opens nothing."""
     return of_settings().usable or entrusted.has(workspace_id, CredentialKind.OPENAI)
+
+
+def for_vectors(workspace_id: uuid.UUID) -> engines.Account:
+    """The same account for embeddings, which the CRM asks for.
+
+    Raises:
+        vault.Unreadable: as :func:`of`.
+    """
+    access = of(workspace_id)
+    return engines.Account(access.api_key, access.base_url, access.organization, access.project)

@@ -54,7 +54,7 @@ ALL: Final = sum(_BIT.values())
 """`Call.purged` of a call of which no words are left."""
 _WORDS = ("transcript.", "turn.", "tool.")
 """Types of journal lines that hold what was said; of others those with one of these keys."""
-_WORD_KEYS = ["text", "arguments", "output", "instructions", "summary", "reason_text"]
+_WORD_KEYS = ["text", "arguments", "output", "instructions", "summary", "reason_text", "questions"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ class Tool:
     """What a success asks of the call."""
     always: bool = False
     """Every agent has it, and no budget takes it away: the ways out of a call."""
+    failed: str = "This did not work. Go on without it."
+    """What the model is told when a run breaks on our side."""
+    late: str = "This took too long and was not done. Go on without it."
     after_end: bool = False
     """May still run when the caller has hung up meanwhile."""
 
@@ -58,6 +61,8 @@ _ALL = (
         "security or terms. Answer only from what it returns.",
         knowledge.SearchKnowledge,
         knowledge.search_knowledge,
+        failed=knowledge.UNAVAILABLE,
+        late=knowledge.UNAVAILABLE,
     ),
     Tool(
         "list_free_slots",

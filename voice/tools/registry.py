@@ -66,7 +66,7 @@ def run(call_id: uuid.UUID, tool_call_id: str, name: str, arguments_json: str) -
         return _run(call_id, tool_call_id[:80], name[:80], arguments_json)
     except Exception:  # the top of a tool run: the call must go on whatever happened
         log.exception("tool run failed", call_id=str(call_id), tool=name[:80])
-        return _failure("internal_error", "This did not work. Go on without it.")
+        return _failure("internal_error", _said(name))
 
 
 def time_out(call_id: uuid.UUID, tool_call_id: str) -> ToolResult:
@@ -86,12 +86,13 @@ def time_out(call_id: uuid.UUID, tool_call_id: str) -> ToolResult:
 
 def _given_up(call_id: uuid.UUID, tool_call_id: str) -> ToolResult:
     """What the model is told of a run that took too long: not done, or that nobody knows yet."""
-    name = ToolCall.objects.filter(call_id=call_id, tool_call_id=tool_call_id).values_list("name", flat=True)
-    tool = TOOLS.get(name.first() or "")
+    names = ToolCall.objects.filter(call_id=call_id, tool_call_id=tool_call_id).values_list("name", flat=True)
+    name = names.first()
+    tool = TOOLS.get(name or "")
     said = tool.given_up(call_id) if tool is not None and tool.given_up is not None else ""
     if said:
         return _failure("not_confirmed", said)
-    return _failure("timeout", "This took too long and was not done. Go on without it.")
+    return _failure("timeout", _said(name, late=True))
 
 
 def _run(call_id: uuid.UUID, tool_call_id: str, name: str, arguments_json: str) -> ToolResult:
@@ -155,12 +156,12 @@ def _execute(row: ToolCall, arguments_json: str, started: float) -> ToolResult:
         result = _failure(code, exc.detail, exc.extra)
     except DatabaseError:
         log.exception("tool failed in the database", call_id=str(row.call_id), tool=row.name)
-        result = _failure("internal_error", "This did not work. Go on without it.")
+        result = _failure("internal_error", _said(row.name))
     except GivenUp:
         raise
     except Exception:  # a fault of ours inside one tool: the model is told, the row says so
         log.exception("tool failed", call_id=str(row.call_id), tool=row.name)
-        result = _failure("internal_error", "This did not work. Go on without it.")
+        result = _failure("internal_error", _said(row.name))
     with transaction.atomic():
         _finish(row, result, ToolStatus.FAILED, started)
     return result
@@ -269,6 +270,12 @@ def _result(row: ToolCall, output_json: str, *, ok: bool) -> ToolResult:
 def _failure(code: str, message: str, extra: dict[str, Any] | None = None) -> ToolResult:
     output = {"error": {"code": code, "message": message, **(extra or {})}}
     return ToolResult(output_json=_dump(storable.json_value(output)), ok=False)
+
+
+def _said(name: str | None, *, late: bool = False) -> str:
+    """What the model is told about a run that broke, or came late."""
+    tool = TOOLS.get(name or "", TOOLS["end_call"])
+    return tool.late if late else tool.failed
 
 
 def _dump(output: dict[str, Any]) -> str:

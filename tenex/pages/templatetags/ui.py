@@ -25,6 +25,7 @@ _TONES = {
     "paused": "warn", "completed": "good", "refused": "warn", "pending": "quiet", "delivered": "good",
     "dead": "bad", "requested": "warn", "booking": "info", "booked": "good", "ok": "good", "failing": "bad",
     "unfinished": "warn", "stored": "good", "deleted": "quiet", "active": "good", "published": "good",
+    "indexed": "good",
     "verified": "good", "unreachable": "warn", "unknown": "quiet",
 }  # fmt: skip
 

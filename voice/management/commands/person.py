@@ -46,8 +46,11 @@ class Command(BaseCommand):
     def _erase(self, space: Workspace, options: dict[str, Any]) -> None:
         actor = f"system:{getpass.getuser()}"
         made = erasure.ask(space, actor=actor, phone=options["phone"], lead_id=options["lead"])
+        mentioned = erasure.documents_of(made)
         erasure.run(made)
         self._show(Erasure.objects.get(pk=made.pk))
+        for title, place in mentioned:
+            self.stdout.write(f"  in your documents, for you to change: {title}  {place}")
 
     def _erasures(self, space: Workspace, options: dict[str, Any]) -> None:
         for made in Erasure.objects.filter(workspace=space):
