@@ -13,9 +13,9 @@ from rest_framework.response import Response
 
 from crm.api.knowledge_outputs import (
     ChunkOut,
+    CorpusHealthOut,
     DocumentDetailOut,
     DocumentOut,
-    CorpusHealthOut,
     SearchOut,
     VersionOut,
 )
