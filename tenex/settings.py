@@ -245,8 +245,8 @@ if AWS_STORAGE_BUCKET_NAME:  # recordings play from the bucket, and from no othe
 AWS_DEFAULT_ACL = None
 AWS_QUERYSTRING_EXPIRE = 300
 AWS_S3_FILE_OVERWRITE = False
+# Amazon's own buckets encrypt by themselves; other servers may refuse to be asked for it.
 RECORDING_ENCRYPTION = env.choice(
-    # Amazon's own buckets encrypt by themselves; other servers may refuse to be asked for it.
     "RECORDING_ENCRYPTION",
     "backend" if AWS_STORAGE_BUCKET_NAME and not AWS_S3_ENDPOINT_URL else "envelope",
     ("envelope", "backend", "off"),

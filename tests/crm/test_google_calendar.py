@@ -1,14 +1,11 @@
 """Google Calendar through Google's own client, against a server that speaks its recorded shapes.
 
-And against Google itself where GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET are set and
-GOOGLE_TEST_REFRESH_TOKEN opens a calendar.
+Against Google itself: tests/crm/live_google.py.
 """
 
-import os
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -238,27 +235,3 @@ def test_what_google_says_is_kept_as_health(
     with pytest.raises(CalendarUnavailable):
         calendar_ports.busy(calendar, tomorrow(), seconds=5)
     assert CalendarAccount.objects.get(pk=calendar.pk).state == state
-
-
-# --- live ---
-
-LIVE = ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET", "GOOGLE_TEST_REFRESH_TOKEN")
-
-
-@pytest.mark.skipif(not all(os.environ.get(name) for name in LIVE), reason=f"needs {', '.join(LIVE)}")
-def test_with_google_itself(space: Workspace) -> None:
-    made = connectors.create(
-        space, {"name": "Live", "time_zone": "UTC", "hours": connected.EVERY_DAY}, kind="google", actor="test"
-    )
-    account = CalendarAccount.objects.get(pk=made.pk)
-    token: dict[str, Any] = {"refresh_token": os.environ["GOOGLE_TEST_REFRESH_TOKEN"]}
-    calendar_ports.keep_credentials(account, token)
-    writable = [one for one in connector_checks.discover(made, actor="test") if one.writable]
-    connectors.update(made, {"address": writable[0].address}, actor="test")
-    made = Calendar.objects.get(pk=made.pk)
-    day = tomorrow().starts_at + timedelta(days=30)
-    free = appointments.slots(made, Period(day, day + timedelta(days=1)))
-    meeting = book(made, free[0])
-    assert meeting.status == MeetingStatus.BOOKED
-    calendars.cancel(meeting, actor="test")
-    meeting_sync.settle(meeting.pk, late=True)

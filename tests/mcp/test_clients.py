@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TOOLS = [
     "run_voice_qualifier", "get_call_results", "list_agents", "get_call", "get_transcript", "list_leads",
-    "list_calendars", "whoami", "list_api_keys", "mint_api_key", "revoke_api_key",
+    "search_knowledge", "list_calendars", "whoami", "list_api_keys", "mint_api_key", "revoke_api_key",
 ]  # fmt: skip
 PROMPTS = ["run_voice_qualifier", "get_call_results"]
 

@@ -42,7 +42,7 @@ def test_a_client_does_over_stdio_what_it_does_over_http(
     alice: Tenant, uvicorn: str, kind: str, mode: str
 ) -> None:
     async def work(client: Client) -> None:
-        assert len((await client.list_tools()).tools) == 11
+        assert len((await client.list_tools()).tools) == 12
         who: Any = await client.call_tool("whoami", {})
         assert who.structured_content["company_id"] == str(alice.workspace.id)
         asked = {"lead_ids": [str(alice.lead.id)], "objective": "o"}
@@ -83,7 +83,7 @@ def test_stdout_holds_nothing_but_messages(alice: Tenant, uvicorn: str, kind: st
     answers = [orjson.loads(line) for line in done.stdout.splitlines()]
     by_id = {one["id"]: one for one in answers if "result" in one}
     assert by_id[1]["result"]["protocolVersion"] == "2025-06-18"
-    assert len(by_id[2]["result"]["tools"]) == 11
+    assert len(by_id[2]["result"]["tools"]) == 12
     # Asked for right before stdin ended, as a shell's pipe does.
     assert by_id[3]["result"]["structuredContent"]["scopes"]
 
