@@ -24,7 +24,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--hold", default="50,100,200", help="numbers of calls, or empty")
     parser.add_argument("--json", type=Path, default=None, help="where to write everything")
-    parser.add_argument("--real-time", action="store_true", help="before all other work of the machine, so that waits are ours (needs root)")
+    parser.add_argument(
+        "--real-time",
+        action="store_true",
+        help="before all other work of the machine, so that waits are ours (needs root)",
+    )
     options = parser.parse_args()
     media.REAL_TIME = options.real_time
     if options.quick:
