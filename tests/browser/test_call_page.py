@@ -214,7 +214,7 @@ def test_the_verdict_is_corrected_and_says_by_whom(page: Page, visit: Visit, wor
     now = page.get_by_label("The lead is").input_value()
     other = "qualified" if now != "qualified" else "unqualified"
     page.get_by_label("The lead is").select_option(other)
-    page.get_by_label("Why").fill("They said so by e-mail.")
+    page.locator("#reason").fill("They said so by e-mail.")
     visit.shots("call-correct")
     visit.check()
     page.get_by_role("button", name="Save the correction").click()

@@ -74,7 +74,7 @@ def test_a_filter_is_kept_as_a_segment(visit: Visit) -> None:
     page.get_by_role("button", name="Filter").click()
     expect(page.locator("tbody tr")).to_have_count(2)
     page.get_by_role("button", name="Keep as segment").click()
-    page.get_by_label("Name").fill("Wizards")
+    page.get_by_label("Name", exact=True).fill("Wizards")
     visit.check()
     page.get_by_role("button", name="Keep", exact=True).click()
     expect(page.get_by_role("status").first).to_contain_text("Wizards")
