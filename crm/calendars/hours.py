@@ -12,11 +12,13 @@ _SPAN = re.compile(r"\s*(\d{1,2}(?::\d{2})?)\s*(?:-|–|to)\s*(\d{1,2}(?::\d{2})
 
 
 class BadHours(ValueError):
-    """What is wrong with them, in words; `day` is the ISO weekday as a text, empty if it is no day's."""
+    """What is wrong with them, in words. `day` is where: an ISO weekday as a text, or what stands
+    in its place (`unknown`); empty if it is no day's."""
 
-    def __init__(self, text: str, day: str = "") -> None:
+    def __init__(self, text: str, day: str = "", *, unknown: bool = False) -> None:
         super().__init__(text)
         self.day = day
+        self.unknown = unknown
 
 
 def checked(hours: Any) -> dict[str, list[list[str]]]:
@@ -25,8 +27,11 @@ def checked(hours: Any) -> dict[str, list[list[str]]]:
     Raises:
         BadHours.
     """
-    if not isinstance(hours, Mapping) or not set(hours) <= set("1234567"):
+    if not isinstance(hours, Mapping):
         raise BadHours('weekdays are "1" (Monday) to "7"')
+    for day in hours:
+        if day not in set("1234567"):
+            raise BadHours('weekdays are "1" (Monday) to "7"', str(day)[:100], unknown=True)
     return {day: _day(day, hours[day]) for day in sorted(hours) if hours[day]}
 
 

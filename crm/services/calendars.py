@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
+from psycopg.errors import DeadlockDetected
 
 from crm.calendars.availability import Period
 from crm.models import (
@@ -104,8 +105,11 @@ def book(
         try:
             with transaction.atomic():
                 meeting, fresh = _write(calendar, _uid(calendar, slot, call_id), call_id, values)
-        except IntegrityError as exc:
-            # A parallel booking of the same call may have come first: then it is the answer.
+        except (IntegrityError, OperationalError) as exc:
+            if isinstance(exc, OperationalError) and not isinstance(exc.__cause__, DeadlockDetected):
+                raise
+            # A parallel booking of the same call may have come first: then it is the answer. Two that wait
+            # for each other in one slot are a deadlock to the database, which ends one of them.
             known = _standing(call_id)
             if known is not None:
                 return _same_or_refuse(known, calendar, slot)

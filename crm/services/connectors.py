@@ -198,7 +198,8 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
             try:
                 value = working.checked(value)
             except working.BadHours as exc:
-                raise InvalidInput(str(exc), loc=(*loc, exc.day) if exc.day else loc) from exc
+                kind = "extra_forbidden" if exc.unknown else "value_error"
+                raise InvalidInput(str(exc), loc=(*loc, exc.day) if exc.day else loc, type_=kind) from exc
         elif name == "time_zone" and zones.zone(value) is None:
             raise InvalidInput("not a time zone: write it like America/New_York", loc=loc, type_="time_zone")
         elif name == "organizer_email" and value:

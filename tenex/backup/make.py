@@ -118,8 +118,9 @@ def _sealed(folder: Path, tables: list[Table], workspace_id: uuid.UUID, key: byt
 
 
 def _copied(table: Table, workspace_id: uuid.UUID | None) -> Iterator[bytes]:
+    connection.ensure_connection()
     with (
-        connection.cursor() as cursor,
+        connection.connection.cursor() as cursor,  # the driver's own: Django's takes no parameters in DEBUG
         cursor.copy(f"COPY ({table.select}) TO STDOUT", [workspace_id] if workspace_id else None) as copy,
     ):
         for part in copy:

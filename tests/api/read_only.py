@@ -1,6 +1,7 @@
 """Every field that a write may not set, out of the OpenAPI document and the columns (promises.md D8)."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,12 +105,12 @@ def _put(body: Json, push: Push, own: Ids) -> None:
         if step == "[]":
             schema = schema.get("items", {})
             if not here:
-                here.append(matrix.sample(schema, "", own))
+                here.append(deepcopy(matrix.sample(schema, "", own)))
             here = here[0]
         else:
             schema = schema["properties"][step]
             if not here.get(step):
                 empty: Any = [] if matrix.type_of(matrix.resolved(schema)) == "array" else None
-                here[step] = empty if empty is not None else matrix.sample(schema, step, own)
+                here[step] = empty if empty is not None else deepcopy(matrix.sample(schema, step, own))
             here = here[step]
     here[push.field] = push.value

@@ -11,8 +11,8 @@ from tests.browser.chrome import Visit
 from tests.flows.world import World
 
 MODELS = {
-    "crm": "calendar calendaraccount chunk company consent corpus customfield document followup lead leadimport"
-    " meeting segment suppression timelineentry",
+    "crm": "calendar calendaraccount chunk company consent corpus customfield document followup lead"
+    " leadimport meeting segment suppression timelineentry",
     "events": "event",
     "voice": "agent agentversion batch call callingswitch callshare carrieraccount credential decision"
     " erasure legalhold mediaprocess metricsdue metricshour phonenumber purgereceipt recipient recording"
