@@ -95,8 +95,10 @@ async def _live(system: LiveSystem, life: Life, number: int) -> None:
     if not phone.ended_at:
         return
     over = [(phone.ended_at - began) * _SCALE - _MAX_S]
-    if life.kind != "talks":
+    if life.kind == "silent":
         over.append(_last_silence_s(phone) - _REPROMPT_S)
+    if life.kind == "no frames":  # nobody is asked again: the whole of the silence limit is for the stream
+        over.append(_last_silence_s(phone) - _SILENCES * _REPROMPT_S)
     life.over_s = max(over)
 
 
