@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
-from psycopg.errors import DeadlockDetected
 
 from crm.calendars.availability import Period
 from crm.models import (
@@ -87,17 +86,12 @@ def book(
         raise InvalidInput("that time has passed", type_="slot_passed")
     remote = calendar.is_remote and not at_once
     values = {
-        "lead": lead,
-        "starts_at": slot.starts_at,
-        "ends_at": slot.ends_at,
-        "title": storable.text(title)[:200],
-        "notes": storable.text(notes)[:4096],
-        "attendee_email": lead.email or "",
-        "failure": "",
+        **_wanted(slot, lead, title, notes),
         "status": MeetingStatus.BOOKING if remote else MeetingStatus.BOOKED,
         **(due_now(now, grace_s=settings.CALENDAR_TIMEOUT_S + 1) if remote else {}),
     }
     with transaction.atomic():
+        alone_in(calendar)
         known = _standing(call_id)
         if known is not None:
             return _same_or_refuse(known, calendar, slot)
@@ -105,11 +99,8 @@ def book(
         try:
             with transaction.atomic():
                 meeting, fresh = _write(calendar, _uid(calendar, slot, call_id), call_id, values)
-        except (IntegrityError, OperationalError) as exc:
-            if isinstance(exc, OperationalError) and not isinstance(exc.__cause__, DeadlockDetected):
-                raise
-            # A parallel booking of the same call may have come first: then it is the answer. Two that wait
-            # for each other in one slot are a deadlock to the database, which ends one of them.
+        except IntegrityError as exc:
+            # The same call may have booked in another calendar meanwhile: then that is the answer.
             known = _standing(call_id)
             if known is not None:
                 return _same_or_refuse(known, calendar, slot)
@@ -143,13 +134,7 @@ def ask_for(
         if known is not None:
             raise _already(known)
         values = {
-            "lead": lead,
-            "starts_at": slot.starts_at,
-            "ends_at": slot.ends_at,
-            "title": storable.text(title)[:200],
-            "notes": storable.text(notes)[:4096],
-            "attendee_email": lead.email or "",
-            "failure": "",
+            **_wanted(slot, lead, title, notes),
             "status": MeetingStatus.REQUESTED,
             **due_now(now, grace_s=_AFTER_THE_CALL_S / settings.TIME_SCALE),
         }
@@ -184,6 +169,7 @@ def move(meeting: Meeting, slot: Period, *, now: datetime, actor: str) -> Meetin
             raise MeetingOver("only a booked meeting can be moved, in a calendar that is there")
         if Period(locked.starts_at, locked.ends_at) == slot:
             return locked
+        alone_in(locked.calendar)
         _admit(locked.calendar, slot, apart_from=locked)
         was = locked.starts_at
         if locked.calendar.is_remote:
@@ -254,22 +240,43 @@ def due_now(now: datetime, *, grace_s: float = 0.0) -> dict[str, Any]:
     return {"sync_at": now + timedelta(seconds=grace_s), "sync_since": now, "sync_tries": 0}
 
 
+def alone_in(calendar: Calendar) -> None:
+    """Nobody else takes a time in this calendar until the end of the transaction.
+
+    The exclusion constraint alone would keep two out of one time, but not without deadlocks: of two rows that
+    come in at once each waits for the other.
+    """
+    Calendar.objects.select_for_update(no_key=True).get(pk=calendar.pk)
+
+
 def _admit(calendar: Calendar, slot: Period, *, apart_from: Meeting | None = None) -> None:
-    """The calendar's own rules, with nobody booking in it meanwhile.
+    """The calendar's own rules. The caller is :func:`alone_in` it.
 
     Raises:
-        SlotTaken: no room for the buffers, or enough meetings on that day.
+        SlotTaken: taken, no room for the buffers, or enough meetings on that day.
     """
-    if not (calendar.buffer_before_minutes or calendar.buffer_after_minutes or calendar.daily_limit):
-        return  # what is left the database refuses by itself
-    Calendar.objects.select_for_update(no_key=True).get(pk=calendar.pk)
     rules = read.rules(calendar)
     near = read.kept_times(calendar, read.whole_days(rules, slot), apart_from=apart_from)
+    if any(slot.overlaps(other) for other in near):
+        raise SlotTaken("that time has just been taken")
     if any(rules.padded(slot).overlaps(other) or rules.padded(other).overlaps(slot) for other in near):
         raise SlotTaken("that time is too close to another meeting")
     on_that_day = sum(rules.day(other.starts_at) == rules.day(slot.starts_at) for other in near)
     if rules.daily_limit is not None and on_that_day >= rules.daily_limit:
         raise SlotTaken("there are enough meetings on that day")
+
+
+def _wanted(slot: Period, lead: Lead, title: str, notes: str) -> dict[str, Any]:
+    """Columns of a meeting that is to be, whatever becomes of it."""
+    return {
+        "lead": lead,
+        "starts_at": slot.starts_at,
+        "ends_at": slot.ends_at,
+        "title": storable.text(title)[:200],
+        "notes": storable.text(notes)[:4096],
+        "attendee_email": lead.email or "",
+        "failure": "",
+    }
 
 
 def _uid(calendar: Calendar, slot: Period, call_id: uuid.UUID | None) -> str:

@@ -88,32 +88,28 @@ def canceled(meeting: Meeting, actor: str) -> None:
 
 def failed(meeting: Meeting) -> None:
     """It was promised, or asked for, and did not come about: a person has to see to it."""
-    if meeting.lead is None:
-        return
-    at = spoken(meeting.starts_at, zones.first_zone(meeting.calendar.time_zone))
-    why = WHY.get(meeting.failure, meeting.failure)
-    _tell(meeting, "meeting.failed", f"No meeting on {at}: {why}", {"meeting_id": str(meeting.pk)})
-    follow_ups.schedule(
-        meeting.lead,
-        due_at=timezone.now(),
-        kind=FOLLOW_UP,
-        note=f"Agree on another time: {at} was not booked, {why}.",
-        call_id=meeting.call_id,
-    )
+    _for_a_person(meeting, "No meeting on {at}: {why}", "Agree on another time: {at} was not booked, {why}.")
 
 
 def not_moved(meeting: Meeting) -> None:
     """Somebody was told that it would be moved, and it was not."""
+    _for_a_person(meeting, "Meeting stays on {at}: {why}", "Was to be moved and stays on {at}: {why}.")
+
+
+def _for_a_person(meeting: Meeting, headline: str, note: str) -> None:
+    """On the lead's timeline and as a follow-up that is due; `{at}` and `{why}` are filled in."""
     if meeting.lead is None:
         return
-    at = spoken(meeting.starts_at, zones.first_zone(meeting.calendar.time_zone))
-    why = WHY.get(meeting.failure, meeting.failure)
-    _tell(meeting, "meeting.failed", f"Meeting stays on {at}: {why}", {"meeting_id": str(meeting.pk)})
+    facts = {
+        "at": spoken(meeting.starts_at, zones.first_zone(meeting.calendar.time_zone)),
+        "why": WHY.get(meeting.failure, meeting.failure),
+    }
+    _tell(meeting, "meeting.failed", headline.format(**facts), {"meeting_id": str(meeting.pk)})
     follow_ups.schedule(
         meeting.lead,
         due_at=timezone.now(),
         kind=FOLLOW_UP,
-        note=f"Was to be moved and stays on {at}: {why}.",
+        note=note.format(**facts),
         call_id=meeting.call_id,
     )
 

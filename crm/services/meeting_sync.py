@@ -159,6 +159,7 @@ def _accept(claim: _Claim, port: Port) -> bool:
         return False
     try:
         with transaction.atomic():
+            calendars.alone_in(meeting.calendar)
             taken = claim.rows.filter(status=MeetingStatus.REQUESTED).update(status=MeetingStatus.BOOKING)
     except IntegrityError:
         _fail(claim, "not_free", MeetingStatus.REQUESTED)

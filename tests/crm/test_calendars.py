@@ -240,6 +240,33 @@ def test_calls_race_for_one_slot() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_race_ends_without_a_deadlock() -> None:
+    """Two rows that come into one time at once would each wait for the other."""
+    space = rows.workspace()
+    lead, calendar, now = rows.lead(space), rows.calendar(space), timezone.now()
+    for minutes in range(0, 300, 30):
+        slot = Period(*(at + timedelta(minutes=minutes) for at in (tomorrow().starts_at, tomorrow().ends_at)))
+        jobs = [
+            lambda slot=slot: calendars.book(calendar, slot, lead, now=now, call_id=uuid.uuid4())
+            for _ in range(6)
+        ]
+        results = rows.together(*jobs)
+        assert sum(isinstance(result, calendars.SlotTaken) for result in results) == 5, results
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_call_races_with_itself_where_meetings_need_room() -> None:
+    space = rows.workspace()
+    lead, calendar, call_id = rows.lead(space), rows.calendar(space), uuid.uuid4()
+    type(calendar).objects.filter(pk=calendar.pk).update(buffer_before_minutes=10)
+    calendar.refresh_from_db()
+    job = lambda: calendars.book(calendar, tomorrow(), lead, now=timezone.now(), call_id=call_id)  # noqa: E731
+    results = rows.together(*[job] * 5)
+    assert {result.pk for result in results if isinstance(result, Meeting)} == {Meeting.objects.get().pk}
+    assert all(isinstance(result, Meeting) for result in results), results
+
+
+@pytest.mark.django_db(transaction=True)
 def test_one_call_races_with_itself() -> None:
     space = rows.workspace()
     lead, calendar, now, call_id = rows.lead(space), rows.calendar(space), timezone.now(), uuid.uuid4()
