@@ -1,10 +1,12 @@
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from crm.calendars import slot_ids
@@ -240,18 +242,26 @@ def test_calls_race_for_one_slot() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_race_ends_without_a_deadlock() -> None:
-    """Two rows that come into one time at once would each wait for the other."""
+@pytest.mark.parametrize("moves", [False, True])
+def test_nobody_takes_a_time_while_somebody_is_alone_in_the_calendar(moves: bool) -> None:
+    """Of two rows that come into one time at once each would wait for the other: a deadlock."""
     space = rows.workspace()
     lead, calendar, now = rows.lead(space), rows.calendar(space), timezone.now()
-    for minutes in range(0, 300, 30):
-        slot = Period(*(at + timedelta(minutes=minutes) for at in (tomorrow().starts_at, tomorrow().ends_at)))
-        jobs = [
-            lambda slot=slot: calendars.book(calendar, slot, lead, now=now, call_id=uuid.uuid4())
-            for _ in range(6)
-        ]
-        results = rows.together(*jobs)
-        assert sum(isinstance(result, calendars.SlotTaken) for result in results) == 5, results
+    known = calendars.book(calendar, tomorrow(15), lead, now=now)
+
+    def take() -> Meeting:
+        if moves:
+            return calendars.move(known, tomorrow(17), now=now, actor="test")
+        return calendars.book(calendar, tomorrow(17), lead, now=now)
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            calendars.alone_in(calendar)
+            waiting = pool.submit(rows.together, take)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.5)
+        [taken] = waiting.result(10)
+        assert taken.starts_at == tomorrow(17).starts_at
 
 
 @pytest.mark.django_db(transaction=True)
