@@ -80,6 +80,15 @@ def test_a_stream_without_frames_is_lost_and_no_silent_caller() -> None:
     assert [c.reason for c in call.sent(cmd.HangUp)] == ["media-lost"]
 
 
+def test_the_servers_prompts_on_a_stream_without_frames_count_for_nothing() -> None:
+    call = Call(Limits(silence_reprompts=0, silence_reprompt_s=600, no_media_s=10)).talking()
+    call.wait(2.1)
+    call.on(ev.IdleTimeout("idle0"))
+    call.says("Hello?", 500, server=True)
+    assert purposes(call) == []
+    assert call.phase is Phase.TALKING
+
+
 def test_the_servers_own_prompts_are_counted_too() -> None:
     call = Call(QUIET).talking()
     for n in range(2):

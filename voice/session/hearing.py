@@ -110,7 +110,7 @@ def reprompt_or_end(live: Live, now: float, *, by_server: bool = False) -> None:
 
 def _stream_stands_still(live: Live, now: float) -> bool:
     """A silent caller still sends frames. Without any nobody is silent: the stream is as good as lost."""
-    return now - live.last_media_at > live.limits.no_media_s / 5
+    return now - live.last_media_at > live.limits.still_s
 
 
 def on_silence_timer(live: Live, now: float) -> None:

@@ -76,3 +76,8 @@ class Limits:
     max_spend_microusd: int = 0
     """Cost of the model at which the call is wrapped up; 0 = no bound."""
     prices: Prices = Prices()
+
+    @property
+    def still_s(self) -> float:
+        """No frame for so long: the stream stands still. It may go on, but nobody on it is silent now."""
+        return self.no_media_s / 5
