@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import threading
 import time
 import uuid
@@ -68,6 +69,27 @@ def test_a_process_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch) -
     child.started_at = 0.0
     assert engines.query(SPACE, "third", 20.0)
     assert client._child is not child
+
+
+@pytest.mark.parametrize("crowd", [False, True])
+def test_a_process_that_gives_no_answer_is_ended(monkeypatch: pytest.MonkeyPatch, crowd: bool) -> None:
+    engines.query(SPACE, f"before {crowd}", 20.0)
+    child = client._child
+    assert child is not None
+    os.kill(child._process.pid, signal.SIGSTOP)  # it lives, and does nothing
+    asked = engines._IN_LINE if crowd else 1
+    for number in range(asked):
+        with pytest.raises(engines.EmbeddingFailed):
+            engines.query(SPACE, f"never {crowd} {number}", 0.0)
+    monkeypatch.setattr(client, "STUCK_S", 0.05)
+    time.sleep(0.1)
+    with pytest.raises(engines.EmbeddingFailed):  # this one finds out
+        engines.query(SPACE, f"finds out {crowd}" if crowd else f"never {crowd} 0", 0.0)
+    monkeypatch.undo()
+    child.started_at = 0.0
+    assert engines.query(SPACE, f"after {crowd}", 20.0)
+    assert client._child is not child
+    assert not engines._asked
 
 
 def test_a_fork_has_a_process_of_its_own() -> None:

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 _ROOT = str(Path(__file__).resolve().parents[3])
 _REST_S: Final = 5.0
 """After a child that died at once no other is started for so long."""
+STUCK_S: Final = 120.0
+"""A process that owes answers and has given none for so long does not work any more, though it lives."""
 type Vectors = list[list[float]]
 
 
@@ -57,6 +59,7 @@ class _Child:
         self._waiting: dict[int, Future[Vectors]] = {}
         self._lock = threading.Lock()
         self._number = 0
+        self._heard_at = time.monotonic()
         self.dead = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", "crm.knowledge.embedding.child"],
@@ -76,6 +79,8 @@ class _Child:
             if self.dead:
                 future.set_exception(EmbeddingFailed("the embedding process has ended"))
                 return future
+            if not self._waiting:
+                self._heard_at = time.monotonic()
             self._number += 1
             self._waiting[self._number] = future
             frame = json.dumps({**request, "id": self._number}).encode()
@@ -94,6 +99,7 @@ class _Child:
             head, _, body = frame.partition(b"\x00")
             told = json.loads(head)
             with self._lock:
+                self._heard_at = time.monotonic()
                 future = self._waiting.pop(told["id"], None)
             if future is None:
                 continue
@@ -107,6 +113,11 @@ class _Child:
         self.dead = True
         self._give_up()
         self._close()
+
+    @property
+    def stuck(self) -> bool:
+        """Without the lock: whoever writes to a process that takes nothing has it."""
+        return bool(self._waiting) and time.monotonic() - self._heard_at > STUCK_S
 
     def _give_up(self) -> None:
         with self._lock:
@@ -185,6 +196,14 @@ def ask(
     return _running().ask(request)
 
 
+def end_if_stuck() -> None:
+    """The next question meets a new process; who waits for the old one gets :class:`EmbeddingFailed`."""
+    child = _child
+    if child is not None and not child.dead and child.stuck:
+        log.error("embedding process stuck")
+        child.end()
+
+
 def wait(future: Future[Vectors], timeout_s: float) -> Vectors:
     """
     Raises:
@@ -193,6 +212,7 @@ def wait(future: Future[Vectors], timeout_s: float) -> Vectors:
     try:
         return future.result(timeout_s)
     except FutureTimeout as exc:
+        end_if_stuck()
         raise EmbeddingFailed("not in time") from exc
 
 

@@ -88,6 +88,8 @@ def query(workspace_id: uuid.UUID, text: str, within_s: float) -> list[float]:
             _known.move_to_end(key)
             return found
     paying = account(workspace_id)
+    if len(_asked) >= _IN_LINE:
+        client.end_if_stuck()  # else nobody would wait any more, and so nobody notice
     with _lock:
         future = _asked.get(key)
         if future is None:
