@@ -1,20 +1,16 @@
 """An import whose workers are killed at random instants ends as if nobody had been."""
 
 import io
-import os
-import subprocess
-import sys
 from collections import Counter
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from django.db import connection
 
 from crm.models import Lead, LeadImport, OnDuplicate, TimelineEntry
 from crm.services import imports
 from crm.services.imports import Options
 from tenex.events.models import Event
 from tests import rows
+from tests.rig import kills
 
 ROWS = 1500
 BAD = 37
@@ -34,21 +30,11 @@ def test_no_row_twice_and_none_lost() -> None:
     space = rows.workspace()
     options = Options(on_duplicate=OnDuplicate.ERROR)
     row = imports.create(space, _file(), file_name="n.csv", options=options, actor="test")
-    place = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
-    env = {**os.environ, "DATABASE_URL": urlunsplit(place), "DATABASE_POOL_SIZE": "0", "LOG_LEVEL": "ERROR"}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.crm.import_killer", str(row.id), "240"],
-        env=env,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-    kills = int(done.stdout)
+    killed = kills.run("tests.crm.import_killer", row.id)
     row = LeadImport.objects.get(pk=row.pk)
     failed = len(range(0, ROWS, BAD))
     assert (row.status, row.rows_read, row.failed_count) == ("completed", ROWS, failed)
-    assert kills >= 5, "it was done before anybody died"
+    assert killed >= 5, "it was done before anybody died"
     made = Counter(Lead.objects.filter(workspace=space).values_list("last_name", "first_name"))
     assert len(made) == row.created_count == ROWS - failed
     assert set(made.values()) == {1}

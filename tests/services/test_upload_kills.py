@@ -1,18 +1,14 @@
 """A batch out of a file whose workers are killed at random instants ends as if nobody had been."""
 
 import io
-import os
-import subprocess
-import sys
 from collections import Counter
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from django.db import connection
 
 from crm.models import Consent, LeadImportRow
 from crm.services import imports
 from tests.dialing_rows import agent, number, workspace
+from tests.rig import kills
 from voice.models import Recipient
 from voice.services import batch_uploads
 
@@ -43,19 +39,10 @@ def test_no_recipient_twice_and_none_lost() -> None:
         parts={"objective": "x", "draft": True},
         actor="test",
     ).batch
-    place = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
-    env = {**os.environ, "DATABASE_URL": urlunsplit(place), "DATABASE_POOL_SIZE": "0", "LOG_LEVEL": "ERROR"}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.services.upload_killer", str(batch.uploads.get().pk), "240"],
-        env=env,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=300,
-        check=True,
-    )
+    killed = kills.run("tests.services.upload_killer", batch.uploads.get().pk)
     upload = batch.uploads.get()
     assert upload.done_at is not None
-    assert int(done.stdout) >= 5, "it was done before anybody died"
+    assert killed >= 5, "it was done before anybody died"
     good = [n for n in range(ROWS) if n % BAD]
     wanted = {f"+1206555{1000 + n % (ROWS - TWICE)}" for n in good}
     rows = Recipient.objects.filter(batch=batch)
