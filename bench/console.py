@@ -8,13 +8,13 @@ the processor, which other work on the machine does not lengthen.
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
 import secrets
 import threading
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from tenex.engines.bootstrap import ensure_environment
 
 ensure_environment(throwaway=True)
 
-from bench import fixture, media  # noqa: E402 - after the engines have addresses
+from bench import browser, fixture, media  # noqa: E402 - after the engines have addresses
 
 LINES_PER_S: Final = 4
 LEVELS_PER_S: Final = 5
@@ -41,8 +41,6 @@ _WATCH = """
 
 def measure(calls: int, pages: int, seconds: float, database_url: str) -> dict[str, Any]:
     """Start a server, its pages and the calls; look at it without and with pages."""
-    import contextlib
-
     from django.core.management import call_command
 
     call_command("collectstatic", interactive=False, verbosity=0)
@@ -87,24 +85,14 @@ def measure(calls: int, pages: int, seconds: float, database_url: str) -> dict[s
 
 def _signed_in(rows: fixture.Fixture) -> tuple[str, Any]:
     """A session of an owner, and the workspace; the calls are answered."""
-    from django.conf import settings
-    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.utils import timezone
 
-    from tenex.workspaces.models import Membership, User
     from voice.models import Call, CallStatus
 
     ids = [call["call_id"] for call in rows.calls]
     Call.objects.filter(pk__in=ids).update(status=CallStatus.IN_PROGRESS, answered_at=timezone.now())
     workspace_id = Call.objects.get(pk=ids[0]).workspace_id
-    user = User.objects.create_user(f"{secrets.token_hex(4)}@example.com")
-    Membership.objects.create(user=user, workspace_id=workspace_id, role="owner")
-    store = import_module(settings.SESSION_ENGINE).SessionStore()
-    store[SESSION_KEY] = str(user.pk)
-    store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    store[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    store.save()
-    return str(store.session_key), workspace_id
+    return browser.owner_session(workspace_id), workspace_id
 
 
 class _CallsGoOn:
@@ -172,31 +160,20 @@ class _Pages:
 
     def __init__(self, port: int, cookie: str, count: int) -> None:
         self._port, self._cookie, self._count = port, cookie, count
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> list[Any]:
-        from django.conf import settings
-        from playwright.sync_api import sync_playwright
-
-        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's loop runs in this thread
-        self._play = sync_playwright().start()
-        binary = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-        self._browser = self._play.chromium.launch(
-            executable_path=binary, args=["--no-sandbox", "--disable-gpu", "--no-first-run"]
-        )
-        context = self._browser.new_context(viewport={"width": 1440, "height": 900})
-        base = f"http://127.0.0.1:{self._port}"
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": self._cookie, "url": base}])
+        context = self._stack.enter_context(browser.chromium(self._port, self._cookie))
         shown = []
         for _ in range(self._count):
             page = context.new_page()
-            page.goto(f"{base}/console/")
+            page.goto(f"http://127.0.0.1:{self._port}/console/")
             page.wait_for_selector('[data-link="on"]')
             shown.append(page)
         return shown
 
     def __exit__(self, *exc: object) -> None:
-        self._browser.close()
-        self._play.stop()
+        self._stack.close()
 
 
 def _tasks_ms(trace: bytes) -> list[float]:

@@ -11,8 +11,6 @@ import json
 import os
 import secrets
 import statistics
-from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +21,7 @@ from tenex.engines.bootstrap import ensure_environment
 
 ensure_environment(throwaway=True)
 
-from bench import fixture, media  # noqa: E402 - after the engines have addresses
+from bench import browser, fixture, media  # noqa: E402 - after the engines have addresses
 
 FLOOR: Final = "/console/login"
 _PAINT = """
@@ -48,7 +46,8 @@ def measure(calls: int, loads: int, database_url: str) -> dict[str, dict[str, fl
     environment = os.environ | {"DATABASE_URL": database_url}
     with contextlib.ExitStack() as stack:
         stack.enter_context(media._ready("bench.server", "--port", str(port), env=environment))
-        stranger, owner = stack.enter_context(_browser(port, cookie))
+        context = stack.enter_context(browser.chromium(port, cookie))
+        stranger, owner = context.browser.new_page(viewport=browser.SIZE), context.new_page()
         base = f"http://127.0.0.1:{port}"
         return {FLOOR: _loads(stranger, base + FLOOR, loads)} | {
             path: _loads(owner, base + path, loads) for path in pages
@@ -56,47 +55,17 @@ def measure(calls: int, loads: int, database_url: str) -> dict[str, dict[str, fl
 
 
 def _owner_and_pages() -> tuple[str, list[str]]:
-    from django.conf import settings
-    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-
     from crm.models import Lead
-    from tenex.workspaces.models import Membership, User, Workspace
+    from tenex.workspaces.models import Workspace
     from voice.models import Agent, Batch, Call
 
     workspace = Workspace.objects.get(slug="bench")
-    user = User.objects.create_user(f"{secrets.token_hex(4)}@example.com")
-    Membership.objects.create(user=user, workspace=workspace, role="owner")
-    store = import_module(settings.SESSION_ENGINE).SessionStore()
-    store[SESSION_KEY] = str(user.pk)
-    store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    store[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    store.save()
     one = {
         name: str(model.objects.filter(workspace=workspace).values_list("pk", flat=True)[0])
         for name, model in (("agents", Agent), ("batches", Batch), ("calls", Call), ("leads", Lead))
     }
     pages = ["", "dashboard", *(path for name, pk in one.items() for path in (name, f"{name}/{pk}"))]
-    return str(store.session_key), [f"/console/{path}" for path in pages]
-
-
-@contextlib.contextmanager
-def _browser(port: int, cookie: str) -> Iterator[tuple[Any, Any]]:
-    """A page of somebody who is not signed in, and one of the owner."""
-    from django.conf import settings
-    from playwright.sync_api import sync_playwright
-
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's loop runs in this thread
-    with sync_playwright() as play:
-        binary = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-        browser = play.chromium.launch(
-            executable_path=binary, args=["--no-sandbox", "--disable-gpu", "--no-first-run"]
-        )
-        size: Any = {"width": 1440, "height": 900}
-        context = browser.new_context(viewport=size)
-        base = f"http://127.0.0.1:{port}"
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": base}])
-        yield browser.new_context(viewport=size).new_page(), context.new_page()
-        browser.close()
+    return browser.owner_session(workspace.pk), [f"/console/{path}" for path in pages]
 
 
 def _loads(page: Any, address: str, loads: int) -> dict[str, float]:

@@ -6,13 +6,14 @@ this file.
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import django
 import pytest
 from django.conf import settings
 from django.db import connection
-from pytest_django import DjangoDbBlocker
+from pytest_django import DjangoDbBlocker, Settings
 
 from tenex.engines.bootstrap import DATA_DIR_VARIABLE, ENGINES_VARIABLE, ensure_environment
 from tenex.engines.postgres import SEED_VARIABLE
@@ -67,3 +68,18 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+@pytest.fixture
+def media(settings: Settings, tmp_path: Path) -> Path:
+    """An empty storage of files; where it is."""
+    place = tmp_path / "media"
+    place.mkdir()
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": str(place)},
+        },
+    }
+    return place

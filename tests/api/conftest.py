@@ -12,14 +12,8 @@ from tests.api.world import Tenant, make
 
 
 @pytest.fixture(autouse=True)
-def files(settings: Settings, tmp_path: Path) -> None:
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": tmp_path},
-        },
-    }
+def files(media: Path) -> None:
+    """Every test of the API has a storage of its own."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
-"""Workers at one document, killed (:mod:`tests.rig.kills`): `python -m tests.crm.knowledge_killer <version id>`.
+"""Workers at one document, killed (:mod:`tests.rig.kills`).
 
-Leases are so short that workers also overtake the living.
+`python -m tests.crm.knowledge_killer <version id>`. Leases are so short that workers also overtake the
+living.
 """
 
 import sys

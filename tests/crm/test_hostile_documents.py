@@ -27,19 +27,12 @@ DOCX = kinds.DOCX
 
 
 @pytest.fixture
-def folders(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def folders(settings: Settings, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Where anything could be left: uploads on their way, and the storage."""
-    temporary, media = tmp_path / "tmp", tmp_path / "media"
+    temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     settings.FILE_UPLOAD_TEMP_DIR = str(temporary)
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": str(media)},
-        },
-    }
     return [temporary, media]
 
 

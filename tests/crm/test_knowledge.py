@@ -4,11 +4,10 @@ import io
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.core.files.storage import default_storage
-from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from crm.knowledge.parsing import kinds
 from crm.models import Chunk, ChunkVector, Corpus, Document, DocumentStatus, DocumentVersion
@@ -24,17 +23,7 @@ from tests.crm.hostile_files import pdf
 from tests.crm.knowledge_work import newest, ready, settle, stored
 from tests.crm.test_chunking import PRICING
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def media(settings: Settings, tmp_path: Path) -> None:
-    """A storage of one's own."""
-    backend = {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": str(tmp_path)},
-    }
-    settings.STORAGES = {**settings.STORAGES, "default": backend}
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
 
 
 @pytest.fixture

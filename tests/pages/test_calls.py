@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import LazySettings, settings
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -37,19 +37,6 @@ from voice.services import erasure, recording_files, retention
 
 pytestmark = pytest.mark.django_db
 L = "/console/calls"
-
-
-@pytest.fixture
-def media(settings: LazySettings, tmp_path: Path) -> Path:
-    """An empty storage."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": str(tmp_path)},
-        },
-    }
-    return tmp_path
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from crm.models import Lead
 from tenex.workspaces.models import AuditEntry, Role, Workspace
@@ -19,20 +18,8 @@ from tests.pages.people import member
 from voice.models import Call, Erasure, LegalHold, Recording, Turn
 from voice.services import recording_files
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
 WAV = desk.wav([(0, 100, 900)], 1000)
-
-
-@pytest.fixture(autouse=True)
-def media(settings: Settings, tmp_path: Path) -> Path:
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": str(tmp_path)},
-        },
-    }
-    return tmp_path
 
 
 @pytest.fixture

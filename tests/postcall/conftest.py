@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pytest_django import Settings
@@ -17,19 +16,6 @@ def judge(settings: Settings) -> Iterator[ResponsesServer]:
         settings.EMBEDDINGS = "local"  # this server knows none
         settings.VERDICT_TIMEOUT_S = 5.0
         yield server
-
-
-@pytest.fixture
-def media(settings: Settings, tmp_path: Path) -> Path:
-    """An empty storage."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": str(tmp_path)},
-        },
-    }
-    return tmp_path
 
 
 @pytest.fixture(autouse=True)

@@ -8,12 +8,16 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.client import Config
 
 from tenex.engines.process import free_port
 from tests.rig.process import RealProcess, RigError, answers
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 REGION = "us-east-1"
 
@@ -45,17 +49,24 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
         }
 
-    def keys(self) -> list[str]:
-        """The names of all objects in the bucket."""
-        client = boto3.client(
+    def client(self) -> S3Client:
+        """Ours at this server."""
+        return boto3.client(
             "s3",
             endpoint_url=self.endpoint_url,
             region_name=REGION,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                retries={"max_attempts": 10, "mode": "standard"},
+            ),
         )
-        answer = client.list_objects_v2(Bucket=self.bucket)
+
+    def keys(self) -> list[str]:
+        """The names of all objects in the bucket."""
+        answer = self.client().list_objects_v2(Bucket=self.bucket)
         return [item["Key"] for item in answer.get("Contents", [])]
 
 
@@ -113,24 +124,8 @@ def start_s3(folder: Path, env: dict[str, str], *, bucket: str = "tenex", kms: b
     server = S3Server(process, endpoint, access_key, secret_key, bucket)
     try:
         process.wait_ready(lambda: answers(f"{endpoint}/healthz"))
-        _make_bucket(server)
+        server.client().create_bucket(Bucket=bucket)
     except BaseException:
         process.kill()
         raise
     return server
-
-
-def _make_bucket(server: S3Server) -> None:
-    client = boto3.client(
-        "s3",
-        endpoint_url=server.endpoint_url,
-        region_name=REGION,
-        aws_access_key_id=server.access_key,
-        aws_secret_access_key=server.secret_key,
-        config=Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path"},
-            retries={"max_attempts": 10, "mode": "standard"},
-        ),
-    )
-    client.create_bucket(Bucket=server.bucket)

@@ -8,10 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import httpx2
 import pytest
-from botocore.client import Config
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
@@ -22,7 +20,7 @@ from tenex.lib import buckets
 from tenex.lib.storage_faults import FileMissing, StorageFault
 from tests import rows
 from tests.postcall.test_pure import riff
-from tests.rig.s3 import REGION, S3Server, start_s3
+from tests.rig.s3 import S3Server, start_s3
 from voice.api import media
 from voice.models import Recording
 from voice.postcall import recording, waveform
@@ -75,15 +73,7 @@ def fetched(row: Recording) -> Recording:
 
 
 def head(server: S3Server, key: str) -> dict[str, object]:
-    client = boto3.client(
-        "s3",
-        endpoint_url=server.endpoint_url,
-        region_name=REGION,
-        aws_access_key_id=server.access_key,
-        aws_secret_access_key=server.secret_key,
-        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
-    )
-    return dict(client.head_object(Bucket=server.bucket, Key=key))
+    return dict(server.client().head_object(Bucket=server.bucket, Key=key))
 
 
 def get(url: str) -> tuple[int, bytes]:

@@ -18,11 +18,13 @@ from tenex.lib import failpoint
 from tenex.workspaces.models import AuditEntry, Workspace
 from tests import rows
 from tests.postcall.test_pure import riff
-from tests.services.test_retention import SECRET, kept, media  # noqa: F401 - the storage of these tests
+from tests.services.test_retention import SECRET, kept
 from voice.models import Call, Decision, Erasure, PurgeReceipt, Recording, Turn
 from voice.postcall import recording
 from voice.services import erasure, holds, retention
 from voice.services.recordings import note_callback
+
+pytestmark = pytest.mark.usefixtures("media")
 
 PHONE = "+14155550177"
 

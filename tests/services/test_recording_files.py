@@ -21,21 +21,9 @@ from voice.services import recording_files as files
 from voice.services import recording_store as store
 from voice.services import retention
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
 WAV = riff(audio=bytes(range(256)) * 1000)
-
-
-@pytest.fixture(autouse=True)
-def media(settings: Settings, tmp_path: Path) -> Path:
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": str(tmp_path)},
-        },
-    }
-    return tmp_path
 
 
 @pytest.fixture

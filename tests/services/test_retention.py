@@ -3,7 +3,6 @@
 import io
 import uuid
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,16 +37,7 @@ from voice.services import holds, journal, retention
 SECRET = "my sister lives in Reykjavik"
 
 
-@pytest.fixture(autouse=True)
-def media(settings: Any, tmp_path: Path) -> Path:
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": tmp_path},
-        },
-    }
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("media")
 
 
 def kept(space: Workspace, *, days: float, **fields: Any) -> Call:

@@ -1,6 +1,7 @@
 """Workers at one upload, killed (:mod:`tests.rig.kills`) until every row is in the batch.
 
-`python -m tests.services.upload_killer <upload id>`. Leases are so short that workers also overtake the living.
+`python -m tests.services.upload_killer <upload id>`. Leases are so short that workers also overtake the
+living.
 """
 
 import sys
