@@ -96,8 +96,7 @@ class PersonPage(PageView):
 class PersonExport(PersonPage):
     """POST, because it is written down who took it."""
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return HttpResponse(status=405, headers={"Allow": "POST"})
+    http_method_names = ("post",)
 
     def post(
         self, request: HttpRequest, lead_id: uuid.UUID | None = None, call_id: uuid.UUID | None = None
@@ -118,8 +117,7 @@ class PersonExport(PersonPage):
 class PersonErase(PersonPage):
     """For good, after the number (or name) was typed."""
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return HttpResponse(status=405, headers={"Allow": "POST"})
+    http_method_names = ("post",)
 
     def post(
         self, request: HttpRequest, lead_id: uuid.UUID | None = None, call_id: uuid.UUID | None = None
