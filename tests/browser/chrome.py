@@ -19,6 +19,8 @@ _ARGUMENTS = (
 )  # fmt: skip
 SHOTS = os.environ.get("SHOTS", "")
 """A folder: then `shots` writes pictures into it."""
+PATIENCE_MS = 30_000
+"""For what must come at all: three systems and three Chromiums share two cores here."""
 WIDTHS = {"phone": 390, "tablet": 820, "desktop": 1440}
 # The best of WCAG that a program can look for: all rules of 2.2 AA and before, and axe's own good practice.
 _RULES = {
@@ -72,6 +74,7 @@ class Visit:
     def check(self) -> None:
         """Nothing forbidden happened so far, and axe finds nothing on what is shown now, light and dark."""
         assert self.faults == []
+        self.page.wait_for_load_state()  # a click may have asked for the next page only just now
         before = self.page.evaluate("document.documentElement.dataset.theme ?? ''")
         for theme in ("light", "dark"):
             self._theme(theme)

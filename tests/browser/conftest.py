@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
 from tests.browser import chrome
 from tests.browser.chrome import Visit
@@ -11,6 +11,7 @@ from tests.flows.world import World
 from tests.rig import Shape, start_system
 
 PASSWORD = "correct horse battery"
+expect.set_options(timeout=chrome.PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +39,7 @@ def browser(play: Playwright) -> Iterator[Browser]:
 def signed_in(browser: Browser, world: World) -> Iterator[BrowserContext]:
     """The owner of the demo workspace."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(chrome.PATIENCE_MS)
     chrome.sign_in(context, world.system.base_url, world.email, PASSWORD)
     yield context
     context.close()

@@ -236,7 +236,7 @@ def test_a_link_opens_without_a_session_until_it_is_revoked(
     visit.shots("call-shared")
     visit.check()
     context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(chrome.PATIENCE_MS)
     with chrome.visit(context, world.system.base_url) as outside:
         seen = outside.open(url.removeprefix(world.system.base_url))
         expect(seen.locator(".said").first).to_be_visible()

@@ -56,7 +56,7 @@ def test_a_file_is_imported_and_its_bad_rows_are_shown(visit: Visit, file: Path)
     visit.check()
     visit.shots("import-columns")
     page.get_by_role("button", name="Import").click()
-    expect(page.get_by_role("heading", name="Bad rows")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="Bad rows")).to_be_visible()
     expect(page.get_by_text("Completed")).to_be_visible()
     bad = page.locator("#import tbody tr")
     expect(bad).to_have_count(2)
@@ -107,7 +107,7 @@ def test_a_batch_of_the_segment_is_previewed_started_paused_and_runs_to_its_end(
 
     rows = page.locator("#recipients tbody tr")
     expect(rows).to_have_count(2)
-    expect(page.locator("#recipients .badge", has_text="Being called")).to_have_count(1, timeout=20_000)
+    expect(page.locator("#recipients .badge", has_text="Being called")).to_have_count(1)
     with page.expect_response(re.compile("part=1")):
         page.locator("#recipients tbody a").first.focus()
     page.wait_for_timeout(300)  # what is replaced every two seconds keeps the focus where it was

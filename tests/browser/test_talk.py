@@ -19,7 +19,7 @@ def builder(
     context = browser.new_context(
         viewport={"width": 1440, "height": 900}, permissions=["microphone"], reduced_motion="reduce"
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(chrome.PATIENCE_MS)
     chrome.sign_in(context, world.system.base_url, world.email, PASSWORD)
     yield context
     browser.close()
