@@ -20,6 +20,7 @@ from voice.rehearsal.http_api import check_key, error_shape, json_response
 from voice.rehearsal.model import control, small_talk
 from voice.rehearsal.model.agent_voice import AgentVoice
 from voice.rehearsal.model.faults import SCRIPTED, Armed, Fault, strike
+from voice.rehearsal.model.listening import ListeningSession
 from voice.rehearsal.model.mind import Minds
 from voice.rehearsal.model.options import CATALOGUE, KnownModel, Options
 from voice.rehearsal.model.outbox import Outbox
@@ -107,18 +108,17 @@ async def realtime(request: web.Request) -> web.StreamResponse:
 
 
 async def _serve(model: OfflineModel, ws: web.WebSocketResponse, outbox: Outbox, name: str) -> None:
-    session: RealtimeSession | TranscriptionSession
     if not name:
-        session = TranscriptionSession(
+        hearing = TranscriptionSession(
             outbox=outbox,
             clock=model.clock,
             options=model.options,
             ears=model.ears,
             dictation=model.dictation,
         )
-        model.remember_transcription(session)
-        session.open()
-        await _receive(ws, session)
+        model.remember_transcription(hearing)
+        hearing.open()
+        await _receive(ws, hearing)
         return
     session = RealtimeSession(
         model=name,
@@ -137,7 +137,7 @@ async def _serve(model: OfflineModel, ws: web.WebSocketResponse, outbox: Outbox,
     await _receive(ws, session)
 
 
-async def _receive(ws: web.WebSocketResponse, session: RealtimeSession | TranscriptionSession) -> None:
+async def _receive(ws: web.WebSocketResponse, session: ListeningSession) -> None:
     try:
         async for message in ws:
             if message.type is WSMsgType.TEXT:

@@ -1,38 +1,27 @@
-"""One Realtime session: takes client events, keeps the conversation, hears the caller, makes responses.
-
-Nothing in here waits while it changes state: events come in one at a time, everything that takes time
-(speech, transcripts, time-outs) runs in tasks that belong to the session and end with it.
-"""
+"""One Realtime session: takes client events, keeps the conversation, hears the caller, makes responses."""
 
 import asyncio
-from collections.abc import Coroutine
 from typing import cast
-
-import structlog
 
 from tenex.lib.clock import Clock
 from voice.rehearsal.ears.port import Ears
-from voice.rehearsal.model import client_events
 from voice.rehearsal.model.config import SessionConfig
 from voice.rehearsal.model.hearing import Heard, Hearing, RecognizedHearing, ToldHearing
 from voice.rehearsal.model.input_buffer import InputBuffer
 from voice.rehearsal.model.items import Conversation, Item, count_text, new_id
+from voice.rehearsal.model.listening import ListeningSession, caller_item
 from voice.rehearsal.model.options import Options
 from voice.rehearsal.model.outbox import Outbox
 from voice.rehearsal.model.responder import Responder
 from voice.rehearsal.model.shapes import Json, Refusal
 from voice.rehearsal.model.steps import Cue, Mind, Voice
-from voice.rehearsal.model.truth import SessionFaults, Truth
-from voice.rehearsal.model.usage import CALLER_MS_PER_TOKEN, transcription_usage
-from voice.rehearsal.model.vad import SpeechBegan, SpeechEnded
-
-log = structlog.get_logger(__name__)
+from voice.rehearsal.model.usage import CALLER_MS_PER_TOKEN
 
 _TRANSCRIPTION_RHYTHM = (1.0, 0.5, 2.5)
 """Transcripts take turns in being late, so that some land after the answer has begun."""
 
 
-class RealtimeSession:
+class RealtimeSession(ListeningSession):
     def __init__(
         self,
         *,
@@ -44,18 +33,13 @@ class RealtimeSession:
         options: Options,
         ears: Ears | None = None,
     ) -> None:
-        self.id = new_id("sess")
-        self.outbox = outbox
-        self.clock = clock
-        self.options = options
+        super().__init__(model=model, outbox=outbox, clock=clock, options=options)
         self.mind = mind
         self.config = SessionConfig(self.id, model, clock.real_s(options.max_session_s))
         self.conversation = Conversation()
         self.buffer = InputBuffer(
             self.config.input_format, self.config.turn_detection, keeps_sound=ears is not None
         )
-        self.truth = Truth(session_id=self.id, model=model)
-        self.faults = SessionFaults()
         self.responder = Responder(
             config=self.config,
             conversation=self.conversation,
@@ -68,7 +52,6 @@ class RealtimeSession:
             faults=self.faults,
         )
         self.responder.on_conversation_done = self._arm_idle_timeout
-        self._turn_item_id = ""
         self._turn_start_ms = 0
         self.hearing: Hearing = (
             ToldHearing(mind, options, self._spawn)
@@ -76,12 +59,9 @@ class RealtimeSession:
             else RecognizedHearing(ears, mind, options, clock, self._spawn)
         )
         self._commits = 0
-        self._tasks: set[asyncio.Task[None]] = set()
         self._idle: asyncio.Task[None] | None = None
-        self._handlers = {
+        self.handlers = {
             "session.update": self._update,
-            "input_audio_buffer.commit": self._commit_by_client,
-            "input_audio_buffer.clear": self._clear,
             "conversation.item.create": self._create_item,
             "conversation.item.delete": self._delete_item,
             "conversation.item.retrieve": self._retrieve_item,
@@ -92,59 +72,22 @@ class RealtimeSession:
 
     # --- life ---------------------------------------------------------------------------------------
 
+    @property
+    def value(self) -> dict[str, Json]:
+        return self.config.value
+
     def open(self) -> None:
-        """Greet the client and start the session's own clock."""
-        self.outbox.emit("session.created", session=self.config.value)
+        super().open()
         self.outbox.emit(
             "conversation.created",
             conversation={"id": self.conversation.id, "object": "realtime.conversation"},
         )
-        self._spawn(self._expire())
 
     def close(self) -> None:
-        """The socket is gone: nothing of this session goes on."""
-        self.truth.open = False
         self.responder.abandon()
-        for task in list(self._tasks):
-            task.cancel()
-
-    def expire(self) -> None:
-        """What the 60-minute cap does: an error, then close 1001."""
-        self.emit_error(
-            Refusal("Your session hit the maximum duration of 60 minutes.", code="session_expired")
-        )
-        self.outbox.close(1001, "session expired")
-
-    async def _expire(self) -> None:
-        await self.clock.sleep(self.options.max_session_s)
-        self.expire()
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        super().close()
 
     # --- client events ------------------------------------------------------------------------------
-
-    def receive(self, raw: str | bytes) -> None:
-        """Handle one frame. A wrong event is answered by `error` and changes nothing; never raises for it."""
-        try:
-            event = client_events.parse(raw)
-            kind = cast(str, event["type"])
-            self.truth.count(kind)
-            if kind == "input_audio_buffer.append":
-                self._hear(self.buffer.append(cast(str, event["audio"])))
-                return
-            self._handlers[kind](event)
-        except Refusal as refusal:
-            self.emit_error(refusal, client_events.event_id_of(raw))
-
-    def emit_error(self, refusal: Refusal, event_id: str | None = None) -> None:
-        """An `error` event that names the client's event."""
-        body = {**refusal.body(), "event_id": event_id}
-        self.truth.note("errors_sent", body)
-        self.outbox.emit("error", error=body)
 
     def _update(self, event: dict[str, Json]) -> None:
         if self.faults.take("reject_session_update"):
@@ -156,15 +99,7 @@ class RealtimeSession:
         self.mind.meet(self.config.instructions)
         self.truth.scenario = self.mind.scenario
         if not self.faults.take("withhold_session_updated"):
-            self.outbox.emit("session.updated", session=self.config.value)
-
-    def _commit_by_client(self, _event: dict[str, Json]) -> None:
-        item_id = self._turn_item_id if self.buffer.speaking else new_id("item")
-        self._commit(item_id)
-
-    def _clear(self, _event: dict[str, Json]) -> None:
-        self.buffer.clear()
-        self.outbox.emit("input_audio_buffer.cleared")
+            self.outbox.emit("session.updated", session=self.value)
 
     def _create_item(self, event: dict[str, Json]) -> None:
         wire = dict(cast(dict[str, Json], event["item"]))
@@ -180,7 +115,7 @@ class RealtimeSession:
         previous = self.conversation.add(item, after=cast("str | None", event.get("previous_item_id")))
         if wire["type"] == "function_call_output":
             self._tool_answered(cast(str, wire["call_id"]), cast(str, wire["output"]))
-        self._announce(item, previous)
+        self._announce(item.wire, previous)
 
     def _tool_answered(self, call_id: str, output: str) -> None:
         name = next(
@@ -190,10 +125,6 @@ class RealtimeSession:
         )
         self.truth.note("tool_outputs", {"call_id": call_id, "name": name, "output": output})
         self.mind.tool_result(name, output)
-
-    def _announce(self, item: Item, previous: str | None) -> None:
-        for kind in ("conversation.item.added", "conversation.item.done"):
-            self.outbox.emit(kind, previous_item_id=previous, item=item.wire)
 
     def _delete_item(self, event: dict[str, Json]) -> None:
         item_id = cast(str, event["item_id"])
@@ -223,60 +154,35 @@ class RealtimeSession:
 
     # --- hearing ------------------------------------------------------------------------------------
 
-    def _hear(self, changes: list[SpeechBegan | SpeechEnded]) -> None:
-        self.truth.appended_ms = self.buffer.appended_ms
-        for change in changes:
-            match change:
-                case SpeechBegan(audio_start_ms):
-                    self._speech_began(audio_start_ms)
-                case SpeechEnded(audio_end_ms):
-                    self._speech_ended(audio_end_ms)
-
     def _speech_began(self, audio_start_ms: int) -> None:
         self._disarm_idle_timeout()
-        self.buffer.begin_turn(audio_start_ms)
-        self._turn_item_id, self._turn_start_ms = new_id("item"), audio_start_ms
+        super()._speech_began(audio_start_ms)
+        self._turn_start_ms = audio_start_ms
         self.truth.note("speech", {"audio_start_ms": audio_start_ms})
-        self.outbox.emit(
-            "input_audio_buffer.speech_started", audio_start_ms=audio_start_ms, item_id=self._turn_item_id
-        )
         detection = self.config.turn_detection or {}
         if detection.get("interrupt_response"):
             self.responder.interrupt("turn_detected")
         self.hearing.speech_began()
 
-    def _speech_ended(self, audio_end_ms: int) -> None:
-        item_id = self._turn_item_id
-        self.outbox.emit("input_audio_buffer.speech_stopped", audio_end_ms=audio_end_ms, item_id=item_id)
-        try:
-            silence_ms = self.buffer.silence_ms
-            speech_ms = audio_end_ms - self._turn_start_ms - silence_ms - self.buffer.prefix_ms
-            heard = self._commit(item_id, end_ms=audio_end_ms, speech_ms=speech_ms)
-            if (self.config.turn_detection or {}).get("create_response"):
-                self.responder.create({}, settled=heard.settled)
-        except Refusal as refusal:
-            self.emit_error(refusal)
-
-    def _commit(self, item_id: str, *, end_ms: float | None = None, speech_ms: float | None = None) -> Heard:
-        """Returns what the caller said in it, at once or when it is understood."""
+    def _commit(self, item_id: str, *, end_ms: float | None = None) -> None:
+        """A turn that the detector ended (at `end_ms`) is also answered, if the session wants it so."""
         committed = self.buffer.commit(end_ms=end_ms)
+        if end_ms is None:
+            self._add_caller_item(item_id, committed.length_ms, self.hearing.turn(committed, None))
+            return
+        speech_ms = end_ms - self._turn_start_ms - self.buffer.silence_ms - self.buffer.prefix_ms
         heard = self.hearing.turn(committed, speech_ms)
         self._add_caller_item(item_id, committed.length_ms, heard)
-        return heard
+        if (self.config.turn_detection or {}).get("create_response"):
+            self.responder.create({}, settled=heard.settled)
 
     def _add_caller_item(self, item_id: str, length_ms: float, heard: Heard) -> None:
-        wire: dict[str, Json] = {
-            "id": item_id,
-            "object": "realtime.item",
-            "type": "message",
-            "status": "completed",
-            "role": "user",
-            "content": [{"type": "input_audio", "transcript": None}],
-        }
-        item = Item(wire, audio_ms=length_ms, audio_tokens=int(length_ms // CALLER_MS_PER_TOKEN))
+        item = Item(
+            caller_item(item_id), audio_ms=length_ms, audio_tokens=int(length_ms // CALLER_MS_PER_TOKEN)
+        )
         previous = self.conversation.last_id()
         self.outbox.emit("input_audio_buffer.committed", item_id=item_id, previous_item_id=previous)
-        self._announce(item, self.conversation.add(item))
+        self._announce(item.wire, self.conversation.add(item))
         self._commits += 1
         self._spawn(self._transcribe(item, heard, self.config.transcription, self._commits))
 
@@ -295,28 +201,10 @@ class RealtimeSession:
         model = cast(str, wanted["model"])
         if not self.hearing.recognizes:  # recognition takes its own time
             await self.clock.sleep(self.options.transcription_delay_s * rhythm)
-        kind = "conversation.item.input_audio_transcription"
-        if text is None or self.faults.take("fail_transcription"):
-            error: Json = {
-                "type": "transcription_error",
-                "code": "audio_unintelligible",
-                "message": "The audio could not be transcribed.",
-                "param": None,
-            }
-            self.outbox.emit(f"{kind}.failed", item_id=item.id, content_index=0, error=error)
-            return
-        if text:
-            pieces = [text] if model == "whisper-1" else text.partition(" ")
-            for piece in filter(None, pieces):
-                self.outbox.emit(f"{kind}.delta", item_id=item.id, content_index=0, delta=piece)
-        item.content[0]["transcript"] = text
-        self.outbox.emit(
-            f"{kind}.completed",
-            item_id=item.id,
-            content_index=0,
-            transcript=text,
-            usage=transcription_usage(model, item.audio_ms, text),
-        )
+        words = text or ""
+        pieces = [words] if model == "whisper-1" else words.partition(" ")
+        if self._tell_transcript(item.id, text, model=model, audio_ms=item.audio_ms, pieces=pieces):
+            item.content[0]["transcript"] = text
 
     # --- idle timeout -------------------------------------------------------------------------------
 
