@@ -26,6 +26,7 @@ from voice.bridge.consumer import MediaConsumer, SessionConsumer  # noqa: E402
 from voice.bridge.presence import Presence  # noqa: E402
 from voice.console.audio import AudioSocket  # noqa: E402
 from voice.console.sockets import LiveSocket  # noqa: E402
+from voice.outbound import rulebook  # noqa: E402
 
 
 def _warm_up() -> None:
@@ -34,6 +35,7 @@ def _warm_up() -> None:
     The routes alone take a second of every thread's time, which live audio does not have.
     """
     get_resolver().reverse_dict  # noqa: B018 - builds the whole table
+    rulebook.standard()
     assembly.warm_up()
 
 
@@ -49,8 +51,10 @@ async def _lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCa
                     await presence.begin()
                 if settings.ROLE != ServerRole.MEDIA:
                     await session_manager.manager_here()
-            except OSError as exc:
-                await send({"type": "lifespan.startup.failed", "message": f"spoken lines are missing: {exc}"})
+            except (OSError, rulebook.RulesInvalid) as exc:
+                await send(
+                    {"type": "lifespan.startup.failed", "message": f"a file is missing or wrong: {exc}"}
+                )
                 return
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":

@@ -9,10 +9,8 @@ class VoiceConfig(AppConfig):
         from django.conf import settings
 
         from tenex.lib import failpoint
-        from voice.outbound import rulebook
 
         failpoint.arm(settings.FAILPOINT)
-        rulebook.standard()  # a rules file that makes no sense stops the start, not a dial
 
         from crm.knowledge.embedding import engines
         from crm.services import suppressions

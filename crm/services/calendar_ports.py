@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from crm.calendars import google_oauth
 from crm.calendars.availability import Period
-from crm.calendars.caldav import CaldavPort, Login, Server
 from crm.calendars.google import GooglePort
 from crm.calendars.google_oauth import Tokens
 from crm.calendars.port import Budget, CalendarRefused, CalendarUnavailable, Port
@@ -20,6 +19,14 @@ from crm.models import Calendar, CalendarAccount, CalendarKind
 from crm.services import calendar_health
 from tenex.lib import guarded_http, zones
 from tenex.workspaces.services import vault
+
+if TYPE_CHECKING:
+    from crm.calendars.caldav import Server
+
+
+def warm_up() -> None:
+    """Import what reads calendars elsewhere: not every process needs it, but no call shall wait for it."""
+    import crm.calendars.caldav  # noqa: F401
 
 
 def policy() -> guarded_http.Policy:
@@ -70,8 +77,10 @@ def account_of(calendar: Calendar) -> CalendarAccount:
     return found
 
 
-def server(account: CalendarAccount, budget: Budget) -> Server:
+def server(account: CalendarAccount, budget: Budget) -> "Server":
     """The CalDAV server of an account."""
+    from crm.calendars.caldav import Login, Server
+
     login = Login(account.user_name, str(credentials(account).get("password", "")))
     return Server(account.url, login, policy(), budget)
 
@@ -121,6 +130,8 @@ def connect(calendar: Calendar, account: CalendarAccount, budget: Budget) -> Por
     Raises:
         CalendarUnavailable, CalendarRefused.
     """
+    from crm.calendars.caldav import CaldavPort
+
     zone = zones.first_zone(calendar.time_zone)
     try:
         if account.calendar.kind == CalendarKind.GOOGLE:

@@ -16,7 +16,6 @@ from django.core.mail import EmailMultiAlternatives
 from django.db.models import F
 from django.utils import timezone
 
-from crm.calendars import ical
 from crm.calendars.spoken import spoken
 from crm.models import MailKind, MailStatus, Meeting, MeetingMail, MeetingStatus
 from crm.services.meeting_sync import event_of
@@ -118,6 +117,8 @@ def _why_not(row: MeetingMail, address: str) -> str:
 
 
 def _message(row: MeetingMail, address: str) -> EmailMultiAlternatives:
+    from crm.calendars import ical  # takes a while to import, and only this worker writes such files
+
     meeting, kind = row.meeting, MailKind(row.kind)
     calendar, lead = meeting.calendar, meeting.lead
     zone = zones.first_zone(lead.time_zone if lead else "", calendar.time_zone)

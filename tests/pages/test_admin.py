@@ -20,6 +20,9 @@ def space(db: None) -> Workspace:
     return rows.workspace()
 
 
+admin.autodiscover()  # the tests below look at all pages
+
+
 def list_of(model: str) -> str:
     return f"/admin/{model.replace('.', '/')}/"
 

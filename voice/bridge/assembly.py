@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, cast
 
 from django.conf import settings
 
+from crm.services import calendar_ports
 from tenex.lib.clock import Clock
 from voice.bridge import clips, threads
 from voice.bridge.effects import CallControl, RegistryTools, SocketControl, ToolBox, TwilioControl
@@ -52,6 +53,7 @@ def warm_up() -> None:
 
     import voice.tools.registry  # noqa: F401
 
+    calendar_ports.warm_up()
     clips.load()
 
 

@@ -5,11 +5,13 @@ from typing import Any
 
 from celery import shared_task
 
-from voice.outbound import breaker, dialer
+from voice.outbound import breaker, dialer, rulebook
 from voice.outbound import reconcile as reconciler
 from voice.outbound import sweep as sweeper
 from voice.services import accounts, openings
 from voice.telephony.errors import CarrierGone
+
+rulebook.standard()  # a rules file that makes no sense stops the worker's start, not a dial
 
 _NOBODY = str(uuid.UUID(int=0))
 """In messages of an earlier release, which had one account."""
