@@ -43,6 +43,17 @@ class NotFound(TenexError):
     status = 404
 
 
+def existing[T](row: T | None, otherwise: str = "there is no such thing here") -> T:
+    """What was looked for, if it is there.
+
+    Raises:
+        NotFound: it is not; `otherwise` says so.
+    """
+    if row is None:
+        raise NotFound(otherwise)
+    return row
+
+
 class Conflict(TenexError):
     code = "conflict"
     status = 409

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from crm.models import Suppression, SuppressionSource
 from crm.services import suppressions
-from tenex.errors import NotFound
+from tenex.errors import existing
 from tenex.lib import phone as phones
 from tenex.rest.idempotency import idempotent
 from tenex.rest.pagination import PAGE_PARAMETERS, page
@@ -79,11 +79,11 @@ class SuppressionList(ApiView):
             reason=data["reason"],
             actor=self.principal.actor,
         )
-        row = Suppression.objects.filter(
-            workspace=self.workspace, phone_hash=suppressions.digest(number)
-        ).first()
-        if row is None:
-            raise NotFound("there is no such thing here")
+        row = existing(
+            Suppression.objects.filter(
+                workspace=self.workspace, phone_hash=suppressions.digest(number)
+            ).first()
+        )
         audit.record(
             self.workspace.pk,
             self.principal.actor,

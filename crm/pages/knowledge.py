@@ -19,7 +19,7 @@ from crm.selectors import knowledge as read
 from crm.selectors import retrieval
 from crm.services import knowledge as write
 from crm.services import passages
-from tenex.errors import InvalidInput, NotFound, TenexError, Unavailable
+from tenex.errors import InvalidInput, NotFound, TenexError, Unavailable, existing
 from tenex.pages.forms import filled, problems
 from tenex.pages.views import PageView
 from tenex.rest import filters as strict
@@ -192,9 +192,10 @@ class ChunkPlace(PageView):
     nav = "knowledge"
 
     def get(self, request: HttpRequest, chunk_id: uuid.UUID) -> HttpResponseBase:
-        found = read.place_of(self.workspace.pk, chunk_id)
-        if found is None:
-            raise NotFound("this passage was changed or deleted since; the call has kept its text")
+        found = existing(
+            read.place_of(self.workspace.pk, chunk_id),
+            "this passage was changed or deleted since; the call has kept its text",
+        )
         document_id, position = found
         query = f"?from={position - 2}" if position > 20 else ""
         return HttpResponseRedirect(f"{reverse('document', args=[document_id])}{query}#chunk-{chunk_id}")

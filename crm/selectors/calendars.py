@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from crm.calendars import slot_ids
 from crm.calendars.availability import Period, Rules, free_slots, instant
 from crm.models import HOLDS_TIME, Calendar, Lead, Meeting, MeetingStatus
-from tenex.errors import NotFound
+from tenex.errors import existing
 from tenex.lib import zones
 
 
@@ -24,10 +24,10 @@ def get(workspace_id: uuid.UUID, calendar_id: uuid.UUID) -> Calendar:
     Raises:
         NotFound: not there, or of another workspace.
     """
-    found = all_of(workspace_id).select_related("account", "workspace").filter(pk=calendar_id).first()
-    if found is None:
-        raise NotFound("no such calendar")
-    return found
+    return existing(
+        all_of(workspace_id).select_related("account", "workspace").filter(pk=calendar_id).first(),
+        "no such calendar",
+    )
 
 
 def default(workspace_id: uuid.UUID) -> Calendar | None:
@@ -126,10 +126,7 @@ def meeting(workspace_id: uuid.UUID, meeting_id: uuid.UUID) -> Meeting:
     Raises:
         NotFound: not there, or of another workspace.
     """
-    found = meetings(workspace_id).filter(pk=meeting_id).first()
-    if found is None:
-        raise NotFound("no such meeting")
-    return found
+    return existing(meetings(workspace_id).filter(pk=meeting_id).first(), "no such meeting")
 
 
 def upcoming_in(calendar: Calendar, now: datetime) -> QuerySet[Meeting]:

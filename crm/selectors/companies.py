@@ -5,7 +5,7 @@ import uuid
 from django.db.models import QuerySet
 
 from crm.models import Company
-from tenex.errors import NotFound
+from tenex.errors import existing
 
 
 def all_of(workspace_id: uuid.UUID) -> QuerySet[Company]:
@@ -17,7 +17,4 @@ def get(workspace_id: uuid.UUID, company_id: uuid.UUID) -> Company:
     Raises:
         NotFound: not there, or of another workspace.
     """
-    found = all_of(workspace_id).filter(pk=company_id).first()
-    if found is None:
-        raise NotFound("no such organization")
-    return found
+    return existing(all_of(workspace_id).filter(pk=company_id).first(), "no such organization")

@@ -5,7 +5,7 @@ import uuid
 from django.db.models import QuerySet
 
 from crm.models import CustomField
-from tenex.errors import NotFound
+from tenex.errors import existing
 
 
 def all_of(workspace_id: uuid.UUID) -> QuerySet[CustomField]:
@@ -22,7 +22,4 @@ def get(workspace_id: uuid.UUID, field_id: uuid.UUID) -> CustomField:
     Raises:
         NotFound: not there, or of another workspace.
     """
-    found = all_of(workspace_id).filter(pk=field_id).first()
-    if found is None:
-        raise NotFound("no such custom field")
-    return found
+    return existing(all_of(workspace_id).filter(pk=field_id).first(), "no such custom field")

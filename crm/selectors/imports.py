@@ -5,7 +5,7 @@ import uuid
 from django.db.models import QuerySet
 
 from crm.models import LeadImport, LeadImportError
-from tenex.errors import NotFound
+from tenex.errors import existing
 
 
 def all_of(workspace_id: uuid.UUID) -> QuerySet[LeadImport]:
@@ -17,10 +17,7 @@ def get(workspace_id: uuid.UUID, import_id: uuid.UUID) -> LeadImport:
     Raises:
         NotFound: not there, or of another workspace.
     """
-    found = all_of(workspace_id).filter(pk=import_id).first()
-    if found is None:
-        raise NotFound("no such import")
-    return found
+    return existing(all_of(workspace_id).filter(pk=import_id).first(), "no such import")
 
 
 def errors(row: LeadImport) -> QuerySet[LeadImportError]:

@@ -18,7 +18,7 @@ from crm.models import (
     DocumentVersion,
     EntryKind,
 )
-from tenex.errors import NotFound
+from tenex.errors import existing
 
 GUIDANCE_ENTRIES: Final = 20
 GUIDANCE_CHARS: Final = 400
@@ -42,10 +42,7 @@ def get(workspace_id: uuid.UUID, document_id: uuid.UUID) -> Document:
     Raises:
         NotFound: not there, or of another workspace.
     """
-    found = all_of(workspace_id).filter(pk=document_id).first()
-    if found is None:
-        raise NotFound("no such document")
-    return found
+    return existing(all_of(workspace_id).filter(pk=document_id).first(), "no such document")
 
 
 def matching(q: str) -> Q:
@@ -66,10 +63,7 @@ def version(document: Document, number: int) -> DocumentVersion:
     Raises:
         NotFound.
     """
-    found = document.versions.filter(number=number).first()
-    if found is None:
-        raise NotFound("no such version")
-    return found
+    return existing(document.versions.filter(number=number).first(), "no such version")
 
 
 def newest_text(document: Document) -> str:
@@ -88,14 +82,12 @@ def chunk(workspace_id: uuid.UUID, document_id: uuid.UUID, chunk_id: uuid.UUID) 
     Raises:
         NotFound.
     """
-    found = (
+    return existing(
         Chunk.objects.filter(workspace_id=workspace_id, document_id=document_id, pk=chunk_id, live=True)
         .defer("search")
-        .first()
+        .first(),
+        "no such passage",
     )
-    if found is None:
-        raise NotFound("no such passage")
-    return found
 
 
 def place_of(workspace_id: uuid.UUID, chunk_id: uuid.UUID) -> tuple[uuid.UUID, int] | None:

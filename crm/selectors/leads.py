@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from crm.models import FollowUp, Lead, TimelineEntry
 from crm.selectors import search
-from tenex.errors import NotFound
+from tenex.errors import existing
 from tenex.workspaces.models import Workspace
 
 
@@ -17,10 +17,7 @@ def get(workspace_id: uuid.UUID, lead_id: uuid.UUID) -> Lead:
     Raises:
         NotFound: not there, or of another workspace.
     """
-    lead = all_of(workspace_id, archived=None).filter(pk=lead_id).first()
-    if lead is None:
-        raise NotFound("no such lead")
-    return lead
+    return existing(all_of(workspace_id, archived=None).filter(pk=lead_id).first(), "no such lead")
 
 
 def all_of(workspace_id: uuid.UUID, *, archived: bool | None = False) -> QuerySet[Lead]:

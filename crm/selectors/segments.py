@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from crm.models import Lead, Segment, SegmentKind, SegmentMember
 from crm.selectors import conditions, fields, leads
-from tenex.errors import NotFound
+from tenex.errors import existing
 
 
 def all_of(workspace_id: uuid.UUID) -> QuerySet[Segment]:
@@ -22,10 +22,7 @@ def get(workspace_id: uuid.UUID, segment_id: uuid.UUID) -> Segment:
     Raises:
         NotFound: not there, or of another workspace.
     """
-    found = all_of(workspace_id).filter(pk=segment_id).first()
-    if found is None:
-        raise NotFound("no such segment")
-    return found
+    return existing(all_of(workspace_id).filter(pk=segment_id).first(), "no such segment")
 
 
 def belongs(segment: Segment, customs: conditions.Customs | None = None) -> Q:

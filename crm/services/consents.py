@@ -12,7 +12,7 @@ from crm.models import Consent, ConsentPurpose, Lead, TimelineEntry
 from crm.selectors import leads as read
 from crm.services import timeline
 from crm.services.lead_changes import updated_data
-from tenex.errors import InvalidInput, NotFound
+from tenex.errors import InvalidInput, existing
 from tenex.events import services as events
 from tenex.lib import storable
 from tenex.workspaces.models import Workspace
@@ -120,11 +120,10 @@ def revoke(
     """
     with transaction.atomic():
         lead = read.get(workspace.id, lead_id)
-        consent = (
-            Consent.objects.select_for_update().filter(workspace=workspace, lead=lead, pk=consent_id).first()
+        consent = existing(
+            Consent.objects.select_for_update().filter(workspace=workspace, lead=lead, pk=consent_id).first(),
+            "no such consent",
         )
-        if consent is None:
-            raise NotFound("no such consent")
         if consent.revoked_at is None:
             consent.revoked_at = max(timezone.now(), consent.given_at)
             consent.revoked_reason = storable.text(reason)[:300]

@@ -12,7 +12,7 @@ from crm.selectors import leads as read
 from crm.services import companies, lead_changes, suppressions, timeline
 from crm.services.lead_changes import Changes, assign, updated_data
 from crm.services.lead_fields import LeadFields, clean
-from tenex.errors import Conflict, InvalidInput, NotFound
+from tenex.errors import Conflict, InvalidInput, existing
 from tenex.events import services as events
 from tenex.workspaces.models import Workspace
 
@@ -228,15 +228,13 @@ def _conclusions(lead: Lead, qualification: str, *, talked: bool) -> dict[str, A
 
 def _lock(workspace_id: uuid.UUID, lead_id: uuid.UUID) -> Lead:
     # The row lock makes before and after of the announced change true under concurrent writers.
-    lead = (
+    return existing(
         Lead.objects.select_for_update(of=("self",))
         .select_related("company")
         .filter(workspace_id=workspace_id, pk=lead_id)
-        .first()
+        .first(),
+        "no such lead",
     )
-    if lead is None:
-        raise NotFound("no such lead")
-    return lead
 
 
 def _with_company(workspace: Workspace, values: dict[str, Any]) -> dict[str, Any]:

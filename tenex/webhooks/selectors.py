@@ -4,7 +4,7 @@ import uuid
 
 from django.db.models import Count, Q, QuerySet
 
-from tenex.errors import NotFound
+from tenex.errors import existing
 from tenex.webhooks.models import Delivery, DeliveryStatus, Replay, WebhookSubscription
 from tenex.workspaces.models import Workspace
 
@@ -17,7 +17,7 @@ def subscription(workspace: Workspace, webhook_id: uuid.UUID) -> WebhookSubscrip
     """Raises:
     NotFound: no such subscription in this workspace.
     """
-    return _found(subscriptions(workspace).filter(pk=webhook_id).first())
+    return existing(subscriptions(workspace).filter(pk=webhook_id).first())
 
 
 def deliveries(subscription: WebhookSubscription) -> QuerySet[Delivery]:
@@ -33,7 +33,7 @@ def delivery(workspace: Workspace, webhook_id: uuid.UUID, delivery_id: uuid.UUID
         NotFound: no such delivery of this subscription in this workspace.
     """
     rows = Delivery.objects.filter(workspace=workspace, subscription_id=webhook_id, pk=delivery_id)
-    return _found(rows.select_related("subscription", "event").first())
+    return existing(rows.select_related("subscription", "event").first())
 
 
 def replays(subscription: WebhookSubscription) -> QuerySet[Replay]:
@@ -50,10 +50,4 @@ def replay(workspace: Workspace, webhook_id: uuid.UUID, replay_id: uuid.UUID) ->
     """Raises:
     NotFound: no such replay of this subscription in this workspace.
     """
-    return _found(replays(subscription(workspace, webhook_id)).filter(pk=replay_id).first())
-
-
-def _found[T](row: T | None) -> T:
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+    return existing(replays(subscription(workspace, webhook_id)).filter(pk=replay_id).first())

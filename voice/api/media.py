@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from tenex.errors import Gone, NotFound, TenexError, Unauthorized
+from tenex.errors import Gone, TenexError, Unauthorized, existing
 from tenex.lib.storage_faults import FileMissing, mapped
 from tenex.rest import signed
 from tenex.rest.off_loop import off_loop
@@ -95,9 +95,7 @@ class _File:
 def _open(recording_id: uuid.UUID, token: str) -> _File:
     if not signed.opens(token, _PURPOSE, recording_id):
         raise Unauthorized("the link is not valid (any more)")
-    recording = Recording.objects.filter(pk=recording_id).first()
-    if recording is None:
-        raise NotFound("there is no such thing here")
+    recording = existing(Recording.objects.filter(pk=recording_id).first())
     if recording.status != RecordingStatus.STORED or is_past(recording):
         raise Gone("the recording was deleted or its retention is over", code="recording_expired")
     size = store.size_of(store.of(recording))

@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from tenex.errors import NotFound
+from tenex.errors import existing
 from tenex.events import bus
 from tenex.rest import sse, streams
 from tenex.rest.off_loop import Shared, off_loop
@@ -83,10 +83,7 @@ def _admit(request: HttpRequest, call_id: uuid.UUID) -> tuple[streams.Reader, Ca
     token = request.GET.get("token")
     if token is None:
         reader = streams.admit(request, SCOPES)
-        call = Call.objects.filter(workspace_id=reader.workspace_id, pk=call_id).first()
-        if call is None:
-            raise NotFound("there is no such thing here")
-        return reader, call
+        return reader, existing(Call.objects.filter(workspace_id=reader.workspace_id, pk=call_id).first())
     link = streams.admit_link(request, token, PURPOSE)
     call = Call.objects.filter(pk=call_id).first() if link.object_id == str(call_id) else None
     if call is None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
-from tenex.errors import InvalidInput, NotFound
+from tenex.errors import InvalidInput, existing
 from tenex.workspaces.models import Workspace
 from voice.models import (
     Agent,
@@ -48,10 +48,7 @@ def calling(workspace: Workspace) -> QuerySet[PhoneNumber]:
 
 def agent(workspace: Workspace, agent_id: uuid.UUID) -> Agent:
     """Raises NotFound."""
-    row = agents(workspace).filter(pk=agent_id).first()
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+    return existing(agents(workspace).filter(pk=agent_id).first())
 
 
 def versions(agent: Agent) -> QuerySet[AgentVersion]:
@@ -72,10 +69,7 @@ def versions_by_id(workspace: Workspace, version_ids: list[uuid.UUID]) -> dict[u
 
 def version(agent: Agent, number: int) -> AgentVersion:
     """Raises NotFound."""
-    row = versions(agent).filter(number=number).first()
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+    return existing(versions(agent).filter(number=number).first())
 
 
 def version_to_compare(agent: Agent, version: AgentVersion, number: int | None) -> AgentVersion:
@@ -99,10 +93,7 @@ def profiles(workspace: Workspace) -> QuerySet[VoiceProfile]:
 
 def profile(workspace: Workspace, profile_id: uuid.UUID) -> VoiceProfile:
     """Raises NotFound."""
-    row = profiles(workspace).filter(pk=profile_id).first()
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+    return existing(profiles(workspace).filter(pk=profile_id).first())
 
 
 def numbers(workspace: Workspace) -> QuerySet[PhoneNumber]:
@@ -112,10 +103,7 @@ def numbers(workspace: Workspace) -> QuerySet[PhoneNumber]:
 
 def number(workspace: Workspace, number_id: uuid.UUID) -> PhoneNumber:
     """Raises NotFound."""
-    row = numbers(workspace).filter(pk=number_id).first()
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+    return existing(numbers(workspace).filter(pk=number_id).first())
 
 
 @dataclass(frozen=True, slots=True)

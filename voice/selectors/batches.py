@@ -8,7 +8,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, Exists, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 
-from tenex.errors import NotFound
+from tenex.errors import existing
 from tenex.workspaces.models import Workspace
 from voice.models import (
     Batch,
@@ -55,10 +55,7 @@ def named(workspace: Workspace, *, at_most: int = 100) -> QuerySet[Batch]:
 
 def one(workspace: Workspace, batch_id: uuid.UUID) -> Batch:
     """Raises NotFound."""
-    row = all_of(workspace).filter(pk=batch_id).first()
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+    return existing(all_of(workspace).filter(pk=batch_id).first())
 
 
 def counters(batch_ids: list[uuid.UUID]) -> dict[uuid.UUID, Counters]:
@@ -92,10 +89,7 @@ def counters(batch_ids: list[uuid.UUID]) -> dict[uuid.UUID, Counters]:
 def whole(workspace: Workspace, batch_id: uuid.UUID) -> Batch:
     """With all that a decision about its leads asks for. Raises NotFound."""
     parts = ("workspace", "agent__current_version__agent", "agent_version__agent", "number")
-    row = all_of(workspace).select_related(*parts).filter(pk=batch_id).first()
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+    return existing(all_of(workspace).select_related(*parts).filter(pk=batch_id).first())
 
 
 def uploads(batch: Batch) -> list[BatchUpload]:
@@ -110,10 +104,7 @@ def names(workspace: Workspace, batch_ids: Iterable[uuid.UUID]) -> dict[uuid.UUI
 
 def recipient(batch: Batch, recipient_id: uuid.UUID) -> Recipient:
     """Raises NotFound."""
-    row = results(batch).filter(pk=recipient_id).first()
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+    return existing(results(batch).filter(pk=recipient_id).first())
 
 
 def results(batch: Batch) -> QuerySet[Recipient]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models import Prefetch, QuerySet
 
-from tenex.errors import NotFound
+from tenex.errors import NotFound, existing
 from tenex.events.models import Event
 from tenex.webhooks.models import Delivery
 from tenex.workspaces.models import AuditEntry, Workspace
@@ -32,14 +32,11 @@ def one(workspace: Workspace, call_id: uuid.UUID) -> Call:
     rows = calls.all_of(workspace).select_related(
         "workspace", "lead__company", "agent_version__agent", "batch", "number"
     )
-    call = (
+    return existing(
         rows.prefetch_related(Prefetch("sessions", VoiceSession.objects.order_by("number")))
         .filter(pk=call_id)
         .first()
     )
-    if call is None:
-        raise NotFound("there is no such thing here")
-    return call
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +101,7 @@ def share(workspace: Workspace, call_id: uuid.UUID, share_id: uuid.UUID) -> Call
     """Raises:
     NotFound: no such link of this call in this workspace.
     """
-    row = CallShare.objects.filter(workspace=workspace, call_id=call_id, pk=share_id).first()
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+    return existing(CallShare.objects.filter(workspace=workspace, call_id=call_id, pk=share_id).first())
 
 
 def decisions(call: Call) -> list[Decision]:

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from tenex.errors import Gone, NotFound
+from tenex.errors import Gone, NotFound, existing
 from tenex.workspaces.models import Workspace
 from voice.models import (
     Call,
@@ -107,15 +107,12 @@ def one(workspace: Workspace, call_id: uuid.UUID) -> Call:
     Raises:
         NotFound: none such in this workspace.
     """
-    call = (
+    return existing(
         all_of(workspace)
         .prefetch_related(Prefetch("sessions", VoiceSession.objects.order_by("number")), "recordings")
         .filter(pk=call_id)
         .first()
     )
-    if call is None:
-        raise NotFound("there is no such thing here")
-    return call
 
 
 def bare(workspace: Workspace, call_id: uuid.UUID) -> Call:
@@ -124,10 +121,7 @@ def bare(workspace: Workspace, call_id: uuid.UUID) -> Call:
     Raises:
         NotFound: none such in this workspace.
     """
-    call = Call.objects.filter(workspace=workspace, pk=call_id).first()
-    if call is None:
-        raise NotFound("there is no such thing here")
-    return call
+    return existing(Call.objects.filter(workspace=workspace, pk=call_id).first())
 
 
 def conversation(call: Call) -> list[Turn | ToolCall]:

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db.models import QuerySet
 
-from tenex.errors import NotFound
+from tenex.errors import existing
 from tenex.workspaces.models import Workspace
 from voice.models import Credential, CredentialKind
 
@@ -16,10 +16,7 @@ def one(workspace: Workspace, kind: str) -> Credential:
     """Raises:
     NotFound: the workspace has none of this kind.
     """
-    found = Credential.objects.filter(workspace=workspace, kind=kind).first()
-    if found is None:
-        raise NotFound("there is no such thing here")
-    return found
+    return existing(Credential.objects.filter(workspace=workspace, kind=kind).first())
 
 
 def shared_kinds(workspace: Workspace) -> dict[CredentialKind, bool]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, QuerySet, Sum
 
-from tenex.errors import NotFound
+from tenex.errors import existing
 from tenex.workspaces.models import Workspace
 from voice.models import AtRest, Recording, RecordingStatus
 
@@ -25,10 +25,7 @@ def one(workspace: Workspace, recording_id: uuid.UUID) -> Recording:
     """Raises:
     NotFound: none such in this workspace.
     """
-    row = Recording.objects.filter(workspace=workspace, pk=recording_id).first()
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+    return existing(Recording.objects.filter(workspace=workspace, pk=recording_id).first())
 
 
 def troubled(workspace: Workspace) -> QuerySet[Recording]:

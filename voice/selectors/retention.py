@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Q, QuerySet, Sum
 
-from tenex.errors import NotFound
+from tenex.errors import existing
 from tenex.workspaces.models import Workspace
 from voice.models import Call, Erasure, KeptClass, LegalHold, PurgeReceipt
 from voice.services import retention
@@ -43,10 +43,7 @@ def hold(workspace: Workspace, hold_id: uuid.UUID) -> LegalHold:
     """Raises:
     NotFound: none such in this workspace.
     """
-    row = LegalHold.objects.filter(workspace=workspace, pk=hold_id).first()
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+    return existing(LegalHold.objects.filter(workspace=workspace, pk=hold_id).first())
 
 
 def holds_of_call(call: Call) -> list[LegalHold]:

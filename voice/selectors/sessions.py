@@ -2,7 +2,7 @@
 
 import uuid
 
-from tenex.errors import NotFound
+from tenex.errors import existing
 from tenex.workspaces.models import Workspace
 from voice.models import VoiceSession
 
@@ -13,11 +13,8 @@ def one(workspace: Workspace, session_id: uuid.UUID) -> VoiceSession:
     Raises:
         NotFound: none such in this workspace.
     """
-    row = (
+    return existing(
         VoiceSession.objects.select_related("call", "call__agent_version")
         .filter(workspace=workspace, pk=session_id)
         .first()
     )
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row

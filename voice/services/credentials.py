@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from tenex.errors import Conflict, InvalidInput, NotFound
+from tenex.errors import Conflict, InvalidInput, existing
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.services import audit, vault
 from voice.models import Call, Credential, CredentialKind, CredentialState, PhoneNumber, Recording
@@ -128,9 +128,7 @@ def remove(workspace: Workspace, kind: CredentialKind, actor: str, *, force: boo
     """
     with transaction.atomic():
         _one_at_a_time(workspace.pk)
-        row = Credential.objects.filter(workspace=workspace, kind=kind).first()
-        if row is None:
-            raise NotFound("there is no such thing here")
+        row = existing(Credential.objects.filter(workspace=workspace, kind=kind).first())
         if kind == CredentialKind.TWILIO:
             _refuse_if_used(row, force)
         _audit(row, actor, "credential.removed", forced=force)

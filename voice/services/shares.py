@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from tenex.errors import Conflict, Forbidden, Gone, InvalidInput, NotFound
+from tenex.errors import Conflict, Forbidden, Gone, InvalidInput, existing
 from tenex.rest import signed
 from tenex.workspaces.principal import Principal
 from tenex.workspaces.services import audit
@@ -77,9 +77,10 @@ def opened(token: str, *, count: bool = False) -> CallShare:
     Raises:
         NotFound: no such link. Gone: `share_revoked` or `share_expired`.
     """
-    share = CallShare.objects.select_related("call", "workspace").filter(digest=_digest(token)).first()
-    if share is None:
-        raise NotFound("there is no such link; it may not have been copied as a whole")
+    share = existing(
+        CallShare.objects.select_related("call", "workspace").filter(digest=_digest(token)).first(),
+        "there is no such link; it may not have been copied as a whole",
+    )
     if share.revoked_at is not None:
         raise Gone("this link was revoked", code="share_revoked")
     if share.expires_at <= timezone.now():

@@ -4,7 +4,7 @@ import uuid
 
 from django.db.models import Q, QuerySet
 
-from tenex.errors import NotFound
+from tenex.errors import existing
 from tenex.workspaces.models import ApiKey, Workspace
 
 
@@ -22,7 +22,4 @@ def find(workspace: Workspace, name: str) -> ApiKey:
         which = Q(pk=uuid.UUID(name))
     except ValueError:
         which = Q(prefix=name)
-    key = all_of(workspace).filter(which).first() if "\x00" not in name else None
-    if key is None:
-        raise NotFound("there is no such thing here")
-    return key
+    return existing(all_of(workspace).filter(which).first() if "\x00" not in name else None)

@@ -5,7 +5,7 @@ import uuid
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from tenex.errors import NotFound
+from tenex.errors import existing
 from tenex.workspaces.models import Invitation, Membership, Workspace
 
 
@@ -18,10 +18,7 @@ def one(workspace: Workspace, user_id: uuid.UUID) -> Membership:
     Raises:
         NotFound: no such member.
     """
-    member = all_of(workspace).filter(user_id=user_id).first()
-    if member is None:
-        raise NotFound("there is no such thing here")
-    return member
+    return existing(all_of(workspace).filter(user_id=user_id).first())
 
 
 def invitations(workspace: Workspace) -> QuerySet[Invitation]:
@@ -38,7 +35,4 @@ def invitation(workspace: Workspace, invitation_id: uuid.UUID) -> Invitation:
     Raises:
         NotFound: no such invitation.
     """
-    found = invitations(workspace).filter(pk=invitation_id).first()
-    if found is None:
-        raise NotFound("there is no such thing here")
-    return found
+    return existing(invitations(workspace).filter(pk=invitation_id).first())

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from tenex.errors import Conflict, Forbidden, InvalidInput, NotFound
+from tenex.errors import Conflict, Forbidden, InvalidInput, NotFound, existing
 from tenex.workspaces import scopes
 from tenex.workspaces.models import Invitation, Membership, Role, User, Workspace
 from tenex.workspaces.principal import Principal
@@ -168,9 +168,7 @@ def _held(member: Membership, by: Principal) -> Membership:
         Forbidden: it has more than `by`.
     """
     _lock(member.workspace_id)
-    now = Membership.objects.select_related("user").filter(pk=member.pk).first()
-    if now is None:
-        raise NotFound("there is no such thing here")
+    now = existing(Membership.objects.select_related("user").filter(pk=member.pk).first())
     _require_right(now.role, by)
     return now
 
