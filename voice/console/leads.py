@@ -99,12 +99,10 @@ def _with_state(rows: Iterable[Consent], now: datetime) -> list[Consent]:
 class _Action(LeadPage):
     """Does one thing and goes back; what was wrong is said on the lead's page, at the form it came from."""
 
+    http_method_names = ("post",)
     scope = "leads:write"
     form = ""
     anchor = ""
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return HttpResponse(status=405, headers={"Allow": "POST"})
 
     def post(self, request: HttpRequest, lead_id: uuid.UUID, **more: Any) -> HttpResponseBase:
         lead = read.get(self.workspace.pk, lead_id)
