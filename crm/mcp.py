@@ -11,9 +11,9 @@ from crm.api.leads import LeadOut
 from crm.models import Calendar, CalendarKind, Qualification, Stage
 from crm.selectors import calendars, retrieval
 from crm.selectors import leads as read
-from tenex.mcp.forms import PageArguments, UntrustedOut, query
+from tenex.mcp.forms import PageArguments, UntrustedOut, one_page, query
 from tenex.mcp.registry import Tool
-from tenex.rest.pagination import page
+from tenex.rest.schema import page_of
 from tenex.rest.serializers import Input, Output
 from tenex.workspaces.principal import Principal
 
@@ -26,18 +26,10 @@ class ListLeadsIn(PageArguments):
     qualification = f.ChoiceField(choices=Qualification.choices, required=False)
 
 
-class LeadsOut(UntrustedOut):
-    """One page. `next_cursor` is null on the last one."""
-
-    items = LeadOut(many=True)
-    next_cursor = f.CharField(allow_null=True)
-
-
 def _list_leads(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    workspace, asked = principal.workspace, query(arguments)
-    rows = read.with_consents(lead_filters.filtered(workspace, asked))
-    found = page(rows, asked, bound_to=f"leads:{workspace.pk}")
-    return {"items": LeadOut(found.items, many=True).data, "next_cursor": found.next_cursor}
+    workspace = principal.workspace
+    rows = read.with_consents(lead_filters.filtered(workspace, query(arguments)))
+    return one_page(rows, LeadOut, arguments, bound_to=f"leads:{workspace.pk}")
 
 
 class SearchKnowledgeIn(Input):
@@ -82,18 +74,10 @@ class CalendarOut(Output):
         return str(account.state) if account is not None else "ok"
 
 
-class CalendarsOut(Output):
-    """One page. `next_cursor` is null on the last one."""
-
-    items = CalendarOut(many=True)
-    next_cursor = f.CharField(allow_null=True)
-
-
 def _list_calendars(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    workspace, asked = principal.workspace, query(arguments)
+    workspace = principal.workspace
     rows = calendars.all_of(workspace.pk).select_related("account")
-    found = page(rows, asked, bound_to=f"calendars:{workspace.pk}")
-    return {"items": CalendarOut(found.items, many=True).data, "next_cursor": found.next_cursor}
+    return one_page(rows, CalendarOut, arguments, bound_to=f"calendars:{workspace.pk}")
 
 
 TOOLS = (
@@ -102,7 +86,7 @@ TOOLS = (
         title="List leads",
         description="Leads of the workspace that are not archived, the newest first, 50 at a time.",
         arguments=ListLeadsIn,
-        answer=LeadsOut,
+        answer=page_of(LeadOut, UntrustedOut),
         run=_list_leads,
         scope="leads:read",
         read_only=True,
@@ -125,7 +109,7 @@ TOOLS = (
         title="List calendars",
         description="Calendars that agents can book meetings in, the newest first, 50 at a time.",
         arguments=PageArguments,
-        answer=CalendarsOut,
+        answer=page_of(CalendarOut),
         run=_list_calendars,
         scope="connectors:read",
         read_only=True,

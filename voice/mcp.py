@@ -9,9 +9,10 @@ from rest_framework import serializers as f
 
 from crm.selectors import calendars as read_calendars
 from tenex.lib import limits
-from tenex.mcp.forms import PageArguments, UntrustedOut, query
+from tenex.mcp.forms import PageArguments, UntrustedOut, one_page, query
 from tenex.mcp.registry import Tool
-from tenex.rest.pagination import page, page_in_order
+from tenex.rest.pagination import page_in_order
+from tenex.rest.schema import page_of
 from tenex.rest.serializers import Input, Output
 from tenex.workspaces.principal import Principal
 from voice.api import transcripts
@@ -201,17 +202,10 @@ class AgentBriefOut(Output):
         return agent.current_version.number if agent.current_version else None
 
 
-class AgentsOut(UntrustedOut):
-    """One page. `next_cursor` is null on the last one."""
-
-    items = AgentBriefOut(many=True)
-    next_cursor = f.CharField(allow_null=True)
-
-
 def _list_agents(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     workspace = principal.workspace
-    found = page(read_agents.agents(workspace), query(arguments), bound_to=f"agents:{workspace.pk}")
-    return {"items": AgentBriefOut(found.items, many=True).data, "next_cursor": found.next_cursor}
+    rows = read_agents.agents(workspace)
+    return one_page(rows, AgentBriefOut, arguments, bound_to=f"agents:{workspace.pk}")
 
 
 class OneCallIn(Input):
@@ -272,7 +266,7 @@ TOOLS = (
         title="List agents",
         description="Phone agents of the workspace, the newest first.",
         arguments=PageArguments,
-        answer=AgentsOut,
+        answer=page_of(AgentBriefOut, UntrustedOut),
         run=_list_agents,
         scope="agents:read",
         read_only=True,

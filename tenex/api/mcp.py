@@ -7,9 +7,8 @@ from django.conf import settings
 from rest_framework import serializers as f
 
 from tenex.api.keys import ApiKeyIn, ApiKeyOut, MintedKeyOut
-from tenex.mcp.forms import NoArguments, PageArguments, query
+from tenex.mcp.forms import NoArguments, PageArguments, one_page
 from tenex.mcp.registry import Tool
-from tenex.rest.pagination import page
 from tenex.rest.schema import page_of
 from tenex.rest.serializers import Input, Output
 from tenex.workspaces.principal import Principal
@@ -39,9 +38,8 @@ def _whoami(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, 
 
 
 def _list_api_keys(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    rows = read.all_of(principal.workspace)
-    found = page(rows, query(arguments), bound_to=f"api-keys:{principal.workspace.pk}")
-    return {"items": ApiKeyOut(found.items, many=True).data, "next_cursor": found.next_cursor}
+    workspace = principal.workspace
+    return one_page(read.all_of(workspace), ApiKeyOut, arguments, bound_to=f"api-keys:{workspace.pk}")
 
 
 def _mint_api_key(principal: Principal, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

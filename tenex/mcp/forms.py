@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from rest_framework import serializers as f
 
 from tenex.lib import limits
+from tenex.rest.pagination import page
 from tenex.rest.serializers import Input, Output
 
 
@@ -36,3 +38,11 @@ def query(arguments: Mapping[str, Any], *, limit: int | None = None) -> QueryDic
     """Arguments as the query of a REST list, whose filters and pages then do the rest."""
     given = ({"limit": limit} if limit else {}) | {k: v for k, v in arguments.items() if v is not None}
     return QueryDict(urlencode(given))
+
+
+def one_page[M: Model](
+    rows: QuerySet[M], item: type[Output], arguments: Mapping[str, Any], *, bound_to: str
+) -> Mapping[str, Any]:
+    """The part of `rows` that was asked for, as `page_of(item)` describes it."""
+    found = page(rows, query(arguments), bound_to=bound_to)
+    return {"items": item(found.items, many=True).data, "next_cursor": found.next_cursor}

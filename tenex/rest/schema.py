@@ -250,11 +250,11 @@ def _parameter(item: tuple[str, Any]) -> OpenApiParameter:
 
 
 @cache
-def page_of(item: type[Output]) -> type[Output]:
-    """The class of one page of `item`: `<Item>Page`."""
+def page_of(item: type[Output], base: type[Output] = Output) -> type[Output]:
+    """The class of one page of `item`: `<Item>Page`, a `base`."""
     return type(
         f"{item.__name__}Page",
-        (Output,),
+        (base,),
         {
             "__doc__": "One page. `next_cursor` is null on the last one.",
             "items": item(many=True),
