@@ -185,9 +185,10 @@ async def transcribing(server: Server, query: str = "intent=transcription") -> A
 def speech_pcm24() -> bytes:
     """One spoken sentence without a long pause and without silence around it, 24 kHz PCM16."""
     import numpy as np
-    from hibari import Hibari
 
-    wave = Hibari()("Yes we need it next month.")
+    from voice.opening.packaged import speak
+
+    wave = speak("Yes we need it next month.")
     loud = np.flatnonzero(np.abs(wave) > 0.02)
     wave = wave[loud[0] : loud[-1]]
     return bytes((np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes())

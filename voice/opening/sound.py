@@ -11,7 +11,6 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -25,7 +24,6 @@ from voice.wire import g711
 from voice.wire.model_access import ModelAccess
 
 if TYPE_CHECKING:
-    from hibari import Hibari
     from openai.types.audio.speech_create_params import VoiceID
 
 log = structlog.get_logger(__name__)
@@ -203,17 +201,12 @@ def by_package(text: str) -> bytes:
     """English by the packaged voice, as telephone µ-law at an even loudness."""
     import numpy as np
 
-    sound = np.asarray(_engine()(text.replace("AI", "A.I."), seed=0), dtype=np.float32)
+    from voice.opening import packaged
+
+    sound = packaged.speak(text.replace("AI", "A.I."))
     peak = max(1e-6, float(np.abs(sound).max(initial=0.0)))
     pcm = (np.clip(sound * (_PEAK / peak), -1, 1) * 32_767).astype("<i2").tobytes()
     return _phone(pcm)
-
-
-@cache
-def _engine() -> "Hibari":
-    from hibari import Hibari
-
-    return Hibari(threads=1)
 
 
 def _phone(pcm24: bytes) -> bytes:

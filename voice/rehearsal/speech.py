@@ -1,6 +1,6 @@
 """Lines become sound: a packaged synthesizer, two kinds of voices, kept on disk once rendered.
 
-`hibari-tts` ships one voice. Callers are told from the agent by shifting its pitch: the text is spoken slower
+There is one packaged voice. Callers are told from the agent by shifting its pitch: the text is spoken slower
 or faster by the same factor as the samples are then resampled, so that the pace stays natural.
 """
 
@@ -8,24 +8,18 @@ import asyncio
 import hashlib
 import re
 import secrets
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from voice.opening.packaged import RATE_HZ, speak
 from voice.rehearsal import mulaw
 
-if TYPE_CHECKING:
-    from hibari import Hibari
-
-RATE_HZ = 24_000
 _LONGEST_PAUSE_S = 0.2
 _QUIET = 0.02  # of full scale
 _REVISION = "2"  # part of every cache key: raise it when the sound of the same text changes
@@ -48,17 +42,6 @@ def caller_voice(number: str) -> Voice:
     """The same number always has the same voice."""
     digits = re.sub(r"\D", "", number)
     return CALLERS[int(digits[-4:] or 0) % len(CALLERS)]
-
-
-_ENGINE_LOCK = threading.Lock()
-
-
-@cache
-def _engine() -> "Hibari":
-    """The synthesizer, once a process: it takes a second to load. Called under `_ENGINE_LOCK`."""
-    from hibari import Hibari
-
-    return Hibari(threads=1)
 
 
 class Speech:
@@ -123,8 +106,7 @@ class Speech:
         return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
 
     def _synthesize(self, text: str, voice: Voice) -> NDArray[np.int16]:
-        with _ENGINE_LOCK:
-            sound = np.asarray(_engine()(text, speed=1 / voice.pitch, seed=0), dtype=np.float32)
+        sound = speak(text, speed=1 / voice.pitch)
         if voice.pitch != 1.0:
             sound = soxr.resample(sound, RATE_HZ * voice.pitch, RATE_HZ)
         sound = _shorten_pauses(sound)
