@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.session.dsl import FRAME, Call
-from tests.session.test_script import READY, dialed, hears
+from tests.session.scripted import READY, dialed, hears
 from voice.session import commands as cmd
 from voice.session import events as ev
 from voice.session.limits import Limits

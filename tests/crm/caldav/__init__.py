@@ -1,0 +1,1 @@
+"""A calendar on a real CalDAV server."""
