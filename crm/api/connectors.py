@@ -41,9 +41,7 @@ class ConnectorList(ApiView):
         self.known_query(PAGE_PARAMETERS)
         rows = read.all_of(self.workspace.pk).select_related("account")
         found = page(rows, self.query, bound_to=f"connectors:{self.workspace.pk}")
-        return Response(
-            {"items": ConnectorOut(found.items, many=True).data, "next_cursor": found.next_cursor}
-        )
+        return Response(found.as_json(ConnectorOut))
 
     @operation(
         "connectors_create",

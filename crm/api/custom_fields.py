@@ -71,9 +71,7 @@ class CustomFieldList(ApiView):
         found = page(
             read.all_of(self.workspace.pk), self.query, bound_to=f"custom-fields:{self.workspace.pk}"
         )
-        return Response(
-            {"items": CustomFieldOut(found.items, many=True).data, "next_cursor": found.next_cursor}
-        )
+        return Response(found.as_json(CustomFieldOut))
 
     @operation(
         "custom_fields_create",

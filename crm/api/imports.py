@@ -146,7 +146,7 @@ class ImportList(ApiView):
     def get(self, request: Request) -> Response:
         self.known_query(PAGE_PARAMETERS)
         found = page(read.all_of(self.workspace.pk), self.query, bound_to=f"imports:{self.workspace.pk}")
-        return Response({"items": ImportOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(ImportOut))
 
     @operation(
         "lead_imports_create",
@@ -242,9 +242,7 @@ class ImportErrors(ApiView):
         found = page_in_order(read.errors(row), self.query, by="line", bound_to=f"import-errors:{row.pk}")
         if form == "csv":  # whole; wrong page parameters are wrong all the same
             return errors_csv(row)
-        return Response(
-            {"items": ImportErrorOut(found.items, many=True).data, "next_cursor": found.next_cursor}
-        )
+        return Response(found.as_json(ImportErrorOut))
 
 
 def errors_csv(row: LeadImport) -> HttpResponseBase:

@@ -121,7 +121,7 @@ class DocumentList(ApiView):
     def get(self, request: Request) -> Response:
         rows = strict.apply(DocumentFilters, self.query, read.all_of(self.workspace.pk))
         found = page(rows, self.query, bound_to=f"documents:{self.workspace.pk}")
-        return Response({"items": DocumentOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(DocumentOut))
 
     @operation(
         "knowledge_documents_create",
@@ -294,7 +294,7 @@ class DocumentVersions(ApiView):
         self.known_query(PAGE_PARAMETERS)
         document = read.get(self.workspace.pk, document_id)
         found = page(read.versions(document), self.query, bound_to=f"versions:{document.pk}")
-        return Response({"items": VersionOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(VersionOut))
 
 
 class DocumentReingest(ApiView):
@@ -335,7 +335,7 @@ class ChunkList(ApiView):
         document = read.get(self.workspace.pk, document_id)
         rows = read.chunks(document)
         found = page_in_order(rows, self.query, by="position", bound_to=f"chunks:{document.pk}")
-        return Response({"items": ChunkOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(ChunkOut))
 
 
 class ChunkDetail(ApiView):

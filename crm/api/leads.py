@@ -209,7 +209,7 @@ class LeadList(ApiView):
     def get(self, request: Request) -> Response:
         rows = read.with_consents(lead_filters.filtered(self.workspace, self.query))
         found = page(rows, self.query, bound_to=f"leads:{self.workspace.pk}")
-        return Response({"items": LeadOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(LeadOut))
 
     @operation(
         "leads_create",

@@ -175,7 +175,7 @@ class MeetingList(ApiView):
     def get(self, request: Request) -> Response:
         rows = strict.apply(MeetingFilters, self.query, read.meetings(self.workspace.pk))
         found = page(rows, self.query, bound_to=f"meetings:{self.workspace.pk}")
-        return Response({"items": MeetingOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(MeetingOut))
 
 
 class MeetingDetail(ApiView):

@@ -71,9 +71,7 @@ class OrganizationList(ApiView):
     def get(self, request: Request) -> Response:
         rows = strict.apply(OrganizationFilters, self.query, read.all_of(self.workspace.pk))
         found = page(rows, self.query, bound_to=f"organizations:{self.workspace.pk}")
-        return Response(
-            {"items": OrganizationOut(found.items, many=True).data, "next_cursor": found.next_cursor}
-        )
+        return Response(found.as_json(OrganizationOut))
 
     @operation(
         "organizations_create",

@@ -134,7 +134,7 @@ class SegmentList(ApiView):
     def get(self, request: Request) -> Response:
         self.known_query(PAGE_PARAMETERS)
         found = page(read.all_of(self.workspace.pk), self.query, bound_to=f"segments:{self.workspace.pk}")
-        return Response({"items": SegmentOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(SegmentOut))
 
     @operation(
         "segments_create",
@@ -206,7 +206,7 @@ class SegmentLeads(ApiView):
         segment = read.get(self.workspace.pk, segment_id)
         rows = read_leads.with_consents(read.leads_of(segment))
         found = page(rows, self.query, bound_to=f"segment:{segment.pk}")
-        return Response({"items": LeadOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(LeadOut))
 
     @operation(
         "segments_add",

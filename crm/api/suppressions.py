@@ -53,9 +53,7 @@ class SuppressionList(ApiView):
         self.known_query(PAGE_PARAMETERS)
         rows = Suppression.objects.filter(workspace=self.workspace)
         found = page(rows, self.query, bound_to=f"suppressions:{self.workspace.pk}")
-        return Response(
-            {"items": SuppressionOut(found.items, many=True).data, "next_cursor": found.next_cursor}
-        )
+        return Response(found.as_json(SuppressionOut))
 
     @operation(
         "suppressions_create",

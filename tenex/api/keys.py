@@ -75,7 +75,7 @@ class ApiKeyList(ApiView):
     def get(self, request: Request) -> Response:
         self.known_query(PAGE_PARAMETERS)
         found = page(read.all_of(self.workspace), self.query, bound_to=f"api-keys:{self.workspace.pk}")
-        return Response({"items": ApiKeyOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(ApiKeyOut))
 
     @operation(
         "api_keys_create",

@@ -99,7 +99,7 @@ class MemberList(ApiView):
     def get(self, request: Request) -> Response:
         self.known_query(PAGE_PARAMETERS)
         found = page(read.all_of(self.workspace), self.query, bound_to=f"members:{self.workspace.pk}")
-        return Response({"items": MemberOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(MemberOut))
 
 
 class MemberDetail(ApiView):

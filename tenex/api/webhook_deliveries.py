@@ -119,7 +119,7 @@ class WebhookDeliveries(ApiView):
         row = read.subscription(self.workspace, webhook_id)
         rows = strict.apply(DeliveryFilters, self.query, read.deliveries(row))
         found = page(rows, self.query, bound_to=f"deliveries:{row.pk}")
-        return Response({"items": DeliveryOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(DeliveryOut))
 
 
 class WebhookDelivery(ApiView):
@@ -226,7 +226,7 @@ class WebhookReplays(ApiView):
         self.known_query(PAGE_PARAMETERS)
         row = read.subscription(self.workspace, webhook_id)
         found = page(read.replays(row), self.query, bound_to=f"replays:{row.pk}")
-        return Response({"items": ReplayOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(ReplayOut))
 
 
 class WebhookReplayDetail(ApiView):

@@ -119,7 +119,7 @@ class WebhookList(ApiView):
         self.known_query(PAGE_PARAMETERS)
         rows = read.subscriptions(self.workspace)
         found = page(rows, self.query, bound_to=f"webhooks:{self.workspace.pk}")
-        return Response({"items": WebhookOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(WebhookOut))
 
     @operation(
         "webhooks_create",

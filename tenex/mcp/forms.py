@@ -45,4 +45,4 @@ def one_page[M: Model](
 ) -> Mapping[str, Any]:
     """The part of `rows` that was asked for, as `page_of(item)` describes it."""
     found = page(rows, query(arguments), bound_to=bound_to)
-    return {"items": item(found.items, many=True).data, "next_cursor": found.next_cursor}
+    return found.as_json(item)

@@ -18,6 +18,7 @@ import orjson
 from django.conf import settings
 from django.db.models import Model, Q, QuerySet
 from django.http import QueryDict
+from rest_framework.serializers import Serializer
 
 from tenex.errors import InvalidInput
 from tenex.lib import limits
@@ -30,6 +31,10 @@ _MAC_BYTES = 16
 class Page[T: Model]:
     items: list[T]
     next_cursor: str | None
+
+    def as_json(self, item: type[Serializer[Any]]) -> dict[str, Any]:
+        """What :func:`tenex.rest.schema.page_of` describes: the rows as `item` shows them."""
+        return {"items": item(self.items, many=True).data, "next_cursor": self.next_cursor}
 
 
 def limit_of(query: Mapping[str, str]) -> int:

@@ -42,7 +42,7 @@ class AgentList(ApiView):
         if "archived" not in self.query:
             rows = rows.filter(archived_at=None)
         found = page(rows, self.query, bound_to=f"agents:{self.workspace.pk}")
-        return Response({"items": AgentOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(AgentOut))
 
     @operation(
         "agents_create",
@@ -151,9 +151,7 @@ class AgentVersionList(ApiView):
         self.known_query(PAGE_PARAMETERS)
         agent = read.agent(self.workspace, agent_id)
         found = page(read.versions(agent), self.query, bound_to=f"versions:{agent.pk}")
-        return Response(
-            {"items": AgentVersionOut(found.items, many=True).data, "next_cursor": found.next_cursor}
-        )
+        return Response(found.as_json(AgentVersionOut))
 
 
 class AgentVersionDetail(ApiView):

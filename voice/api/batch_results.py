@@ -66,9 +66,7 @@ class BatchResults(ApiView):
         if form == "csv":
             return as_csv(rows, name=f"batch-{batch.pk}.csv")
         found = page_in_order(rows, query, by="position", bound_to=f"results:{batch.pk}")
-        return Response(
-            {"items": BatchResultOut(found.items, many=True).data, "next_cursor": found.next_cursor}
-        )
+        return Response(found.as_json(BatchResultOut))
 
 
 class BatchStats(ApiView):

@@ -39,7 +39,7 @@ class CallList(ApiView):
         rows = strict.apply(CallFilters, self.query, read.listed(self.workspace))
         q = self.query.get("q", "").strip()
         found = page(read.matching(rows, q) if q else rows, self.query, bound_to=f"calls:{self.workspace.pk}")
-        return Response({"items": CallOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(CallOut))
 
 
 class CallDetail(ApiView):

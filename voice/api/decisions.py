@@ -59,4 +59,4 @@ class DecisionList(ApiView):
     def get(self, request: Request) -> Response:
         rows = strict.apply(DecisionFilters, self.query, read.all_of(self.workspace))
         found = page(rows, self.query, bound_to=f"decisions:{self.workspace.pk}")
-        return Response({"items": DecisionOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(DecisionOut))

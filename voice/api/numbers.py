@@ -74,7 +74,7 @@ class NumberList(ApiView):
     def get(self, request: Request) -> Response:
         rows = strict.apply(NumberFilters, self.query, read.numbers(self.workspace))
         found = page(rows, self.query, bound_to=f"numbers:{self.workspace.pk}")
-        return Response({"items": NumberOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(NumberOut))
 
     @operation(
         "numbers_create",

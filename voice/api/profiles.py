@@ -34,7 +34,7 @@ class ProfileList(ApiView):
     def get(self, request: Request) -> Response:
         self.known_query(PAGE_PARAMETERS)
         found = page(read.profiles(self.workspace), self.query, bound_to=f"profiles:{self.workspace.pk}")
-        return Response({"items": ProfileOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(ProfileOut))
 
     @operation(
         "profiles_create",

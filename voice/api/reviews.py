@@ -114,7 +114,7 @@ class CallShareList(ApiView):
         self.known_query(("limit", "cursor"))
         call = read_calls.bare(self.workspace, call_id)
         found = page(read.shares(call), self.query, bound_to=f"shares:{call.pk}")
-        return Response({"items": ShareOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(ShareOut))
 
     @operation(
         "shares_create",

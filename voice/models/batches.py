@@ -21,6 +21,9 @@ class BatchStatus(models.TextChoices):
     CANCELED = "canceled", "Canceled"
 
 
+OPEN = (BatchStatus.DRAFT, BatchStatus.QUEUED, BatchStatus.RUNNING, BatchStatus.PAUSED)
+
+
 class VoicemailPolicy(models.TextChoices):
     HANG_UP = "hang_up", "Hang up"
     LEAVE_MESSAGE = "leave_message", "Leave a message after the beep"

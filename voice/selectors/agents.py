@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
@@ -13,7 +13,6 @@ from voice.models import (
     Agent,
     AgentVersion,
     Batch,
-    BatchStatus,
     BatchVersion,
     Call,
     NumberStatus,
@@ -21,9 +20,8 @@ from voice.models import (
     PhoneNumber,
     VoiceProfile,
 )
+from voice.models.batches import OPEN
 from voice.models.calls import LIVE
-
-OPEN_BATCHES: Final = (BatchStatus.DRAFT, BatchStatus.QUEUED, BatchStatus.RUNNING, BatchStatus.PAUSED)
 
 
 def every_agent(workspace: Workspace) -> QuerySet[Agent]:
@@ -153,7 +151,7 @@ def live_calls(agent: Agent) -> int:
 
 def open_batches(agent: Agent) -> list[Batch]:
     """Batches that are not over, with the versions that their leads are drawn for (`splits`)."""
-    rows = Batch.objects.filter(agent=agent, status__in=OPEN_BATCHES).select_related("agent_version")
+    rows = Batch.objects.filter(agent=agent, status__in=OPEN).select_related("agent_version")
     rows = rows.prefetch_related(
         Prefetch("versions", BatchVersion.objects.select_related("agent_version"), to_attr="splits")
     )
@@ -185,7 +183,7 @@ def routing_of(number: PhoneNumber) -> list[str]:
         else "If the agent or the model cannot take the call, callers hear an apology: there is no fallback "
         "number."
     )
-    count = Batch.objects.filter(number=number, status__in=OPEN_BATCHES).count()
+    count = Batch.objects.filter(number=number, status__in=OPEN).count()
     lines.append(
         f"{count} open batch{'es' if count != 1 else ''} call from it, within the calling hours of each lead."
         if count

@@ -7,19 +7,17 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from crm.models import Calendar
-from crm.selectors import calendars
 from tenex.errors import Conflict, InvalidInput
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.services import audit
-from voice.models import Agent, AgentVersion, BatchStatus, Call, NumberStatus, VoiceProfile
+from voice.models import Agent, AgentVersion, Call, NumberStatus, VoiceProfile
+from voice.models.batches import OPEN
 from voice.models.calls import LIVE
-from voice.services import templates
+from voice.services import parts, templates
 
 VERSIONED: Final = ("system_prompt", "objective", "criteria", "tools")
 """Fields that live in a version; the others are on the agent itself."""
 
-_OPEN: Final = (BatchStatus.DRAFT, BatchStatus.QUEUED, BatchStatus.RUNNING, BatchStatus.PAUSED)
 
 TOOL_NAMES: Final = (
     "lookup_lead",
@@ -59,7 +57,7 @@ def create(workspace: Workspace, data: dict[str, Any], actor: str) -> Agent:
                     name=data["name"],
                     slug=slug,
                     profile=_profile(workspace, data.get("profile_id")),
-                    calendar=_calendar(workspace, data.get("calendar_id")),
+                    calendar=parts.calendar(workspace, data.get("calendar_id")),
                     is_default=bool(data.get("is_default")),
                 )
         except IntegrityError as exc:
@@ -143,7 +141,7 @@ def archive(agent: Agent, actor: str) -> None:
             return
         uses = {
             "numbers": agent.numbers.exclude(status=NumberStatus.RELEASED).count(),
-            "batches": agent.batches.filter(status__in=_OPEN).count(),
+            "batches": agent.batches.filter(status__in=OPEN).count(),
             "calls": Call.objects.filter(agent_version__agent=agent, status__in=LIVE).count(),
         }
         if any(uses.values()):
@@ -171,7 +169,7 @@ def _set_plain(agent: Agent, data: dict[str, Any]) -> None:
     if "profile_id" in data:
         agent.profile = _profile(agent.workspace, data["profile_id"])
     if "calendar_id" in data:
-        agent.calendar = _calendar(agent.workspace, data["calendar_id"])
+        agent.calendar = parts.calendar(agent.workspace, data["calendar_id"])
     if "is_default" in data:
         _make_room(agent.workspace_id, data)
         agent.is_default = data["is_default"]
@@ -209,12 +207,3 @@ def _profile(workspace: Workspace, profile_id: uuid.UUID | None) -> VoiceProfile
     if profile is None:
         raise InvalidInput("no such voice profile", loc=("body", "profile_id"), type_="missing")
     return profile
-
-
-def _calendar(workspace: Workspace, calendar_id: uuid.UUID | None) -> Calendar | None:
-    if calendar_id is None:
-        return None
-    calendar = calendars.all_of(workspace.pk).filter(pk=calendar_id).first()
-    if calendar is None:
-        raise InvalidInput("no such calendar", loc=("body", "calendar_id"), type_="missing")
-    return calendar

@@ -11,23 +11,21 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from crm.models import Calendar
-from crm.selectors import calendars
 from tenex.errors import Conflict, InvalidInput
 from tenex.events import services as events
 from tenex.lib import phone
 from tenex.lib.wake import wake
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.services import audit
-from voice.models import Agent, Batch, BatchStatus, Call, NumberSource, NumberStatus, PhoneNumber
+from voice.models import Agent, Batch, Call, NumberSource, NumberStatus, PhoneNumber
+from voice.models.batches import OPEN
 from voice.models.calls import LIVE
-from voice.services import accounts
+from voice.services import accounts, parts
 from voice.telephony.client import CarrierNumber
 from voice.telephony.errors import CarrierGone
 
 SETTLE = "voice.numbers.settle"
 """Name of the task that does what is due at the carrier."""
-_OPEN = (BatchStatus.DRAFT, BatchStatus.QUEUED, BatchStatus.RUNNING, BatchStatus.PAUSED)
 
 
 def create(workspace: Workspace, data: dict[str, Any], actor: str) -> PhoneNumber:
@@ -176,7 +174,7 @@ def _of_the_account(workspace: Workspace, e164: str, sid: str) -> CarrierNumber:
 
 
 def _refuse_if_used(number: PhoneNumber) -> None:
-    batches = Batch.objects.filter(number=number, status__in=_OPEN).count()
+    batches = Batch.objects.filter(number=number, status__in=OPEN).count()
     calls = Call.objects.filter(Q(number=number), status__in=LIVE).count()
     if batches or calls:
         raise Conflict(
@@ -195,7 +193,7 @@ def _checked(workspace: Workspace, data: dict[str, Any]) -> dict[str, Any]:
     if "agent_id" in fields:
         fields["agent"] = _agent(workspace, fields.pop("agent_id"))
     if "calendar_id" in fields:
-        fields["calendar"] = _calendar(workspace, fields.pop("calendar_id"))
+        fields["calendar"] = parts.calendar(workspace, fields.pop("calendar_id"))
     return fields
 
 
@@ -206,12 +204,3 @@ def _agent(workspace: Workspace, agent_id: uuid.UUID | None) -> Agent | None:
     if agent is None:
         raise InvalidInput("no such agent", loc=("body", "agent_id"), type_="missing")
     return agent
-
-
-def _calendar(workspace: Workspace, calendar_id: uuid.UUID | None) -> Calendar | None:
-    if calendar_id is None:
-        return None
-    calendar = calendars.all_of(workspace.pk).filter(pk=calendar_id).first()
-    if calendar is None:
-        raise InvalidInput("no such calendar", loc=("body", "calendar_id"), type_="missing")
-    return calendar

@@ -1,6 +1,9 @@
 """Who calls and from where, if nobody says so; and whether what is named is this workspace's."""
 
+import uuid
+
 from crm.models import Calendar
+from crm.selectors import calendars
 from tenex.errors import InvalidInput
 from tenex.workspaces.models import Workspace
 from voice.models import Agent, NumberStatus, PhoneNumber
@@ -27,6 +30,20 @@ def default_number(workspace: Workspace, agent: Agent) -> PhoneNumber:
     if chosen is None:
         raise InvalidInput("say which number to call from", loc=("body", "number_id"), type_="missing")
     return chosen
+
+
+def calendar(workspace: Workspace, calendar_id: uuid.UUID | None) -> Calendar | None:
+    """The calendar that an agent or a number is to book in.
+
+    Raises:
+        InvalidInput: none such in this workspace.
+    """
+    if calendar_id is None:
+        return None
+    found = calendars.all_of(workspace.pk).filter(pk=calendar_id).first()
+    if found is None:
+        raise InvalidInput("no such calendar", loc=("body", "calendar_id"), type_="missing")
+    return found
 
 
 def check_own(
