@@ -1,13 +1,11 @@
 """Rows and doubles for the tests of dialing."""
 
 import itertools
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import time
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
@@ -122,25 +120,3 @@ def knock(client: Client, path: str, fields: Mapping[str, str], *, token: str = 
         settings.PUBLIC_BASE_URL + path, dict(fields), token=token or settings.TWILIO_AUTH_TOKEN
     )
     return client.post(path, dict(fields), headers={"X-Twilio-Signature": signed})  # type: ignore[return-value]
-
-
-def together(*jobs: Callable[[], Any]) -> list[Any]:
-    """Run jobs at the same instant, each on its own database connection; results or exceptions, in order."""
-    barrier = threading.Barrier(len(jobs))
-    results: list[Any] = [None] * len(jobs)
-
-    def work(index: int, job: Callable[[], Any]) -> None:
-        try:
-            barrier.wait(10)
-            results[index] = job()
-        except Exception as exc:
-            results[index] = exc
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=work, args=pair) for pair in enumerate(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connections
 from django.utils import timezone
 
 from crm.models import Calendar, Consent, Lead
@@ -153,7 +153,7 @@ def together(*jobs: Callable[[], Any]) -> list[Any]:
         except Exception as exc:
             results[index] = exc
         finally:
-            connection.close()
+            connections.close_all()
 
     threads = [threading.Thread(target=work, args=pair) for pair in enumerate(jobs)]
     for thread in threads:

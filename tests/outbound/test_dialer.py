@@ -12,8 +12,9 @@ from crm.models import Lead
 from crm.services import suppressions
 from tenex.events.models import Event
 from tenex.workspaces.models import Workspace
-from tests.dialing_rows import HOME, agent, leads, number, outbound_call, over, together, workspace
+from tests.dialing_rows import HOME, agent, leads, number, outbound_call, over, workspace
 from tests.prove.fake_carrier import FakeCarrier
+from tests.rows import together
 from voice.models import (
     Batch,
     BatchStatus,

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from crm.models import Lead
 from crm.services import consents, suppressions
-from tests.dialing_rows import agent, leads, number, outbound_call, over, together, workspace
+from tests.dialing_rows import agent, leads, number, outbound_call, over, workspace
 from tests.prove.fake_carrier import FakeCarrier
-from tests.rows import agree
+from tests.rows import agree, together
 from voice.models import (
     Batch,
     Call,

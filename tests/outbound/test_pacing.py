@@ -14,8 +14,9 @@ from pytest_django import Settings
 from crm.models import Lead
 from tenex.workspaces.models import Workspace
 from tests import own_accounts
-from tests.dialing_rows import HOME, agent, leads, number, outbound_call, over, together, workspace
+from tests.dialing_rows import HOME, agent, leads, number, outbound_call, over, workspace
 from tests.prove.fake_carrier import AUTH_TOKEN, FakeCarrier
+from tests.rows import together
 from voice.models import (
     Batch,
     Call,

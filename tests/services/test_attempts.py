@@ -10,7 +10,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from tests.dialing_rows import outbound_call, together, workspace
+from tests.dialing_rows import outbound_call, workspace
+from tests.rows import together
 from voice.models import Batch, BatchStatus, Call, CallStatus, DialAttempt, DialState, EndReason
 from voice.services import attempts, calls
 from voice.services.attempts import Adoption

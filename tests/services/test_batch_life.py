@@ -14,7 +14,8 @@ from crm.services import follow_ups, import_run, imports, suppressions
 from tenex.errors import Conflict, InvalidInput
 from tenex.events.models import Event
 from tenex.workspaces.models import AuditEntry, Workspace
-from tests.dialing_rows import agent, finalize, leads, number, outbound_call, over, together, workspace
+from tests.dialing_rows import agent, finalize, leads, number, outbound_call, over, workspace
+from tests.rows import together
 from voice.models import (
     AgentVersion,
     Batch,

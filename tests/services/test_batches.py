@@ -11,7 +11,8 @@ from crm.services import suppressions
 from tenex.errors import Conflict, InvalidInput
 from tenex.events.models import Event
 from tenex.workspaces.models import Workspace
-from tests.dialing_rows import agent, leads, number, together, workspace
+from tests.dialing_rows import agent, leads, number, workspace
+from tests.rows import together
 from voice.models import Batch, BatchStatus, Call, CallStatus, Decision, Recipient, RecipientStatus
 from voice.services import batches, dialing
 
