@@ -10,18 +10,18 @@ both must call and compared by the rows that they leave; and one rate limit unde
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
+
+from tenex.engines.bootstrap import ensure_environment
+from tests.prove.dial_rig import database, main
 
 if TYPE_CHECKING:
     import httpx2
@@ -58,70 +58,37 @@ class Proof:
             print(f"E2: {kind}: {what}", file=sys.stderr)
 
 
-def main() -> int:
-    """Returns 0 if nothing was violated."""
-    parser = argparse.ArgumentParser(prog="tests.prove.e2_mcp")
-    parser.add_argument("--full", action="store_true", default=os.environ.get("FULL", "") not in ("", "0"))
-    line = prove(FULL if parser.parse_args().full else QUICK)
-    print(json.dumps(line), flush=True)
-    return 1 if line["violations"] else 0
-
-
-def prove(size: Size) -> dict[str, Any]:
+def prove(full: bool) -> dict[str, Any]:
     """Run it on a database of its own; the line to print."""
-    _environment()
-    from tests.api.live_server import serve
-    from tests.api.world import make
-
-    began, proof = time.monotonic(), Proof()
-    with _database(), serve() as base:
-        own, other = make("own", 0), make("other", 1)
-        _tenants(proof, base, own, other)
-        _scopes(proof, base, own)
-        _sessions(proof, base, own, other, size)
-        _origins(proof, base, own, size)
-        _revoked(proof, base, own, size)
-        _twins(proof, base, own, size)
-        _limits(proof, base, own, size)
-    return {
-        "promise": "E2",
-        "trials": sum(proof.trials.values()),
-        "violations": sum(proof.violations.values()),
-        "tried": dict(proof.trials),
-        "violated": dict(proof.violations),
-        "seconds": round(time.monotonic() - began, 1),
-    }
-
-
-def _environment() -> None:
-    """Engines of this run's own unless the environment names others."""
-    from tenex.engines.bootstrap import ensure_environment
-
     os.environ |= {
         "DEBUG": "1",
         "LOG_LEVEL": "ERROR",
         "DATABASE_POOL_SIZE": "0",
         "RATE_LIMIT_PER_MINUTE": "100000",
         "OPENAI_API_KEY": "sk-prove",
+        "DJANGO_SETTINGS_MODULE": "tenex.settings",
     }
     ensure_environment(throwaway=True)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
-    import django
+    size, proof = FULL if full else QUICK, Proof()
+    with database():
+        from tests.api.live_server import serve
+        from tests.api.world import make
 
-    django.setup()
-
-
-@contextmanager
-def _database() -> Iterator[None]:
-    from django.db import connection
-
-    before = connection.settings_dict["NAME"]
-    connection.settings_dict["TEST"]["NAME"] = f"prove_e2_{os.getpid()}"
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
-        yield
-    finally:
-        connection.creation.destroy_test_db(before, verbosity=0)
+        with serve() as base:
+            own, other = make("own", 0), make("other", 1)
+            _tenants(proof, base, own, other)
+            _scopes(proof, base, own)
+            _sessions(proof, base, own, other, size)
+            _origins(proof, base, own, size)
+            _revoked(proof, base, own, size)
+            _twins(proof, base, own, size)
+            _limits(proof, base, own, size)
+    return {
+        "trials": sum(proof.trials.values()),
+        "violations": sum(proof.violations.values()),
+        "tried": dict(proof.trials),
+        "violated": dict(proof.violations),
+    }
 
 
 # --- asking ---------------------------------------------------------------------------------------
@@ -319,4 +286,4 @@ def _limits(proof: Proof, base: str, own: Tenant, size: Size) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main("E2", prove)

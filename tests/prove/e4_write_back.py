@@ -9,19 +9,19 @@ breaks the schema, invents quotes, refuses, answers 503, or repairs itself when 
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import os
 import random
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+
+from tenex.engines.bootstrap import ensure_environment
+from tests.prove.dial_rig import database, main
 
 WORKERS = 3
 KINDS = ("good", "good", "schema", "quote", "outage", "repaired", "refused", "good")
@@ -38,68 +38,32 @@ QUICK = Size(calls=40, timeout_s=75)
 FULL = Size(calls=800, timeout_s=1200)
 
 
-def main() -> int:
-    """Returns 0 if nothing was violated."""
-    parser = argparse.ArgumentParser(prog="tests.prove.e4_write_back")
-    parser.add_argument("--full", action="store_true", default=os.environ.get("FULL", "") not in ("", "0"))
-    line = prove(FULL if parser.parse_args().full else QUICK)
-    print(json.dumps(line), flush=True)
-    return 1 if line["violations"] else 0
-
-
-def prove(size: Size) -> dict[str, Any]:
-    """Run it on a database of its own; the line to print."""
-    _environment()
-    with _database(), _judge() as base_url:
+def prove(full: bool) -> dict[str, Any]:
+    """Run it on a database of its own, every timer twenty times as fast; the line to print."""
+    size = FULL if full else QUICK
+    os.environ |= {
+        "DEBUG": "1",
+        "LOG_LEVEL": "ERROR",
+        "TENEX_TIME_SCALE": "20",
+        "FINALIZE_LEASE_S": "0.4",
+        "DATABASE_POOL_SIZE": "0",
+        "OPENAI_API_KEY": "sk-prove",
+        "DJANGO_SETTINGS_MODULE": "tenex.settings",
+    }
+    ensure_environment(throwaway=True)
+    with database(), _judge() as base_url:
         os.environ["OPENAI_BASE_URL"] = base_url
-        began = time.monotonic()
         kinds = _seed(size.calls)
         kills = _work(base_url, size.timeout_s)
         found = _violations(kinds)
         return {
-            "promise": "E4",
             "trials": size.calls,
             "violations": sum(found.values()),
             "kinds": dict(found),
             "kills": kills,
             "workers": WORKERS,
             "tries": _tries(),
-            "seconds": round(time.monotonic() - began, 1),
         }
-
-
-def _environment() -> None:
-    """Engines of this run's own unless the environment names others; every timer twenty times as fast."""
-    from tenex.engines.bootstrap import ensure_environment
-
-    os.environ.update(
-        {
-            "DEBUG": "1",
-            "LOG_LEVEL": "ERROR",
-            "TENEX_TIME_SCALE": "20",
-            "FINALIZE_LEASE_S": "0.4",
-            "DATABASE_POOL_SIZE": "0",
-            "OPENAI_API_KEY": "sk-prove",
-        }
-    )
-    ensure_environment(throwaway=True)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
-    import django
-
-    django.setup()
-
-
-@contextmanager
-def _database() -> Iterator[None]:
-    from django.db import connection
-
-    before = connection.settings_dict["NAME"]
-    connection.settings_dict["TEST"]["NAME"] = f"prove_e4_{os.getpid()}"
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
-        yield
-    finally:
-        connection.creation.destroy_test_db(before, verbosity=0)
 
 
 @contextmanager
@@ -291,4 +255,4 @@ def _tries() -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main("E4", prove)
