@@ -14,7 +14,6 @@ from crm.models import (
     FollowUpStatus,
     Lead,
     MailKind,
-    MailStatus,
     Meeting,
     MeetingMail,
 )
@@ -122,11 +121,6 @@ def queue_mail(meeting: Meeting, kind: MailKind) -> None:
         meeting=meeting, kind=kind, sequence=meeting.sequence, defaults={"next_at": timezone.now()}
     )
     wake("crm.calendars.mails")
-
-
-def is_invited(meeting: Meeting) -> bool:
-    """Whether the lead may have an invitation to it."""
-    return meeting.mails.filter(kind=MailKind.REQUEST).exclude(status=MailStatus.DROPPED).exists()
 
 
 def _tell(meeting: Meeting, type_: str, summary: str, data: dict[str, Any]) -> None:

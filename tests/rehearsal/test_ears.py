@@ -35,7 +35,7 @@ class Dictated:
         text = self.texts.pop(0)
         if text is None:
             raise NotRecognized("too much is waiting")
-        return Recognized(text, 0.1)
+        return Recognized(text)
 
 
 async def answered(client: Client) -> str:
@@ -270,7 +270,7 @@ async def test_the_queue_is_bounded_and_a_place_is_free_when_the_work_is_done(
 
     def recognize(folder: Path, threads: int, sound: bytes, audio_format: str) -> Recognized:
         going_on.wait(10)
-        return Recognized(sound.decode(), 0.0)
+        return Recognized(sound.decode())
 
     monkeypatch.setattr(model_files, "installed", lambda: tmp_path)
     monkeypatch.setattr(recognizer, "recognize", recognize)

@@ -96,14 +96,12 @@ class AgentCursor:
             self._step, self._action = self._step + 1, 0
         if isinstance(action, UseTool):
             self.open_tool = action.tool
-        self._call.touch()
         return action
 
     def tool_called(self, name: str, args: dict[str, Json]) -> None:
         self.tools_used.append((name, args))
         self.tool_at_ms.setdefault(name, self._call.now_ms())
         self.open_tool = name
-        self._call.touch()
 
     def tool_answered(self, name: str, output: Json) -> None:
         """`output` is the parsed JSON (or the raw text) that the app returned."""
@@ -112,7 +110,6 @@ class AgentCursor:
         if isinstance(tools, dict):
             tools[name] = output
         self.open_tool = None
-        self._call.touch()
 
     def fill(self, text: str) -> str:
         """A line with its holes filled from the tool outputs so far."""
@@ -120,11 +117,9 @@ class AgentCursor:
 
     def begin_response(self) -> None:
         self.responding += 1
-        self._call.touch()
 
     def end_response(self) -> None:
         self.responding = max(0, self.responding - 1)
-        self._call.touch()
 
     @property
     def over(self) -> bool:
@@ -168,7 +163,6 @@ class StageCall:
     claimed: bool = False
     """A model session plays the agent of this call."""
     over: bool = False
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
     agent: AgentCursor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -178,7 +172,6 @@ class StageCall:
 
     def begin_step(self, index: int) -> None:
         self.caller_at = max(self.caller_at, index)
-        self.touch()
 
     def begin_line(self, index: int, text: str, duration_ms: int) -> SpokenLine:
         line = SpokenLine(index, text, asyncio.get_running_loop().time(), duration_ms)
@@ -189,21 +182,6 @@ class StageCall:
     def end_line(self, line: SpokenLine) -> None:
         line.finished_at = asyncio.get_running_loop().time()
         line.finished.set()
-        self.touch()
-
-    def touch(self) -> None:
-        """Wake whoever waits for a change."""
-        self.changed.set()
-
-    async def wait_change(self, timeout_s: float | None = None) -> None:
-        """Until anything changes, or `timeout_s` real seconds have passed. One waiter at a time."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self.changed.wait()
-        except TimeoutError:
-            return
-        finally:
-            self.changed.clear()
 
 
 class Stage:
@@ -230,7 +208,6 @@ class Stage:
 
     def leave(self, call: StageCall) -> None:
         call.over = True
-        call.touch()
         for line in call.spoken:
             line.finished.set()
         self._calls.pop(call.id, None)
@@ -255,5 +232,4 @@ class Stage:
         call = self.find(instructions)
         if call is not None:
             call.claimed = True
-            call.touch()
         return call

@@ -348,10 +348,6 @@ class CallSession:
         """What was dropped, late, unknown or repeated."""
         return self._live.counters
 
-    def agent_speaks(self, now: float) -> bool:
-        """Sound of our side is being played to the other."""
-        return self._live.playback.ends_at() > now
-
     @property
     def spend_microusd(self) -> int:
         return self._live.spend_microusd

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from twilio.twiml.voice_response import Connect, Dial, Start, VoiceResponse
 
 APOLOGY = "We are sorry, we cannot take your call right now."
-TRANSFERRING = "Please hold, I am connecting you."
 NOTICE = "This call is recorded."
 TRANSFER_FAILED = "We are sorry, nobody is there to take your call. Please try again later. Goodbye."
 MAX_PARAMETERS_CHARS = 499

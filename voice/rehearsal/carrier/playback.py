@@ -10,21 +10,15 @@ class PlaybackQueue:
 
     def __init__(self) -> None:
         self._items: deque[bytes | str] = deque()
-        self._queued_bytes = 0
         self._offset = 0  # bytes of the first item that were played already
 
     @property
     def empty(self) -> bool:
         return not self._items
 
-    @property
-    def queued_ms(self) -> int:
-        return self._queued_bytes // mulaw.BYTES_PER_MS
-
     def add(self, sound: bytes) -> None:
         if sound:
             self._items.append(sound)
-            self._queued_bytes += len(sound)
 
     def mark(self, name: str) -> bool:
         """Queue a mark; False if nothing is queued before it, so that it is due at once (twilio.md 4)."""
@@ -37,7 +31,7 @@ class PlaybackQueue:
         """Forget everything; the marks that were pending, all of them due at once (twilio.md 4)."""
         marks = [item for item in self._items if isinstance(item, str)]
         self._items.clear()
-        self._queued_bytes = self._offset = 0
+        self._offset = 0
         return marks
 
     def pull(self) -> tuple[bytes | None, list[str]]:
@@ -60,7 +54,6 @@ class PlaybackQueue:
             if self._offset >= len(item):
                 self._items.popleft()
                 self._offset = 0
-        self._queued_bytes -= len(frame)
         if len(frame) < mulaw.FRAME_BYTES:
             frame += mulaw.SILENT_FRAME[len(frame) :]
         return bytes(frame), marks

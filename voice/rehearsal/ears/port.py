@@ -22,8 +22,6 @@ class Recognized:
     """`text` is empty where there is no speech, or nothing that can be believed."""
 
     text: str
-    compute_s: float
-    """Real seconds of the recognizer alone, without waiting for its turn."""
 
 
 @runtime_checkable

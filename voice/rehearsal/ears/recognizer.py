@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,10 +77,9 @@ def load(folder: Path, threads: int) -> None:
 
 def recognize(folder: Path, threads: int, sound: bytes, audio_format: str) -> Recognized:
     """The words in `sound`."""
-    began = time.monotonic()
     samples = to_16k(sound, audio_format)
     if not _speaks(samples):
-        return Recognized("", time.monotonic() - began)
+        return Recognized("")
     segments, _ = _model(folder, threads).transcribe(
         samples,
         language="en",
@@ -93,7 +91,7 @@ def recognize(folder: Path, threads: int, sound: bytes, audio_format: str) -> Re
         log_prob_threshold=_UNSURE,
     )
     text = " ".join(segment.text.strip() for segment in segments if _believable(segment))
-    return Recognized(text.strip(), time.monotonic() - began)
+    return Recognized(text.strip())
 
 
 def to_16k(sound: bytes, audio_format: str) -> NDArray[np.float32]:
