@@ -6,8 +6,6 @@ from tenex.lib.wake import wake
 from voice.services import batch_filling, metrics, number_orders, retention
 from voice.services import erasure as erasures
 
-"""Entries for Celery's beat; periods and expiries in seconds of the rehearsal's clock."""
-
 
 @shared_task(name="voice.numbers.settle")
 def settle_numbers() -> None:

@@ -15,8 +15,6 @@ rulebook.standard()  # a rules file that makes no sense stops the worker's start
 _NOBODY = str(uuid.UUID(int=0))
 """In messages of an earlier release, which had one account."""
 
-"""Entries for Celery's beat; periods and expiries in seconds of the rehearsal's clock."""
-
 
 @shared_task(name="voice.outbound.tick")
 def tick() -> None:
