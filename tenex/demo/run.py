@@ -77,7 +77,7 @@ def _tell(system: DemoSystem, api: Api, receiver: Receiver, report: Report, seed
         if recording:
             screen.good(f"recording of call 1: {recording['bytes']} bytes, two channels")
     screen.title("3. An outbound batch of three leads")
-    _batch(system, api, receiver, report, seeded)
+    _batch(api, receiver, report, seeded)
 
 
 def _inbound(system: DemoSystem, api: Api, receiver: Receiver, report: Report, expected: Expected) -> None:
@@ -100,7 +100,7 @@ def _inbound(system: DemoSystem, api: Api, receiver: Receiver, report: Report, e
     story.settle(api, receiver, live, expected, before, report)
 
 
-def _batch(system: DemoSystem, api: Api, receiver: Receiver, report: Report, seeded: dict[str, Any]) -> None:
+def _batch(api: Api, receiver: Receiver, report: Report, seeded: dict[str, Any]) -> None:
     # The people of the story live where it is day: only the last four digits are always the same.
     called = [replace(one, phone=seeded["phones"][one.phone[-4:]]) for one in OUTBOUND]
     before = {expected.phone: story.lead_of(api, expected.phone) for expected in called}

@@ -54,7 +54,7 @@ class _Figures(PageView):
             cut = Cut(asked.by)
             tallies = metrics.tallies_by(self.workspace, asked.period, asked.which, cut)
             found = self._parts_of(asked, cut, tallies)
-        return dashboard_figures.breakdown(asked.by, TITLES[asked.by], found)
+        return dashboard_figures.breakdown(TITLES[asked.by], found)
 
     def _parts_of_time(self, asked: Asked, slots: Mapping[tuple[int, int], Tally]) -> list[Part]:
         place = 0 if asked.by == "weekday" else 1

@@ -302,7 +302,7 @@ PART_HEADS: Final = (
 )
 
 
-def breakdown(by: str, title: str, parts: Sequence[Part]) -> Figure:
+def breakdown(title: str, parts: Sequence[Part]) -> Figure:
     """The same figures for each part of the calls."""
     return Figure(
         "parts",
