@@ -7,7 +7,7 @@ this file.
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django
 import pytest
@@ -17,6 +17,9 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from tenex.engines.bootstrap import DATA_DIR_VARIABLE, ENGINES_VARIABLE, ensure_environment
 from tenex.engines.postgres import SEED_VARIABLE
+
+if TYPE_CHECKING:
+    from tests.rig.radicale import Radicale
 
 if ensure_environment(throwaway=True) is not None and settings.configured:
     raise pytest.UsageError(
@@ -85,3 +88,21 @@ def media(settings: Settings, tmp_path: Path) -> Path:
         },
     }
     return place
+
+
+@pytest.fixture(scope="session")
+def radicale_running() -> "Iterator[Radicale]":
+    from tests.rig import radicale
+
+    with radicale.running() as server:
+        yield server
+
+
+@pytest.fixture
+def caldav_server(radicale_running: "Radicale") -> "Iterator[Radicale]":
+    """A real CalDAV server with an empty calendar, `work`."""
+    from tests.rig import radicale
+
+    radicale_running.calendar()
+    yield radicale_running
+    radicale_running.ask("DELETE", f"/{radicale.USER}/work/")

@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -21,17 +20,9 @@ C = "/api/v1/connectors"
 EVERY_DAY = {str(day): [["00:00", "24:00"]] for day in range(1, 8)}
 
 
-@pytest.fixture(scope="module")
-def the_server() -> Iterator[Radicale]:
-    with radicale.running() as server:
-        yield server
-
-
 @pytest.fixture
-def server(the_server: Radicale) -> Iterator[Radicale]:
-    the_server.calendar()
-    yield the_server
-    the_server.ask("DELETE", f"/{radicale.USER}/work/")
+def server(caldav_server: Radicale) -> Radicale:
+    return caldav_server
 
 
 def made(api: Api, server: Radicale, **fields: Any) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The pages of calendars: what they show, what their forms do, and to whom."""
 
-from collections.abc import Iterator
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -36,13 +35,6 @@ RULES = {
     "sends_invitations": "1",
     **DAYS,
 }
-
-
-@pytest.fixture(scope="module")
-def the_server() -> Iterator[Radicale]:
-    with radicale.running() as server:
-        server.calendar()
-        yield server
 
 
 @pytest.fixture
@@ -117,9 +109,9 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(
 
 
 def test_caldav_is_connected_tested_and_taken_away(
-    client: Client, space: Workspace, the_server: Radicale
+    client: Client, space: Workspace, caldav_server: Radicale
 ) -> None:
-    access = {"url": the_server.home(), "user_name": radicale.USER, "password": "wrong"}
+    access = {"url": caldav_server.home(), "user_name": radicale.USER, "password": "wrong"}
     answer: Any = client.post(f"{C}/new", {"kind": "caldav", **RULES, **access}, follow=True)
     assert "does not work yet" in text(answer)
     made = Calendar.objects.get(workspace=space)
@@ -135,7 +127,7 @@ def test_caldav_is_connected_tested_and_taken_away(
     assert "It works" in text(whole)
     choice = text(client.get(f"{C}/{made.pk}/choose"))
     assert 'type="radio"' in choice
-    address = f"{the_server.home()}work/"
+    address = f"{caldav_server.home()}work/"
     chosen = client.post(f"{C}/{made.pk}/choose", {"choice": f"{address} Work"}, follow=True)
     assert "Meetings are booked in Work" in text(chosen)
     gone = client.post(f"{C}/{made.pk}/delete", follow=True)

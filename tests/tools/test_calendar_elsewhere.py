@@ -33,25 +33,17 @@ from voice.tools import registry
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(scope="module")
-def the_server() -> Iterator[Radicale]:
-    with radicale.running() as server:
-        yield server
-
-
 @pytest.fixture
-def proxy(the_server: Radicale) -> Iterator[FaultProxy]:
-    the_server.calendar()
-    with in_front_of(the_server.port, lambda *_: Fault()) as proxy:
+def proxy(caldav_server: Radicale) -> Iterator[FaultProxy]:
+    with in_front_of(caldav_server.port, lambda *_: Fault()) as proxy:
         yield proxy
-    the_server.ask("DELETE", f"/{radicale.USER}/work/")
 
 
 @pytest.fixture
-def call(proxy: FaultProxy, the_server: Radicale) -> Call:
+def call(proxy: FaultProxy, caldav_server: Radicale) -> Call:
     """With Maria, whose address is known."""
     space = rows.workspace()
-    calendar = connected.caldav(space, the_server, is_default=True, time_zone="UTC")
+    calendar = connected.caldav(space, caldav_server, is_default=True, time_zone="UTC")
     connectors.update(calendar, {"url": proxy.url, "password": radicale.PASSWORD}, actor="test")
     connectors.update(calendar, {"address": f"{proxy.url}{radicale.USER}/work/"}, actor="test")
     lead = rows.lead(space, email="maria@example.com", time_zone="UTC")
@@ -65,28 +57,28 @@ def ask(call: Call, name: str, **arguments: Any) -> dict[str, Any]:
     return answer
 
 
-def test_list_book_move_cancel(call: Call, the_server: Radicale) -> None:
-    the_server.put(theirs(tomorrow(0, 0, 24 * 60)), name="tomorrow")
+def test_list_book_move_cancel(call: Call, caldav_server: Radicale) -> None:
+    caldav_server.put(theirs(tomorrow(0, 0, 24 * 60)), name="tomorrow")
     slots = ask(call, "list_free_slots", from_date=f"{tomorrow().starts_at:%Y-%m-%d}", days=2)["slots"]
     day_after = f"{tomorrow().starts_at + timedelta(days=1):%Y-%m-%d}"
     assert {slot["starts_at"][:10] for slot in slots} == {day_after}, "tomorrow is taken"
     booked = ask(call, "book_meeting", slot_id=slots[0]["slot_id"], notes="Prices")
     assert booked["booked"] is True
     assert "e-mail" in booked["invitation"]
-    assert {str(event["UID"]) for event in the_server.events()} == {
+    assert {str(event["UID"]) for event in caldav_server.events()} == {
         "theirs@example.com",
         Meeting.objects.get(pk=booked["event_id"]).uid,
     }
     assert ask(call, "reschedule_meeting", slot_id=slots[1]["slot_id"])["moved"] is True
     assert ask(call, "cancel_meeting")["canceled"] is True
     meeting_sync.settle(uuid.UUID(booked["event_id"]), late=True)
-    assert len(the_server.events()) == 1
+    assert len(caldav_server.events()) == 1
 
 
-def test_taken_meanwhile_comes_with_alternatives(call: Call, the_server: Radicale) -> None:
+def test_taken_meanwhile_comes_with_alternatives(call: Call, caldav_server: Radicale) -> None:
     slot = ask(call, "list_free_slots")["slots"][0]
     start = datetime.fromisoformat(slot["starts_at"])
-    the_server.put(theirs(Period(start, start + timedelta(minutes=30))))
+    caldav_server.put(theirs(Period(start, start + timedelta(minutes=30))))
     refused = ask(call, "book_meeting", slot_id=slot["slot_id"])["error"]
     assert refused["code"] == "slot_taken"
     starts = [one["starts_at"] for one in refused["alternatives"]]
@@ -96,7 +88,7 @@ def test_taken_meanwhile_comes_with_alternatives(call: Call, the_server: Radical
 
 
 def test_away_it_is_said_and_a_wish_is_kept_and_booked_after_the_call(
-    call: Call, proxy: FaultProxy, the_server: Radicale
+    call: Call, proxy: FaultProxy, caldav_server: Radicale
 ) -> None:
     proxy.choose = lambda *_: Fault("dropped")
     began = time.monotonic()
@@ -117,17 +109,17 @@ def test_away_it_is_said_and_a_wish_is_kept_and_booked_after_the_call(
     assert meeting_step.settle(call.pk, last_try=False)["settled"] is True
     meeting = Meeting.objects.get()
     assert (meeting.status, meeting.starts_at) == (MeetingStatus.BOOKED, at)
-    assert [str(event["UID"]) for event in the_server.events()] == [meeting.uid]
+    assert [str(event["UID"]) for event in caldav_server.events()] == [meeting.uid]
 
 
-def test_a_lost_answer_is_not_called_booked(call: Call, proxy: FaultProxy, the_server: Radicale) -> None:
+def test_a_lost_answer_is_not_called_booked(call: Call, proxy: FaultProxy, caldav_server: Radicale) -> None:
     slot = ask(call, "list_free_slots")["slots"][0]
     proxy.choose = lambda method, _: Fault("lost" if method == "PUT" else "pass")
     answer = ask(call, "book_meeting", slot_id=slot["slot_id"])
     assert (answer["booked"], answer["pending"]) == (False, True)
     assert "follows by e-mail" in answer["note"]
     assert not Event.objects.filter(type="meeting.booked").exists()
-    assert len(the_server.events()) == 1, "it is there, and we do not know"
+    assert len(caldav_server.events()) == 1, "it is there, and we do not know"
     proxy.choose = lambda *_: Fault()
     Meeting.objects.update(sync_at=timezone.now())
     assert meeting_sync.due()
@@ -137,7 +129,7 @@ def test_a_lost_answer_is_not_called_booked(call: Call, proxy: FaultProxy, the_s
 
 
 def test_a_tool_that_ran_out_of_time_says_what_is_true(
-    call: Call, proxy: FaultProxy, the_server: Radicale, monkeypatch: pytest.MonkeyPatch
+    call: Call, proxy: FaultProxy, caldav_server: Radicale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread hangs after the calendar was asked; the deadline gives it up in its row."""
     slot = ask(call, "list_free_slots")["slots"][0]
@@ -161,7 +153,7 @@ def test_a_tool_that_ran_out_of_time_says_what_is_true(
 
 
 def test_given_up_before_anything_was_begun_nothing_is(
-    call: Call, proxy: FaultProxy, the_server: Radicale, monkeypatch: pytest.MonkeyPatch
+    call: Call, proxy: FaultProxy, caldav_server: Radicale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slot = ask(call, "list_free_slots")["slots"][0]
     real = tool._of_id
@@ -176,7 +168,7 @@ def test_given_up_before_anything_was_begun_nothing_is(
     monkeypatch.setattr(tool, "_of_id", hang)
     registry.run(call.pk, "slow", "book_meeting", json.dumps({"slot_id": slot["slot_id"]}))
     assert not Meeting.objects.exists()
-    assert the_server.events() == []
+    assert caldav_server.events() == []
 
 
 def test_a_slow_calendar_costs_less_than_the_deadline(call: Call, proxy: FaultProxy) -> None:
@@ -189,12 +181,12 @@ def test_a_slow_calendar_costs_less_than_the_deadline(call: Call, proxy: FaultPr
     assert answer["pending"] is True
 
 
-def test_a_dry_run_writes_nothing_there(proxy: FaultProxy, call: Call, the_server: Radicale) -> None:
+def test_a_dry_run_writes_nothing_there(proxy: FaultProxy, call: Call, caldav_server: Radicale) -> None:
     Call.objects.filter(pk=call.pk).update(is_test=True)
     slots = ask(call, "list_free_slots")["slots"]
     answer = ask(call, "book_meeting", slot_id=slots[0]["slot_id"])
     assert (answer["booked"], answer["dry_run"]) == (True, True)
-    assert the_server.events() == []
+    assert caldav_server.events() == []
     assert not Meeting.objects.exists()
 
 
@@ -247,12 +239,12 @@ def test_a_call_that_moved_a_meeting_may_say_so(
 
 
 def test_a_booking_that_fails_when_nobody_listens_any_more_is_for_a_person(
-    call: Call, proxy: FaultProxy, the_server: Radicale, monkeypatch: pytest.MonkeyPatch
+    call: Call, proxy: FaultProxy, caldav_server: Radicale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The agent has said that a confirmation follows."""
     slot = ask(call, "list_free_slots")["slots"][0]
     start = datetime.fromisoformat(slot["starts_at"])
-    the_server.put(theirs(Period(start, start + timedelta(minutes=30))))
+    caldav_server.put(theirs(Period(start, start + timedelta(minutes=30))))
     real = meeting_sync.settle
 
     def slowly(meeting_id: uuid.UUID, **options: Any) -> Meeting:
@@ -270,7 +262,7 @@ def _no_opinion(*_: Any) -> Any:
     return Judgment(failure="quote")
 
 
-def test_a_calendar_that_was_deleted_is_none_any_more(call: Call, the_server: Radicale) -> None:
+def test_a_calendar_that_was_deleted_is_none_any_more(call: Call, caldav_server: Radicale) -> None:
     calendar = Calendar.objects.get()
     connectors.archive(calendar, actor="test")
     assert ask(call, "list_free_slots")["error"]["code"] == "no_calendar"

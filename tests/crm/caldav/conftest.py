@@ -1,6 +1,4 @@
-"""One server for all; each test has an empty calendar on it."""
-
-from collections.abc import Iterator
+"""What each test begins with: a calendar on the server, and nothing in it."""
 
 import pytest
 
@@ -8,21 +6,12 @@ from crm.models import Calendar
 from tenex.workspaces.models import Workspace
 from tests import rows
 from tests.crm import connected
-from tests.rig import radicale
 from tests.rig.radicale import Radicale
 
 
-@pytest.fixture(scope="package")
-def the_server() -> Iterator[Radicale]:
-    with radicale.running() as server:
-        yield server
-
-
 @pytest.fixture
-def server(the_server: Radicale) -> Iterator[Radicale]:
-    the_server.calendar()
-    yield the_server
-    the_server.ask("DELETE", f"/{radicale.USER}/work/")
+def server(caldav_server: Radicale) -> Radicale:
+    return caldav_server
 
 
 @pytest.fixture
