@@ -15,6 +15,7 @@ from tenex.workspaces.models import AuditEntry, Role, Workspace
 from tests import rows
 from tests.pages import desk
 from tests.pages.people import member
+from tests.streamed import whole
 from voice.models import Call, Erasure, LegalHold, Recording, Turn
 from voice.services import recording_files
 
@@ -203,7 +204,7 @@ def test_everything_is_in_the_archive(space: Workspace, owner: Client, by: str, 
     place = f"leads/{lead.pk}" if by == "lead" else f"calls/{call.pk}"
     assert "recordings" in text(owner.get(f"/console/{place}/person")).lower()
     answer = owner.post(f"/console/{place}/person/export")
-    archive = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))  # type: ignore[attr-defined]
+    archive = zipfile.ZipFile(io.BytesIO(whole(answer)))
     [sound] = [name for name in archive.namelist() if name.startswith("recordings/")]
     assert archive.read(sound) == WAV
     assert orjson.loads(archive.read("leads.json"))[0]["email"] == "maria@example.com"
@@ -268,6 +269,6 @@ def test_a_recording_that_cannot_be_read_stops_an_archive(
     assert owner.post(f"/console/leads/{lead.pk}/person/export").status_code == 410
     (media / row.file).unlink()
     answer = owner.post(f"/console/leads/{lead.pk}/person/export")
-    archive = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))  # type: ignore[attr-defined]
+    archive = zipfile.ZipFile(io.BytesIO(whole(answer)))
     [told] = orjson.loads(archive.read("recordings.json"))
     assert told["missing"] is True
