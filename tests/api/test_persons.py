@@ -10,12 +10,11 @@ from typing import Any
 import orjson
 import pytest
 from django.db import connection
-from pytest_django import Settings
 
 from crm.models import Document, Lead, LeadImport
 from crm.services import knowledge, suppressions
 from tenex.workspaces.models import AuditEntry, IdempotentRequest
-from tenex.workspaces.services import keys
+from tenex.workspaces.services import answers, keys
 from tests import rows
 from tests.api.world import Api, Tenant, released_hold
 from tests.services.test_retention import SECRET, kept
@@ -203,6 +202,8 @@ def test_an_erasure_is_asked_for_done_and_certified(alice: Tenant, lead: Lead, c
 
 def test_nothing_of_them_is_left_in_any_table_or_file(alice: Tenant, lead: Lead, media: Path) -> None:
     Document.objects.all().delete()  # their texts are the workspace's own
+    sound = Recording.objects.get(call__lead=lead).file
+    assert (media / sound).exists()
     needles = (PHONE[1:], MAIL, "Xiomara", SECRET)
     assert all(found(needle) for needle in needles)
     sent = {"phone": PHONE, "confirm": PHONE}
@@ -210,8 +211,7 @@ def test_nothing_of_them_is_left_in_any_table_or_file(alice: Tenant, lead: Lead,
     alice.api.post(f"{P}/erase", sent, Idempotency_Key=f"erase {PHONE}")
     assert erasure.run_due() == 1
     assert {needle: found(needle) for needle in needles} == {needle: {} for needle in needles}
-    assert not [path for path in media.rglob("*.wav") if PHONE[1:] in path.name]
-    assert not Recording.objects.filter(file="").exclude(status="deleted").exists()
+    assert not (media / sound).exists()
     other = Lead.objects.get(pk=alice.lead.pk)
     assert other.phone == alice.lead.phone
     assert Turn.objects.filter(call=alice.call).count() == 2
@@ -368,7 +368,7 @@ def test_the_chain_of_receipts_can_be_checked_by_who_reads_it(alice: Tenant, lea
     assert len({one["kept_class"] for one in chain}) == 5
 
 
-def test_kept_answers_name_nobody(alice: Tenant, lead: Lead, settings: Settings) -> None:
+def test_an_answer_that_is_kept_names_nobody(alice: Tenant, lead: Lead) -> None:
     """The answer that an Idempotency-Key keeps for days is no trace of who was erased."""
     sent = {"lead_id": str(lead.pk), "confirm": PHONE}
     made = alice.api.post(f"{P}/erase", sent, Idempotency_Key="dsr-2")
@@ -376,5 +376,26 @@ def test_kept_answers_name_nobody(alice: Tenant, lead: Lead, settings: Settings)
         assert needle not in made.content.decode()
     erasure.run_due()
     assert IdempotentRequest.objects.filter(key="dsr-2").exists()
+    assert retention.first_forged(alice.workspace) is None
     replayed = alice.api.post(f"{P}/erase", sent, Idempotency_Key="dsr-2")
     assert replayed.json()["id"] == made.json()["id"]
+
+
+def test_kept_answers_about_them_are_emptied_and_make_nobody_anew(alice: Tenant) -> None:
+    LeadImport.objects.all().delete()
+    space, sent = alice.workspace, {"first_name": "Xiomara", "phone": PHONE, "email": MAIL}
+    path = "/api/v1/crm/leads"
+    assert alice.api.post(path, sent, Idempotency_Key="lead-1").status_code == 201
+    other = alice.api.post(path, {"first_name": "Otto"}, Idempotency_Key="lead-2").json()
+    assert MAIL in str([answers.opened(row.body) for row in IdempotentRequest.objects.all()])
+    made = erasure.ask(space, actor="user:a", phone=PHONE)
+    assert erasure.run(made)
+    plain = str([answers.opened(row.body) for row in IdempotentRequest.objects.all()])
+    for needle in (PHONE, MAIL, "Xiomara"):
+        assert needle not in plain
+    again = alice.api.post(path, sent, Idempotency_Key="lead-1")
+    assert (again.status_code, again.json()["code"]) == (410, "answer_erased")
+    assert not Lead.objects.filter(phone=PHONE).exists()
+    assert alice.api.post(path, {"first_name": "Otto"}, Idempotency_Key="lead-2").json() == other
+    made.refresh_from_db()
+    assert made.counts["answers"] == 1

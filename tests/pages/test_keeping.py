@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 
 from crm.models import Lead
+from crm.services import knowledge
 from tenex.workspaces.models import AuditEntry, Role, Workspace
 from tests import rows
 from tests.pages import desk
@@ -229,6 +230,23 @@ def test_they_are_erased_after_their_number_was_typed(space: Workspace, owner: C
     assert not [path for path in media.rglob("*") if path.is_file()]
     lead.refresh_from_db()
     assert (lead.phone, lead.first_name) == (None, "")
+
+
+def test_a_number_that_was_erased_says_so_with_its_receipt(space: Workspace, owner: Client) -> None:
+    lead, call = known(space)
+    done = owner.post(f"/console/leads/{lead.pk}/person/erase", {"confirm": "MARIA@example.com"})
+    assert done.status_code == 302
+    again = desk.judged(space, from_number="+14155550101", agent=call.agent_version)
+    shown = text(owner.get(f"/console/calls/{again.pk}/person"))
+    assert "receipt 1" in shown
+    assert "Lines of conversations" in shown, "they have called again"
+
+
+def test_documents_that_mention_them_are_named(space: Workspace, owner: Client) -> None:
+    lead, _ = known(space)
+    document = knowledge.put(space, "Guests", f"Call Maria at {lead.phone}.")
+    shown = text(owner.get(f"/console/leads/{lead.pk}/person"))
+    assert f'href="/console/knowledge/{document.pk}"' in shown
 
 
 def test_an_erasure_that_has_to_wait_says_for_what(space: Workspace, owner: Client) -> None:

@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.core.management import CommandError, call_command
 
-from crm.models import Consent, Lead
+from crm.models import Consent, Lead, Suppression
 from crm.services import suppressions
 from tenex.errors import InvalidInput, NotFound
 from tenex.events.models import Event
@@ -19,9 +19,20 @@ from tenex.workspaces.models import AuditEntry, Workspace
 from tests import rows
 from tests.postcall.test_pure import riff
 from tests.services.test_retention import SECRET, kept
-from voice.models import Call, Decision, Erasure, PurgeReceipt, Recording, Turn
+from voice.models import (
+    Agent,
+    Batch,
+    Call,
+    Decision,
+    Erasure,
+    PhoneNumber,
+    PurgeReceipt,
+    Recipient,
+    Recording,
+    Turn,
+)
 from voice.postcall import recording
-from voice.services import erasure, holds, retention
+from voice.services import erasure, holds, persons, retention
 from voice.services.recordings import note_callback
 
 pytestmark = pytest.mark.usefixtures("media")
@@ -102,6 +113,56 @@ def test_who_is_not_here_or_not_named_is_refused(space: Workspace) -> None:
     foreign.refresh_from_db()
     assert foreign.phone == PHONE
     assert not Decision.objects.exists()
+
+
+@pytest.mark.django_db
+def test_of_a_number_without_lead_the_list_keeps_only_the_hash(space: Workspace) -> None:
+    kept(space, days=1, from_number=PHONE)
+    suppressions.add(space.pk, PHONE, source="api", reason=SECRET)
+    made = erasure.ask(space, actor="user:a", phone=PHONE)
+    assert erasure.run(made)
+    row = Suppression.objects.get(workspace=space)
+    assert (row.phone_hint, row.reason, row.call_id) == ("", "", None)
+    assert suppressions.is_suppressed(space.pk, PHONE)
+
+
+@pytest.mark.django_db
+def test_asked_again_it_is_the_same_one_until_it_is_done(space: Workspace) -> None:
+    lead = person(space)
+    holds.hold(space, reason="court", actor="user:a", lead_id=lead.pk)
+    first = erasure.ask(space, actor="user:a", phone=PHONE)
+    assert erasure.ask(space, actor="user:b", lead_id=lead.pk) == first, "the same person, meant by the lead"
+    assert AuditEntry.objects.filter(action="person.erasure_asked", object_id=str(first.pk)).count() == 2
+    assert erasure.ask(space, actor="user:a", phone="+14155550188") != first
+
+
+@pytest.mark.django_db
+def test_what_is_counted_and_exported_is_what_an_erasure_deletes(space: Workspace) -> None:
+    """Of each kind that has words of theirs an export tells, and after an erasure nothing is left to tell."""
+    lead = person(space)
+    rows.agree(lead)
+    call = kept(space, days=1, lead=lead, from_number=PHONE)
+    agent = Agent.objects.get(workspace=space)
+    number = PhoneNumber.objects.create(workspace=space, e164="+14155550190", agent=agent)
+    batch = Batch.objects.create(workspace=space, objective="x", agent=agent, number=number)
+    recipient = Recipient.objects.create(
+        workspace=space, batch=batch, lead=lead, position=1, variables={"hobby": SECRET}
+    )
+    Decision.objects.create(
+        workspace=space, lead=lead, stage="dial", allowed=False, code="suppressed", inputs={"phone": PHONE},
+        at=call.created_at,
+    )  # fmt: skip
+    before = persons.count(persons.named(space, phone=PHONE))
+    told = persons.export(persons.named(space, lead_id=lead.pk))
+    assert {kind: len(rows) for kind, rows in told.items()} == before
+    assert (before["recipients"], before["decisions"]) == (1, 1)
+    assert SECRET in str(told["recipients"])
+    assert erasure.run(erasure.ask(space, actor="user:a", phone=PHONE))
+    after = persons.export(persons.named(space, lead_id=lead.pk))
+    recipient.refresh_from_db()
+    assert recipient.variables == {}
+    for needle in (SECRET, PHONE, "Xiomara", "x@example.org"):
+        assert needle not in str(after)
 
 
 @pytest.mark.django_db

@@ -86,18 +86,12 @@ class ErasureOut(Output):
     counts = f.DictField(
         child=f.IntegerField(), help_text="Rows and files that went, by kind; empty until then."
     )
-    receipt_number = f.IntegerField(
-        source="receipt.number",
-        default=None,
-        allow_null=True,
-        help_text="Its place in the chain of receipts.",
+    receipt_number = f.SerializerMethodField(
+        help_text="Its place in the chain of receipts; null until it is done."
     )
-    receipt_digest = f.CharField(
-        source="receipt.digest",
-        default=None,
-        allow_null=True,
+    receipt_digest = f.SerializerMethodField(
         help_text="SHA-256 of that receipt in hex: over the one before it, class and counts. See "
-        "`retention_receipts_list`.",
+        "`retention_receipts_list`."
     )
     created_at = f.DateTimeField(help_text="When it was asked for.")
     finished_at = f.DateTimeField(allow_null=True)
@@ -110,9 +104,14 @@ class ErasureOut(Output):
     def get_waits_for(self, made: Erasure) -> str | None:
         return made.waits_for or None
 
-    @extend_schema_field(f.CharField(allow_null=True))
     def get_subject_hash(self, made: Erasure) -> str | None:
         return bytes(made.subject_hash).hex() if made.subject_hash else None
+
+    def get_receipt_number(self, made: Erasure) -> int | None:
+        return made.receipt.number if made.receipt else None
+
+    def get_receipt_digest(self, made: Erasure) -> str | None:
+        return made.receipt.digest if made.receipt else None
 
 
 class MentionOut(Output):
