@@ -79,7 +79,8 @@ def mentioned(workspace: Workspace, leads: Sequence[Lead], numbers: Sequence[str
 def rows(workspace: Workspace, leads: Sequence[Lead], numbers: Sequence[str]) -> dict[str, QuerySet[Any]]:
     """What the CRM knows about them, by kind."""
     ids = [lead.pk for lead in leads]
-    found: dict[str, QuerySet[Any]] = {"leads": Lead.objects.filter(pk__in=ids).order_by("created_at")}
+    them = Lead.objects.filter(pk__in=ids).annotate(company_name=F("company__name"))
+    found: dict[str, QuerySet[Any]] = {"leads": them.order_by("created_at")}
     for kind, model in _OF_LEADS.items():
         found[kind] = model.objects.filter(lead_id__in=ids)
     members = SegmentMember.objects.filter(lead_id__in=ids).annotate(segment_name=F("segment__name"))

@@ -253,6 +253,7 @@ def test_an_erasure_that_has_to_wait_says_for_what(space: Workspace, owner: Clie
     lead, _ = known(space)
     owner.post(f"/console/leads/{lead.pk}/hold", {"reason": "Court order"})
     page = f"/console/leads/{lead.pk}/person"
+    assert "Court order" in text(owner.get(page)), "said before anybody asks"
     answer = owner.post(f"{page}/erase", {"confirm": lead.phone}, follow=True)
     assert "it waits for a legal hold" in text(answer)
     assert "waits for a legal hold" in text(owner.get(page))

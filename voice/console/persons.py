@@ -66,6 +66,7 @@ class PersonPage(PageView):
             "known": [(label, known.counts[kind]) for kind, label in _KINDS.items() if known.counts[kind]],
             "documents": known.documents,
             "erasures": known.erasures,
+            "holds": known.holds,
             "error": error,
             "here": here,
         }

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from crm.models import Lead
 from tenex.errors import Conflict, InvalidInput, NotFound
+from tenex.lib.wake import wake
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.services import audit
 from voice.models import Call, LegalHold
@@ -58,7 +59,7 @@ def hold(
 
 
 def release(made: LegalHold, *, actor: str) -> None:
-    """Retention goes on, at once for what is past.
+    """Retention goes on, at once for what is past and for erasures that waited for it.
 
     Raises:
         Conflict: it was released before.
@@ -68,6 +69,7 @@ def release(made: LegalHold, *, actor: str) -> None:
         if not released:
             raise Conflict("this hold was released before", code="hold_released")
         _audit(made, actor, "retention.released")
+        wake("voice.persons.erase")
 
 
 def _audit(made: LegalHold, actor: str, action: str) -> None:

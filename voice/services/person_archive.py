@@ -48,7 +48,7 @@ _KINDS: Final = {
     "journal": "the course of the calls, event by event",
     "verdicts": "what was concluded of the calls",
     "corrections": "what people changed about that",
-    "recordings": "recordings of the calls; the sound is in the folder recordings/",
+    "recordings": "recordings of the calls; the sound is recordings/<call_id>/<provider_sid>.wav",
     "knowledge": "places in the company's documents in which their number or e-mail stands",
 }
 
@@ -93,8 +93,7 @@ def write(
         for kind, rows in known.items():
             hidden = _EVERYWHERE | _OURS.get(kind, set())
             told = [{key: value for key, value in row.items() if key not in hidden} for row in rows]
-            text = orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2)
-            archive.writestr(f"{kind}.json", text)
+            archive.writestr(f"{kind}.json", orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2))
         for name, text in _conversations(known).items():
             archive.writestr(name, text)
         archive.writestr("README.txt", _contents(workspace, counts))
@@ -129,7 +128,10 @@ def _add(archive: zipfile.ZipFile, row: Recording) -> None:
     with store.opened(store.of(row)) as sound:
         sound.read(1)  # a file that is missing is noticed before it has an entry
         sound.seek(0)
-        with archive.open(f"recordings/{row.call_id}/{row.provider_sid}.wav", "w") as copy:
+        place = f"recordings/{row.call_id}/{row.provider_sid}.wav"
+        entry = zipfile.ZipInfo(place, row.created_at.timetuple()[:6])
+        entry.compress_type = archive.compression
+        with archive.open(entry, "w") as copy:
             shutil.copyfileobj(sound, copy, store.BLOCK_BYTES)
 
 
