@@ -1,5 +1,6 @@
 """Forgetting a person: what is waited for, who is meant, what stays, and what is known of them before."""
 
+import importlib
 import io
 import json
 import zipfile
@@ -9,6 +10,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from crm.models import Consent, Lead, Suppression
 from crm.services import suppressions
@@ -163,6 +165,27 @@ def test_what_is_counted_and_exported_is_what_an_erasure_deletes(space: Workspac
     assert recipient.variables == {}
     for needle in (SECRET, PHONE, "Xiomara", "x@example.org"):
         assert needle not in str(after)
+
+
+@pytest.mark.django_db
+def test_erasures_of_the_past_find_their_receipts(space: Workspace) -> None:
+    made = [erasure.ask(space, actor="user:a", phone=f"+1415555019{n}") for n in range(3)]
+    assert erasure.run_due() == 3
+    held = holds.hold(space, reason="court", actor="user:a")
+    waits = erasure.ask(space, actor="user:a", phone=PHONE)
+    assert erasure.run_due() == 0
+    holds.release(held, actor="user:a")
+    numbers = dict(Erasure.objects.values_list("pk", "receipt__number"))
+    assert sorted(numbers[one.pk] for one in made) == [1, 2, 3]
+    Erasure.objects.update(receipt=None)
+    Erasure.objects.filter(pk=waits.pk).update(waits_for="a legal hold")
+    migration = importlib.import_module("voice.migrations.0068_erasure_receipts_of_the_past")
+    with connection.cursor() as cursor:
+        for statement in migration.Migration.operations[0].sql:
+            cursor.execute(statement)
+    assert dict(Erasure.objects.values_list("pk", "receipt__number")) == numbers
+    waits.refresh_from_db()
+    assert waits.waits_for == ""
 
 
 @pytest.mark.django_db
