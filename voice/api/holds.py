@@ -89,7 +89,7 @@ class HoldList(ApiView):
     def get(self, request: Request) -> Response:
         rows = strict.apply(HoldFilters, self.query, read.all_holds(self.workspace))
         found = page(rows, self.query, bound_to=f"holds:{self.workspace.pk}")
-        return Response({"items": HoldOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(HoldOut))
 
     @operation(
         "retention_holds_create",

@@ -235,7 +235,7 @@ class ErasureList(ApiView):
     def get(self, request: Request) -> Response:
         rows = strict.apply(ErasureFilters, self.query, read_retention.erasures(self.workspace))
         found = page(rows, self.query, bound_to=f"erasures:{self.workspace.pk}")
-        return Response({"items": ErasureOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(ErasureOut))
 
 
 class ErasureDetail(ApiView):

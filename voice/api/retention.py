@@ -103,4 +103,4 @@ class ReceiptList(ApiView):
     def get(self, request: Request) -> Response:
         rows = strict.apply(ReceiptFilters, self.query, read.receipts(self.workspace))
         found = page(rows, self.query, bound_to=f"receipts:{self.workspace.pk}")
-        return Response({"items": ReceiptOut(found.items, many=True).data, "next_cursor": found.next_cursor})
+        return Response(found.as_json(ReceiptOut))

@@ -105,10 +105,7 @@ def erasure(workspace: Workspace, erasure_id: uuid.UUID) -> Erasure:
     """Raises:
     NotFound: none such in this workspace.
     """
-    row = erasures(workspace).filter(pk=erasure_id).first()
-    if row is None:
-        raise NotFound("there is no such thing here")
-    return row
+    return existing(erasures(workspace).filter(pk=erasure_id).first())
 
 
 def receipts(workspace: Workspace) -> QuerySet[PurgeReceipt]:
