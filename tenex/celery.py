@@ -40,7 +40,15 @@ class EagerAMQP(AMQP):
 app = Celery("tenex", amqp=EagerAMQP)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
-TASK_APPS = ["tenex.workspaces", "tenex.webhooks", "crm", "voice", "voice.outbound", "voice.postcall"]
+TASK_APPS = [
+    "tenex.monitoring",
+    "tenex.workspaces",
+    "tenex.webhooks",
+    "crm",
+    "voice",
+    "voice.outbound",
+    "voice.postcall",
+]
 app.autodiscover_tasks(TASK_APPS)
 
 

@@ -408,6 +408,16 @@ KNOWLEDGE_ALLOWED_PRIVATE_CIDRS = env.items("KNOWLEDGE_ALLOWED_PRIVATE_CIDRS", "
 """Networks from which documents may be fetched although they are private: an intranet of one's own."""
 FAILPOINT = env.text("FAILPOINT") if (DEBUG or REHEARSAL) else ""
 
+# --- monitoring: what a scrape may read ------------------------------------------------------------
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+"""Who has it reads /healthz/metrics; without one there is no such address."""
+if METRICS_TOKEN and len(METRICS_TOKEN) < 20:
+    raise ImproperlyConfigured("METRICS_TOKEN must have 20 characters at least: whoever guesses it reads on")
+WORKER_METRICS_PORT = env.integer("WORKER_METRICS_PORT", 0, low=0, high=65535)
+"""Where a worker gives its own figures, on HOST; 0: nowhere."""
+MONITORED = ("voice.monitoring", "crm.monitoring", "tenex.webhooks.monitoring", "tenex.monitoring.broker")
+"""Modules that say a part of what is so of the installation (tenex.monitoring.installation)."""
+
 # --- HTTP API ------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenex.rest.authentication.BearerAuthentication"],
@@ -477,8 +487,11 @@ LOGGING = {
             "foreign_pre_chain": _processors,
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "tenex"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "tenex"},
+        "counted": {"class": "tenex.monitoring.log_lines.Handler", "level": "WARNING"},
+    },
+    "root": {"handlers": ["stderr", "counted"], "level": LOG_LEVEL},
     "loggers": {
         "uvicorn.access": {"level": "WARNING"},
         "uvicorn.error": {"filters": ["addresses"]},
