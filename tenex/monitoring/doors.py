@@ -46,8 +46,8 @@ def of_installation(request: HttpRequest) -> HttpResponse:
         return _refused(404, "ask a process of the web role\n")
     try:
         return _told(*text.of_installation(request.headers.get("Accept", "")))
-    except installation.NotReadable as exc:
-        return _refused(exc.status, f"{exc.detail}\n")
+    except installation.NotReadable:
+        return _refused(503, "the database does not answer\n")
 
 
 def _told(body: bytes, content_type: str) -> HttpResponse:

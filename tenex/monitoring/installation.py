@@ -15,7 +15,6 @@ from django.db import DatabaseError, connection, transaction
 from prometheus_client.metrics_core import Metric
 from psycopg.errors import QueryCanceled
 
-from tenex.errors import Unavailable
 from tenex.monitoring.families import gauge_by
 
 log = structlog.get_logger(__name__)
@@ -24,10 +23,8 @@ STATEMENT_S: Final = 2.0
 """No statement of a scrape takes longer."""
 
 
-class NotReadable(Unavailable):
+class NotReadable(Exception):
     """The database does not answer: there is nothing to say."""
-
-    code = "metrics_not_readable"
 
 
 def read() -> list[Metric]:
@@ -55,7 +52,7 @@ def read() -> list[Metric]:
         found += families
         up[part.PART] = 1
     if not any(up.values()):
-        raise NotReadable("the database does not answer")
+        raise NotReadable
     names = [part.PART for part in parts]
     return [
         gauge_by(

@@ -23,12 +23,12 @@ data_lost = counts.CALL_DATA.labels("lost")
 
 _LOST: Final = {
     code: counts.MODEL_LOST.labels(code)
-    for code in sorted(FATAL_CODES)
-    + [
+    for code in (
+        *sorted(FATAL_CODES),
         "audio_format_mismatch", "closed", "congested", "connect_failed", "connect_timeout", "forbidden",
         "handshake_failed", "http_error", "message_too_big", "no_answer", "protocol_error",
         "rate_limit_exceeded", "session_expired", "session_refused", "tls_certificate", counts.OTHER,
-    ]
+    )
 }  # fmt: skip
 _REFUSED: Final = {
     reason: counts.SOCKETS_REFUSED.labels(reason)

@@ -56,6 +56,13 @@ def _steps() -> tuple[tuple[str, Step], ...]:
     )
 
 
+_COUNTED = {
+    (name, result): counts.POSTCALL_STEPS.labels(name, result)
+    for name, _ in _steps()
+    for result in ("done", "again", "left_out")
+}
+
+
 def finalize(call_id: uuid.UUID) -> bool:
     """Bring a call that has ended to `finalized`, as far as it goes now; True if it got there.
 
@@ -122,11 +129,11 @@ def _run(call_id: uuid.UUID, name: str, step: Step, tries: int) -> None:
         detail = step(call_id, tries)
     except Exception as exc:
         if tries < _STUCK_TRIES or name not in _MAY_BE_LEFT_OUT:
-            counts.POSTCALL_STEPS.labels(name, "again").inc()
+            _COUNTED[name, "again"].inc()
             raise
         log.exception("post-call step left out", call_id=str(call_id), step=name)
         result, detail = "left_out", {"left_out": type(exc).__name__}
-    counts.POSTCALL_STEPS.labels(name, result).inc()
+    _COUNTED[name, result].inc()
     failpoint.hit(f"finalize.{name}.after")
     FinalizationStep.objects.get_or_create(
         finalization_id=call_id, name=name, defaults={"done_at": timezone.now(), "detail": detail}
