@@ -22,7 +22,7 @@ from prometheus_client import (  # noqa: E402
     disable_created_metrics,
 )
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY: Final = CollectorRegistry()
 OTHER: Final = "other"
 
