@@ -112,7 +112,6 @@ def _run(call_id: uuid.UUID, tool_call_id: str, name: str, arguments_json: str) 
     except GivenUp:
         known.refresh_from_db()
         return _stored(known)
-    known.refresh_from_db()
     _log_finish(known, result)
     return result
 
@@ -239,13 +238,13 @@ def _over_budget(call_id: uuid.UUID, tool: Tool | None) -> bool:
 
 def _finish(row: ToolCall, result: ToolResult, status: ToolStatus, started: float) -> None:
     """Store the answer if the row still runs. The row lock makes two runners of one id queue up here."""
+    output, duration_ms = json.loads(result.output_json), int((time.monotonic() - started) * 1000)
     changed = ToolCall.objects.filter(pk=row.pk, status=ToolStatus.RUNNING).update(
-        status=status,
-        output=json.loads(result.output_json),
-        duration_ms=int((time.monotonic() - started) * 1000),
+        status=status, output=output, duration_ms=duration_ms
     )
     if not changed:
         raise GivenUp
+    row.status, row.output, row.duration_ms = status, output, duration_ms
 
 
 def _stored(row: ToolCall) -> ToolResult:
