@@ -76,9 +76,9 @@ def main() -> int:
     for row in report["rows"]:
         print(row)
     print(
-        f"{report['alive']} of {options.calls} calls alive at the end,"
-        f" {report['unanswered']} runs without an answer; the server worked {report['cpu_percent']:.0f} % of a processor"
+        f"{report['alive']} of {options.calls} calls alive at the end, {report['unanswered']} runs without an answer"
     )
+    print(f"the server worked {report['cpu_percent']:.0f} % of a processor")
     for name, why in report["why"].items():
         print(f"failed: {name}: {why}")
     if options.json:
@@ -158,7 +158,11 @@ def _furnish(rows: Any, passages: Sequence[tuple[str, str]]) -> None:
 
     calls = Call.objects.filter(pk__in=[one["call_id"] for one in rows.calls]).select_related("workspace")
     for call in calls:
-        person = {"first_name": "Maria", "phone": call.from_number, "time_zone": "America/New_York"}
+        person: dict[str, Any] = {
+            "first_name": "Maria",
+            "phone": call.from_number,
+            "time_zone": "America/New_York",
+        }
         call.lead = leads.create(call.workspace, actor="system:bench", **person)
         call.save(update_fields=["lead"])
     space = calls[0].workspace
