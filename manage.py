@@ -16,6 +16,11 @@ def main() -> None:
         except EngineError as error:
             fail(str(error))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
+    from tenex import without_apps
+
+    if sys.argv[1:] and sys.argv[1] in without_apps.COMMANDS:
+        without_apps.run(sys.argv)
+        return
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

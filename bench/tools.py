@@ -75,9 +75,8 @@ def main() -> int:
     print(HEAD)
     for row in report["rows"]:
         print(row)
-    print(
-        f"{report['alive']} of {options.calls} calls alive at the end, {report['unanswered']} runs without an answer"
-    )
+    print(f"{report['alive']} of {options.calls} calls alive at the end")
+    print(f"{report['unanswered']} runs without an answer")
     print(f"the server worked {report['cpu_percent']:.0f} % of a processor")
     for name, why in report["why"].items():
         print(f"failed: {name}: {why}")

@@ -1,7 +1,6 @@
 """Celery doors of the CRM: they carry an id, may run any number of times, and hold no rule."""
 
 from contextlib import suppress
-from typing import Any
 from uuid import UUID
 
 from celery import shared_task
@@ -19,15 +18,6 @@ from crm.services import (
     slot_holds,
 )
 from tenex.lib.wake import wake
-
-SCHEDULE: dict[str, dict[str, Any]] = {
-    "crm.imports.sweep": {"task": "crm.imports.sweep", "schedule": 5.0, "options": {"expires": 10.0}},
-    "crm.imports.forget": {"task": "crm.imports.forget", "schedule": 3600.0},
-    "crm.knowledge.sweep": {"task": "crm.knowledge.sweep", "schedule": 5.0, "options": {"expires": 10.0}},
-    "crm.knowledge.tidy": {"task": "crm.knowledge.tidy", "schedule": 6 * 3600.0},
-    "crm.calendars.sweep": {"task": "crm.calendars.sweep", "schedule": 5.0, "options": {"expires": 10.0}},
-    "crm.calendars.mails": {"task": "crm.calendars.mails", "schedule": 15.0, "options": {"expires": 30.0}},
-}
 
 
 @shared_task(name="crm.imports.run")

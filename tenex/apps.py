@@ -28,10 +28,16 @@ class TenexConfig(AppConfig):
 
     def ready(self) -> None:
         from tenex import celery  # noqa: F401 - the app that wake-ups are sent through
-        from tenex.lib import redact
 
-        redact.remember_for_good(_started_with())
-        redact.hide_last_words()
+        hide_secrets()
+
+
+def hide_secrets() -> None:
+    """From the first line on, nothing that this process was started with reaches a log."""
+    from tenex.lib import redact
+
+    redact.remember_for_good(_started_with())
+    redact.hide_last_words()
 
 
 def _started_with() -> Iterator[str]:

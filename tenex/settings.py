@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-from tenex import env, logs
+from tenex import env, logs, periodic
 from tenex.lib import buckets, limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -296,6 +296,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     else {}
 )
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = periodic.beat_schedule(TIME_SCALE)
 WORKER_CONCURRENCY = CELERY_WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 4, low=1, high=64)
 
 # --- e-mail: notices to the people of a workspace; without EMAIL_HOST they are printed ---------------

@@ -7,6 +7,8 @@ from django.views.generic import RedirectView
 from tenex.api import docs
 from tenex.rest import errors
 
+admin.autodiscover()
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(url="/console/")),
     path("docs", docs.docs),

@@ -24,6 +24,8 @@ if ensure_environment(throwaway=True) is not None and settings.configured:
     )
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
 django.setup()
+# Each test client loads the middleware anew, which would look at every static file each time.
+settings.WHITENOISE_AUTOREFRESH = True
 if os.environ.get(SEED_VARIABLE):  # its database is migrated
     connection.settings_dict["TEST"]["TEMPLATE"] = str(connection.settings_dict["NAME"])
 

@@ -1,32 +1,11 @@
 """Celery doors of what belongs to no stage of a call. They carry nothing: each looks for what is due."""
 
-from typing import Any
-
 from celery import shared_task
 
 from tenex.lib.wake import wake
 from voice.services import batch_filling, metrics, number_orders, retention
 from voice.services import erasure as erasures
 
-SCHEDULE: dict[str, dict[str, Any]] = {
-    "voice.numbers.settle": {
-        "task": "voice.numbers.settle",
-        "schedule": 10.0,
-        "options": {"expires": 30.0},
-    },
-    "voice.batches.fill": {"task": "voice.batches.fill", "schedule": 5.0, "options": {"expires": 15.0}},
-    "voice.metrics.sum_up": {
-        "task": "voice.metrics.sum_up",
-        "schedule": 10.0,
-        "options": {"expires": 30.0},
-    },
-    "voice.persons.erase": {"task": "voice.persons.erase", "schedule": 60.0, "options": {"expires": 120.0}},
-    "voice.retention.purge": {
-        "task": "voice.retention.purge",
-        "schedule": 60.0,
-        "options": {"expires": 120.0},
-    },
-}
 """Entries for Celery's beat; periods and expiries in seconds of the rehearsal's clock."""
 
 

@@ -141,3 +141,5 @@ WEBHOOK_SECONDS: Final = _histogram(
 TASKS: Final = _histogram("tenex_task_seconds", "How long tasks of the worker took.", _TASKS, "task")
 TASKS_FAILED: Final = _counter("tenex_tasks_failed", "Tasks of the worker that raised.", "task")
 LOG_LINES: Final = _counter("tenex_log_lines", "Lines of the log that may want a person.", "level")
+warnings: Final = LOG_LINES.labels("warning")
+errors: Final = LOG_LINES.labels("error")

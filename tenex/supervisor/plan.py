@@ -79,15 +79,14 @@ def _child(role: Role, roles: Sequence[Role], options: PlanOptions) -> ChildPlan
             return _server("media", "media", options.media_port, options)
         case Role.WORKER:
             arguments = [
-                "worker",
                 f"--concurrency={options.worker_concurrency}",
                 "--without-gossip",
                 "--without-mingle",
             ]
-            return _celery("worker", arguments, options, EndStage.AFTER_CALLS, stop_timeout_s=40)
+            return _celery(role, arguments, options, EndStage.AFTER_CALLS, stop_timeout_s=40)
         case Role.BEAT:
-            arguments = ["beat", f"--schedule={options.data_dir / 'beat-schedule'}", "--pidfile="]
-            return _celery("beat", arguments, options, EndStage.FIRST, stop_timeout_s=10)
+            arguments = [f"--schedule={options.data_dir / 'beat-schedule'}", "--pidfile="]
+            return _celery(role, arguments, options, EndStage.FIRST, stop_timeout_s=10)
         case _:
             assert_never(role)
 
@@ -106,22 +105,20 @@ def _server(name: str, server_role: str, port: int, options: PlanOptions) -> Chi
     return ChildPlan(name, command, EndStage.FIRST, stop_timeout_s, {"TENEX_ROLE": server_role})
 
 
+def celery_command(role: Role, *arguments: str) -> list[str]:
+    """Celery as `worker` or as `beat`."""
+    app = "tenex.scheduler" if role is Role.BEAT else "tenex"
+    return [sys.executable, "-m", "celery", f"--app={app}", "--quiet", role, *arguments]
+
+
 def _celery(
-    name: str, arguments: list[str], options: PlanOptions, stage: EndStage, *, stop_timeout_s: float
+    role: Role, arguments: list[str], options: PlanOptions, stage: EndStage, *, stop_timeout_s: float
 ) -> ChildPlan:
-    command = [
-        sys.executable,
-        "-m",
-        "celery",
-        "--app=tenex",
-        "--quiet",
-        *arguments,
-        f"--loglevel={options.log_level}",
-    ]
+    command = celery_command(role, *arguments, f"--loglevel={options.log_level}")
     # In a container, and on a machine that is only tried out, everything runs as root: one warning a start is
     # noise.
     return ChildPlan(
-        name, command, stage, stop_timeout_s, {"TENEX_ROLE": name, "PYTHONWARNINGS": _QUIET_AS_ROOT}
+        role, command, stage, stop_timeout_s, {"TENEX_ROLE": role, "PYTHONWARNINGS": _QUIET_AS_ROOT}
     )
 
 

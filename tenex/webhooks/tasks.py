@@ -1,17 +1,11 @@
 """Celery doors of the webhook relay. They only wake: the rows know what is to be done."""
 
-from typing import Any
-
 from celery import shared_task
 from celery.signals import worker_process_shutdown
 
 from tenex.webhooks import pump
 from tenex.webhooks.services import notices, replays, secrets
 
-SCHEDULE: dict[str, dict[str, Any]] = {
-    "webhooks-sweep": {"task": "tenex.webhooks.sweep", "schedule": 5.0, "options": {"expires": 10}},
-    "webhooks-seal": {"task": "tenex.webhooks.seal", "schedule": 600.0, "options": {"expires": 600}},
-}
 _LAST_ANSWERS_S = 5.0
 
 

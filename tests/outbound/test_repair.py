@@ -238,9 +238,14 @@ def test_a_call_that_waited_in_the_queue_for_a_day_is_given_up(carrier: FakeCarr
 
 
 def test_the_schedule_names_registered_tasks_and_follows_the_time_scale() -> None:
-    from tenex.celery import app, schedule
+    from importlib import import_module
 
-    entries = schedule(10.0)
+    from tenex.celery import TASK_APPS, app
+    from tenex.periodic import beat_schedule
+
+    for name in TASK_APPS:
+        import_module(f"{name}.tasks")
+    entries = beat_schedule(10.0)
     assert {entry["task"] for entry in entries.values()} >= {
         "voice.outbound.tick",
         "voice.outbound.reconcile",

@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tenex.supervisor.plan import Role, celery_command
 from tests.prove.a1_dialed_once import outcome
 from tests.prove.dial_rig import PROJECT, STUCK_S, Rig, free_port, main, rig
 from tests.prove.fake_carrier import FakeCarrier
@@ -95,7 +96,7 @@ def prove(full: bool) -> dict[str, Any]:
         broker.start()
         with rig(FakeCarrier(outcome=outcome, seed=9), settings) as world:
             world.processes.spawn("web")
-            processes = [_celery(world, "worker", "--concurrency=2"), _celery(world, "beat")]
+            processes = [_celery(world, Role.WORKER, "--concurrency=2"), _celery(world, Role.BEAT)]
             try:
                 batch = world.batch(leads, calls_per_second=10_000, lines=60)
                 _wait_for_starts(world, leads // 6)
@@ -127,10 +128,10 @@ def prove(full: bool) -> dict[str, Any]:
     }
 
 
-def _celery(world: Rig, role: str, *arguments: str) -> subprocess.Popen[bytes]:
+def _celery(world: Rig, role: Role, *arguments: str) -> subprocess.Popen[bytes]:
     """One of Celery's processes, as the units of deploy/ start it."""
-    command = [sys.executable, "-m", "celery", "--app=tenex", "--quiet", role, "--loglevel=ERROR", *arguments]
-    if role == "worker":
+    command = celery_command(role, "--loglevel=ERROR", *arguments)
+    if role is Role.WORKER:
         command += ["--without-gossip", "--without-mingle"]
     else:
         command += [f"--schedule={world.log.parent / 'schedule'}", "--pidfile="]

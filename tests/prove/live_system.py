@@ -25,6 +25,7 @@ from aiohttp import web
 
 from tenex.engines.bootstrap import ensure_environment
 from tenex.engines.process import free_port
+from tenex.supervisor.plan import Role, celery_command
 from tests.prove.live_account import ACCOUNT_SID, AUTH_TOKEN
 from tests.prove.live_mind import PlainMind, PlainMinds, Script, ToneVoice, talk
 from tests.rig.process import RealProcess, answers
@@ -284,10 +285,9 @@ async def _system(
     server = [sys.executable, _MANAGE, "serve", "--role=all", f"--port={app_port}"]
     if server_module:
         server = [sys.executable, "-m", server_module, f"--port={app_port}"]
-    celery = [sys.executable, "-m", "celery", "--app=tenex", "--quiet"]
     helpers = {
-        "worker": [*celery, "worker", "--concurrency=2", "--without-gossip", "--without-mingle"],
-        "beat": [*celery, "beat", f"--schedule={folder / 'schedule'}", "--pidfile="],
+        "worker": celery_command(Role.WORKER, "--concurrency=2", "--without-gossip", "--without-mingle"),
+        "beat": celery_command(Role.BEAT, f"--schedule={folder / 'schedule'}", "--pidfile="),
     }
     async with contextlib.AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())

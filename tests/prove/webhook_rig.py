@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenex.supervisor.plan import Role, celery_command
 from tests.prove.dial_rig import database
 from tests.prove.faulty_receiver import Secrets
 from tests.rig.process import RealProcess
@@ -38,9 +39,8 @@ class Workers:
         """Start so many workers and a scheduler; returns when they wait for messages."""
         for number in range(count):
             self._start(f"worker-{number}")
-        beat = [
-            *_CELERY, "beat", f"--schedule={self._folder / 'beat'}", "--pidfile=", "--loglevel=WARNING"
-        ]  # fmt: skip
+        schedule = f"--schedule={self._folder / 'beat'}"
+        beat = celery_command(Role.BEAT, schedule, "--pidfile=", "--loglevel=WARNING")
         slow = self._environment | {"TENEX_TIME_SCALE": "2"}
         self._running["beat"] = RealProcess("beat", beat, slow, self._folder)
         self.wait_ready(count)
@@ -78,14 +78,11 @@ class Workers:
         )
 
     def _start(self, name: str) -> None:
-        command = [
-            *_CELERY, "worker", f"--hostname={name}@prove", f"--concurrency={CONCURRENCY}",
+        command = celery_command(
+            Role.WORKER, f"--hostname={name}@prove", f"--concurrency={CONCURRENCY}",
             "--without-mingle", "--without-gossip", "--loglevel=WARNING",
-        ]  # fmt: skip
+        )  # fmt: skip
         self._running[name] = RealProcess(name, command, self._environment, self._folder)
-
-
-_CELERY = [sys.executable, "-W", "ignore", "-m", "celery", "--app=tenex", "--quiet"]
 
 
 @contextmanager

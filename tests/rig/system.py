@@ -19,7 +19,7 @@ from typing import Self
 
 from tenex import engines
 from tenex.engines.process import free_port
-from tenex.supervisor.plan import MANAGE
+from tenex.supervisor.plan import MANAGE, Role, celery_command
 from tests.rig.process import PROJECT, RealProcess, RigError, answers, listens
 from tests.rig.s3 import S3Server, start_s3
 
@@ -235,10 +235,10 @@ def _start_multi(system: System) -> None:
         )
     system.start("web", [sys.executable, MANAGE, "serve", "--role=web"])
     for name in _WORKERS:
-        system.start(
-            name, [*_celery(), "worker", f"--hostname={name}@rig", "--concurrency=2", "--without-mingle"]
-        )
-    system.start("beat", [*_celery(), "beat", f"--schedule={system.folder / 'beat-schedule'}", "--pidfile="])
+        arguments = (f"--hostname={name}@rig", "--concurrency=2", "--without-mingle")
+        system.start(name, celery_command(Role.WORKER, *arguments))
+    schedule = f"--schedule={system.folder / 'beat-schedule'}"
+    system.start("beat", celery_command(Role.BEAT, schedule, "--pidfile="))
     media_ready = f"http://127.0.0.1:{media_port}/healthz/ready"
     # Both media processes share the port: either may answer, so each must also have said that it listens.
     for name in _MEDIA:
@@ -247,10 +247,6 @@ def _start_multi(system: System) -> None:
     system.processes[_MEDIA[0]].wait_ready(lambda: answers(media_ready))
     system.processes["web"].wait_ready(lambda: answers(f"{system.base_url}/healthz/ready"))
     _wait_for_workers(system, list(_WORKERS), len(_WORKERS))
-
-
-def _celery() -> list[str]:
-    return [sys.executable, "-m", "celery", "--app=tenex", "--quiet"]
 
 
 def _says(process: RealProcess, text: str) -> Callable[[], bool]:

@@ -39,7 +39,8 @@ def test_units_call_commands_that_exist(unit: str) -> None:
     if words[0] == "manage.py":
         assert (PROJECT / "tenex" / "management" / "commands" / f"{words[1]}.py").exists()
     else:
-        assert words[:4] == ["-m", "celery", "--app", "tenex"]
+        assert words[:3] == ["-m", "celery", "--app"]
+        assert words[3] == ("tenex.scheduler" if "beat" in unit else "tenex")
 
 
 def test_target_starts_every_role() -> None:

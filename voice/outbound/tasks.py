@@ -1,7 +1,6 @@
 """Celery doors of the outbound side. They carry nothing: each looks for what is due (promises.md R1)."""
 
 import uuid
-from typing import Any
 
 from celery import shared_task
 
@@ -14,26 +13,6 @@ from voice.telephony.errors import CarrierGone
 _NOBODY = str(uuid.UUID(int=0))
 """In messages of an earlier release, which had one account."""
 
-SCHEDULE: dict[str, dict[str, Any]] = {
-    "voice.outbound.tick": {"task": "voice.outbound.tick", "schedule": 1.0, "options": {"expires": 3.0}},
-    "voice.outbound.reconcile": {
-        "task": "voice.outbound.reconcile",
-        "schedule": 5.0,
-        "options": {"expires": 15.0},
-    },
-    "voice.outbound.judge": {
-        "task": "voice.outbound.judge",
-        "schedule": 5.0,
-        "options": {"expires": 15.0},
-    },
-    "voice.outbound.judge_month": {
-        "task": "voice.outbound.judge_month",
-        "schedule": 60.0,
-        "options": {"expires": 60.0},
-    },
-    "voice.sweep": {"task": "voice.sweep", "schedule": 5.0, "options": {"expires": 15.0}},
-    "voice.lines": {"task": "voice.lines", "schedule": 30.0, "options": {"expires": 30.0}},
-}
 """Entries for Celery's beat; periods and expiries in seconds of the rehearsal's clock."""
 
 

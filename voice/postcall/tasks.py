@@ -1,7 +1,6 @@
 """Celery doors of post-call. They carry an id, may run any number of times, and hold no rule."""
 
 import uuid
-from typing import Any
 
 from celery import shared_task
 
@@ -10,13 +9,6 @@ from voice.postcall import pipeline
 from voice.postcall import recording as recordings
 from voice.services import accounts, recording_files
 from voice.telephony.errors import CarrierError
-
-SCHEDULE: dict[str, dict[str, Any]] = {
-    "voice.postcall.sweep": {"task": "voice.postcall.sweep", "schedule": 5.0},
-    "voice.postcall.clear_carrier": {"task": "voice.postcall.clear_carrier", "schedule": 60.0},
-    "voice.postcall.files": {"task": "voice.postcall.files", "schedule": 60.0},
-}
-"""Seconds; divided by TIME_SCALE where it is merged."""
 
 
 @shared_task(name="voice.postcall.finalize")
