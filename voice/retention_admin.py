@@ -13,55 +13,35 @@ from django.urls import path
 from django.utils import timezone
 
 from tenex.adminsite import Evidence, FormBase, Page
-from tenex.errors import TenexError
+from tenex.errors import InvalidInput, TenexError
 from tenex.workspaces.admin import WorkspaceAdmin, WorkspaceForm
 from tenex.workspaces.models import Workspace
-from voice.models import Erasure, KeptClass, LegalHold, PurgeReceipt
+from voice.models import Erasure, LegalHold, PurgeReceipt
 from voice.selectors import retention as read
-from voice.services import holds
+from voice.selectors.retention import Outlook
+from voice.services import holds, retention
 
-_FIELDS: Final = {
-    KeptClass.AUDIO: "recording_retention_days",
-    KeptClass.TRANSCRIPT: "transcript_retention_days",
-    KeptClass.JOURNAL: "journal_retention_days",
-    KeptClass.EVIDENCE: "evidence_retention_days",
-}
-_LONGEST: Final = 36_500
+_CLASSES: Final = {field: kept for kept, field in retention.SETTINGS.items()}
 
 
-def outlook(workspace: Workspace, asked: dict[str, int]) -> list[dict[str, Any]]:
+def outlook(workspace: Workspace, asked: dict[str, int]) -> list[Outlook]:
     """Of each class: what is due now, and what would be with the days of `asked` (by field)."""
-    now = timezone.now()
-    days = {kept: min(asked[field], _LONGEST) for kept, field in _FIELDS.items() if field in asked}
-    today = read.due(workspace, now)
-    then = read.due(workspace, now, days=days) if days else today
-    return [
-        {
-            "label": kept.label,
-            "days": days.get(kept, getattr(workspace, field)),
-            "changed": kept in days and days[kept] != getattr(workspace, field),
-            "now": today[kept],
-            "then": then[kept],
-            "more": then[kept]["calls"] > today[kept]["calls"],
-        }
-        for kept, field in _FIELDS.items()
-    ]
+    days = {_CLASSES[field]: count for field, count in asked.items()}
+    return read.outlook(workspace, timezone.now(), days=days)
 
 
 class SettingsForm(WorkspaceForm):
     def clean(self) -> dict[str, Any]:
         """A time that would delete something is asked for twice."""
         given: dict[str, Any] = super().clean() or {}
-        asked = {
-            field: given[field] for field in _FIELDS.values() if field in self.changed_data and field in given
-        }
+        asked = {field: given[field] for field in _CLASSES if field in self.changed_data and field in given}
         if self.instance._state.adding or not asked or given.get("confirm_deletion"):
             return given
         saved = Workspace.objects.get(pk=self.instance.pk)
         lost = [
-            f"{row['label']} of {row['then']['calls']} call{'s' if row['then']['calls'] != 1 else ''}"
+            f"{row.label} of {row.then['calls']} call{'s' if row.then['calls'] != 1 else ''}"
             for row in outlook(saved, asked)
-            if row["more"]
+            if row.more
         ]
         if lost:
             self.add_error("confirm_deletion", f"Within the hour this would delete: {'; '.join(lost)}.")
@@ -91,7 +71,7 @@ class SettingsAdmin(WorkspaceAdmin):
         workspace = get_object_or_404(self.get_queryset(request), pk=workspace_id)
         asked = {
             field: int(raw)
-            for field in _FIELDS.values()
+            for field in _CLASSES
             if (raw := request.GET.get(field, "")).isascii()
             and raw.isdigit()
             and len(raw) < 7
@@ -108,6 +88,12 @@ class SettingsAdmin(WorkspaceAdmin):
 
 
 class HoldForm(FormBase):
+    def clean_reason(self) -> str:
+        try:
+            return holds.worded(self.cleaned_data["reason"])
+        except InvalidInput as exc:
+            raise ValidationError(exc.detail) from exc
+
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
         for name in ("call", "lead"):
@@ -173,4 +159,4 @@ class ErasureAdmin(Evidence):
     list_display = ("created_at", "workspace", "asked_by", "waits_for", "finished_at", "counts")
     list_filter = ("workspace", ("finished_at", admin.EmptyFieldListFilter))
     list_select_related = ("workspace",)
-    fields = ("workspace", "created_at", "asked_by", "waits_for", "finished_at", "counts")
+    fields = ("workspace", "created_at", "asked_by", "waits_for", "finished_at", "counts", "receipt")

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from crm.models import (
@@ -40,8 +40,10 @@ def import_under_way(workspace: Workspace) -> bool:
     return LeadImport.objects.filter(workspace=workspace, status__in=OPEN).exists()
 
 
-def forget(workspace: Workspace, leads: Sequence[Lead]) -> dict[str, int]:
+def forget(workspace: Workspace, leads: Sequence[Lead], numbers: Sequence[str]) -> dict[str, int]:
     """Delete or empty every row of the CRM about them, in the caller's transaction; rows by kind.
+
+    `numbers` are all of theirs, also those of no lead.
 
     The do-not-call list keeps the keyed hash and nothing else.
     """
@@ -55,11 +57,7 @@ def forget(workspace: Workspace, leads: Sequence[Lead]) -> dict[str, int]:
         "meetings": calendars.forget(ids),
         "import_rows": LeadImportRow.objects.filter(lead_id__in=ids).delete()[0],
     }
-    for lead in leads:
-        if lead.phone:
-            Suppression.objects.filter(
-                workspace=workspace, phone_hash=suppressions.digest(lead.phone)
-            ).update(phone_hint="", reason="", call_id=None)
+    _listed(workspace, numbers).update(phone_hint="", reason="", call_id=None)
     now = timezone.now()
     Lead.objects.filter(pk__in=ids).update(
         first_name="", last_name="", title="", phone=None, email=None, time_zone="", country="", region="",
@@ -78,20 +76,22 @@ def mentioned(workspace: Workspace, leads: Sequence[Lead], numbers: Sequence[str
     return knowledge.mentions(workspace.pk, sorted(needles))
 
 
-def told(leads: Sequence[Lead]) -> dict[str, Any]:
-    """What the CRM knows about them, as plain data by kind."""
+def rows(workspace: Workspace, leads: Sequence[Lead], numbers: Sequence[str]) -> dict[str, QuerySet[Any]]:
+    """What the CRM knows about them, by kind."""
     ids = [lead.pk for lead in leads]
-    found: dict[str, Any] = {"leads": list(Lead.objects.filter(pk__in=ids).values())}
+    them = Lead.objects.filter(pk__in=ids).annotate(company_name=F("company__name"))
+    found: dict[str, QuerySet[Any]] = {"leads": them.order_by("created_at")}
     for kind, model in _OF_LEADS.items():
-        found[kind] = list(model.objects.filter(lead_id__in=ids).values())
+        found[kind] = model.objects.filter(lead_id__in=ids)
+    members = SegmentMember.objects.filter(lead_id__in=ids).annotate(segment_name=F("segment__name"))
+    found["segments"] = members.order_by("created_at")
+    found["do_not_call"] = _listed(workspace, numbers).order_by("created_at")
     return found
 
 
-def counted(leads: Sequence[Lead]) -> dict[str, int]:
-    """How much :func:`told` would tell, by kind."""
-    ids = [lead.pk for lead in leads]
-    found = {kind: model.objects.filter(lead_id__in=ids).count() for kind, model in _OF_LEADS.items()}
-    return {"leads": len(ids), **found}
+def _listed(workspace: Workspace, numbers: Sequence[str]) -> QuerySet[Suppression]:
+    hashes = [suppressions.digest(number) for number in numbers]
+    return Suppression.objects.filter(workspace=workspace, phone_hash__in=hashes)
 
 
 _OF_LEADS: dict[str, Any] = {
@@ -99,4 +99,5 @@ _OF_LEADS: dict[str, Any] = {
     "consents": Consent,
     "follow_ups": FollowUp,
     "meetings": Meeting,
+    "import_rows": LeadImportRow,
 }

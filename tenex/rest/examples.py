@@ -16,11 +16,18 @@ _AT: Final = "2026-11-02T15:04:05Z"
 _LATER: Final = "2031-11-02T16:00:00Z"
 _PHONE: Final = "+14155550123"
 _OURS: Final = "+14155550100"
+_HASH: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _MAX_DEPTH: Final = 12
 
 _TEXTS: Final[dict[str, str]] = {
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…",
     "arguments": "{}",
+    "asked_by": "key:9gLa9WLN",
+    "held_by": "key:9gLa9WLN",
+    "confirm": _PHONE,
+    "digest": _HASH,
+    "receipt_digest": _HASH,
+    "subject_hash": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
     "keyword": "budget",
     "qualification": "qualified",
     "undetermined_because": "too-short",
@@ -46,7 +53,6 @@ _TEXTS: Final[dict[str, str]] = {
     "email": "ada@brightwell.example",
     "error": "rate_limited",
     "event_id": "evt_2c2f0f0ac0d94d3a8a6b0f1f1c7a9a53",
-    "expires_at": _LATER,
     "fallback_number": "+14155550180",
     "first_name": "Ada",
     "greeting": "Hello, this is Ava of Brightwell.",
@@ -72,7 +78,7 @@ _TEXTS: Final[dict[str, str]] = {
     "quote": "a budget of ten thousand",
     "reason": "asked to talk to a person",
     "secret": "tnx_9gLa9WLN_…",
-    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "sha256": _HASH,
     "slug": "ava",
     "source": "api",
     "summary": "Has a budget and wants a demo next week.",
@@ -98,6 +104,8 @@ _TEXTS: Final[dict[str, str]] = {
     "user_name": "ada",
     "voice": "marin",
 }
+_KEYS: Final = {"outcomes": "qualified", "counts": "calls"}
+"""Of objects that may have any: one that there is."""
 _NUMBERS: Final[dict[str, float]] = {
     "confidence": 0.9,
     "duration_ms": 93_400,
@@ -168,7 +176,7 @@ def _object(schema: Schema, components: dict[str, Schema], name: str, depth: int
     }
     more = schema.get("additionalProperties")
     if not fields and isinstance(more, dict) and more:
-        fields["qualified" if name == "outcomes" else "key"] = example(more, components, depth=depth + 1)
+        fields[_KEYS.get(name, "key")] = example(more, components, depth=depth + 1)
     return _consistent(fields, schema)
 
 
@@ -207,7 +215,7 @@ def _string(schema: Schema, name: str) -> str:
         case "uuid":
             return str(uuid.uuid5(_NAMESPACE, name or "id"))
         case "date-time":
-            return _TEXTS.get(name, _AT)
+            return _LATER if name == "expires_at" else _AT
         case "date":
             return _AT[:10]
         case "time":

@@ -5,15 +5,14 @@ effect. So a process that dies either leaves no effect and a lease that runs out
 answer. Answers are kept encrypted, for they may hold a secret that is shown once.
 """
 
-import base64
 import hashlib
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, wraps
+from functools import wraps
 from typing import Any
 
-from cryptography.fernet import Fernet
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpResponse
@@ -26,6 +25,7 @@ from tenex.lib import failpoint, limits
 from tenex.rest.renderers import dumps
 from tenex.rest.views import ApiView
 from tenex.workspaces.models import IdempotentRequest
+from tenex.workspaces.services import answers
 
 HEADER = "Idempotency-Key"
 LEASE = timedelta(seconds=60)
@@ -116,7 +116,7 @@ def _keep(claim: _Claim, response: HttpResponseBase) -> None:
         pk=claim.row_id, status=None, lease_until=claim.lease_until
     ).update(
         status=response.status_code,
-        body=_cipher().encrypt(dumps(getattr(response, "data", None))).decode("ascii"),
+        body=answers.seal(dumps(getattr(response, "data", None))),
     )
     if not stored:
         raise Conflict("this request took too long and was begun again", code="idempotency_in_flight")
@@ -124,7 +124,7 @@ def _keep(claim: _Claim, response: HttpResponseBase) -> None:
 
 def _replay(row: IdempotentRequest) -> HttpResponseBase:
     return HttpResponse(
-        _cipher().decrypt(row.body.encode("ascii")),
+        answers.opened(row.body),
         status=row.status,
         content_type="application/json",
         headers={"Idempotent-Replayed": "true"},
@@ -132,14 +132,16 @@ def _replay(row: IdempotentRequest) -> HttpResponseBase:
 
 
 def _fingerprint(request: Request) -> str:
-    """SHA-256 of method, path with query, and raw body (or of the digest of a body that was streamed)."""
+    """HMAC-SHA-256 of method, path with query, and raw body (or of the digest of a body that was streamed).
+
+    With a key, because a body may be a phone number and little else, which a plain hash would give away.
+    """
     plain = request._request
     head = f"{plain.method} {plain.get_full_path()}\n".encode()
     if digest := getattr(plain, "body_digest", None):
-        return hashlib.sha256(head + digest.encode()).hexdigest()
-    return hashlib.sha256(head + plain.body).hexdigest()
+        return _mac(head + digest.encode())
+    return _mac(head + plain.body)
 
 
-@cache
-def _cipher() -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(settings.ANSWER_KEY))
+def _mac(text: bytes) -> str:
+    return hmac.new(settings.ANSWER_KEY, text, hashlib.sha256).hexdigest()

@@ -35,12 +35,13 @@ class Input(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-def either(one: str, other: str) -> dict[str, Any]:
-    """JSON Schema: exactly one of two fields is there."""
+def either(first: str, *others: str) -> dict[str, Any]:
+    """JSON Schema: exactly one of these fields is there."""
+    rest = [{"required": [name]} for name in others]
     return {
-        "if": {"required": [one]},
-        "then": {"not": {"required": [other]}},
-        "else": {"required": [other]},
+        "if": {"required": [first]},
+        "then": {"not": rest[0] if len(rest) == 1 else {"anyOf": rest}},
+        "else": rest[0] if len(rest) == 1 else either(*others),
     }
 
 

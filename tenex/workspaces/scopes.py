@@ -30,7 +30,7 @@ SCOPES: Final[dict[str, str]] = {
     "live:whisper": "Console: give the agent an instruction that the caller does not hear",
     "numbers:read": "See phone numbers",
     "numbers:write": "Import, route and release phone numbers",
-    "persons:admin": "Console: export or erase everything about a person",
+    "persons:admin": "See, export or erase everything that is known of a person",
     "recordings:read": "Listen to recordings",
     "recordings:write": "Delete recordings",
     "settings:read": "See the workspace's settings",

@@ -37,6 +37,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "sessions_create": {"phone": "+14155550166"},
     "invitations_accept": {"password": "a long enough password"},
     "knowledge_documents_create": {"title": "Terms", "text": "We refund within thirty days."},
+    "persons_known": {"phone": "+14155550177"},
+    "persons_export": {"phone": "+14155550177"},
+    "persons_erase": {"phone": "+14155550177", "confirm": "+14155550177"},
+    "retention_holds_create": {"everything": True},
     "numbers_create": {"e164": "+14155550188", "configure": False},
 }
 _FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nHello.\r\n--b--\r\n'
@@ -301,7 +305,11 @@ def _inside(schema: Json, steps: list[str], value: str, own: Ids) -> Any:
 
 
 def _only_one_of(operation: Operation, body: Json, name: str, own: Ids) -> Json:
-    """A call is to a lead or to a phone number; a batch is of leads or of a segment."""
+    """A call is to a lead or to a phone number; a batch is of leads or of a segment; a person is meant by
+    one thing, and a hold is on one."""
+    if operation.id.startswith(("persons_", "retention_holds_")):
+        others = {"lead_id", "call_id", "phone", "everything"} - {name}
+        return {key: value for key, value in body.items() if key not in others}
     if operation.id == "sessions_create" and name == "lead_id":
         return {key: value for key, value in body.items() if key != "phone"}
     if operation.id == "batches_create" and name not in ("lead_ids", "segment_id"):

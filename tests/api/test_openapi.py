@@ -63,7 +63,7 @@ def test_every_scope_that_is_asked_for_exists(document: dict[str, Any]) -> None:
         for scopes in requirement.values()
         for scope in scopes
     }
-    of_pages = {scope for scope in SCOPES if scope.startswith("live:")} | {"persons:admin"}
+    of_pages = {scope for scope in SCOPES if scope.startswith("live:")}
     assert asked == set(SCOPES) - of_pages
 
 

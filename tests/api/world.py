@@ -29,6 +29,8 @@ from voice.models import (
     CallStatus,
     Decision,
     EndReason,
+    Erasure,
+    LegalHold,
     PhoneNumber,
     Recipient,
     Recording,
@@ -40,7 +42,8 @@ from voice.models import (
     VoiceProfile,
     VoiceSession,
 )
-from voice.services import agents, calls, journal, profiles
+from voice.models.retention import PERSON
+from voice.services import agents, calls, holds, journal, profiles, retention
 
 PASSWORD = "a long enough password"
 WAV = b"RIFF" + bytes(range(256)) * 40
@@ -108,6 +111,10 @@ class Tenant:
     """Path parameter -> the tenant's own, of the CRM beyond its lead."""
     delivery_id: uuid.UUID
     replay_id: uuid.UUID
+    hold: LegalHold
+    """A released one: it keeps nothing."""
+    erasure: Erasure
+    """A finished one, of nobody who is here."""
 
 
 def make(slug: str, seat: int) -> Tenant:
@@ -193,6 +200,23 @@ def make(slug: str, seat: int) -> Tenant:
         crm=crm_world.make(workspace, lead),
         delivery_id=delivery.id,
         replay_id=replay.id,
+        hold=released_hold(workspace, call),
+        erasure=finished_erasure(workspace),
+    )
+
+
+def released_hold(workspace: Workspace, call: Call) -> LegalHold:
+    made = holds.hold(workspace, reason="court order", actor="system:tests", call_id=call.pk)
+    holds.release(made, actor="system:tests")
+    return made
+
+
+def finished_erasure(workspace: Workspace) -> Erasure:
+    """With its receipt, as if somebody unknown had asked."""
+    now = timezone.now()
+    link = retention.receipt(workspace, PERSON, [], {"erasures": 1}, now)
+    return Erasure.objects.create(
+        workspace=workspace, asked_by="system:tests", finished_at=now, counts={}, receipt=link
     )
 
 

@@ -568,7 +568,7 @@ def test_an_erased_person_is_taken_out_of_the_calendar(calendar: Calendar, serve
 
     meeting = book(calendar, notes="About Maria")
     assert meeting.lead
-    persons.forget(calendar.workspace, [meeting.lead])
+    persons.forget(calendar.workspace, [meeting.lead], [])
     meeting.refresh_from_db()
     assert (meeting.title, meeting.notes, meeting.attendee_email) == ("", "", "")
     assert meeting.status == MeetingStatus.CANCELED

@@ -179,7 +179,7 @@ def test_many_workers_send_it_once(calendar: Calendar, mail: MailServer) -> None
 def test_whoever_is_erased_gets_nothing_more(calendar: Calendar, mail: MailServer) -> None:
     meeting = book(calendar)
     assert meeting.lead
-    persons.forget(calendar.workspace, [meeting.lead])
+    persons.forget(calendar.workspace, [meeting.lead], [])
     due()
     assert meeting_mails.send_due() == 0
     assert mail.messages == []

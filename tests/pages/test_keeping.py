@@ -11,10 +11,12 @@ import pytest
 from django.test import Client
 
 from crm.models import Lead
+from crm.services import knowledge
 from tenex.workspaces.models import AuditEntry, Role, Workspace
 from tests import rows
 from tests.pages import desk
 from tests.pages.people import member
+from tests.streamed import whole
 from voice.models import Call, Erasure, LegalHold, Recording, Turn
 from voice.services import recording_files
 
@@ -203,7 +205,7 @@ def test_everything_is_in_the_archive(space: Workspace, owner: Client, by: str, 
     place = f"leads/{lead.pk}" if by == "lead" else f"calls/{call.pk}"
     assert "recordings" in text(owner.get(f"/console/{place}/person")).lower()
     answer = owner.post(f"/console/{place}/person/export")
-    archive = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))  # type: ignore[attr-defined]
+    archive = zipfile.ZipFile(io.BytesIO(whole(answer)))
     [sound] = [name for name in archive.namelist() if name.startswith("recordings/")]
     assert archive.read(sound) == WAV
     assert orjson.loads(archive.read("leads.json"))[0]["email"] == "maria@example.com"
@@ -230,10 +232,28 @@ def test_they_are_erased_after_their_number_was_typed(space: Workspace, owner: C
     assert (lead.phone, lead.first_name) == (None, "")
 
 
+def test_a_number_that_was_erased_says_so_with_its_receipt(space: Workspace, owner: Client) -> None:
+    lead, call = known(space)
+    done = owner.post(f"/console/leads/{lead.pk}/person/erase", {"confirm": "MARIA@example.com"})
+    assert done.status_code == 302
+    again = desk.judged(space, from_number="+14155550101", agent=call.agent_version)
+    shown = text(owner.get(f"/console/calls/{again.pk}/person"))
+    assert "receipt 1" in shown
+    assert "Lines of conversations" in shown, "they have called again"
+
+
+def test_documents_that_mention_them_are_named(space: Workspace, owner: Client) -> None:
+    lead, _ = known(space)
+    document = knowledge.put(space, "Guests", f"Call Maria at {lead.phone}.")
+    shown = text(owner.get(f"/console/leads/{lead.pk}/person"))
+    assert f'href="/console/knowledge/{document.pk}"' in shown
+
+
 def test_an_erasure_that_has_to_wait_says_for_what(space: Workspace, owner: Client) -> None:
     lead, _ = known(space)
     owner.post(f"/console/leads/{lead.pk}/hold", {"reason": "Court order"})
     page = f"/console/leads/{lead.pk}/person"
+    assert "Court order" in text(owner.get(page)), "said before anybody asks"
     answer = owner.post(f"{page}/erase", {"confirm": lead.phone}, follow=True)
     assert "it waits for a legal hold" in text(answer)
     assert "waits for a legal hold" in text(owner.get(page))
@@ -268,6 +288,6 @@ def test_a_recording_that_cannot_be_read_stops_an_archive(
     assert owner.post(f"/console/leads/{lead.pk}/person/export").status_code == 410
     (media / row.file).unlink()
     answer = owner.post(f"/console/leads/{lead.pk}/person/export")
-    archive = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))  # type: ignore[attr-defined]
+    archive = zipfile.ZipFile(io.BytesIO(whole(answer)))
     [told] = orjson.loads(archive.read("recordings.json"))
     assert told["missing"] is True

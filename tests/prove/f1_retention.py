@@ -175,11 +175,11 @@ def _due(spaces: list[Any]) -> Counter[str]:
 
     found: Counter[str] = Counter()
     for space in spaces:
-        for kept_class, counts in retention.due(space, timezone.now()).items():
-            if kept_class is KeptClass.AUDIO:
-                found["recordings"] += counts["recordings"]
+        for one in retention.outlook(space, timezone.now()):
+            if one.kept_class is KeptClass.AUDIO:
+                found["recordings"] += one.now["recordings"]
             else:
-                found[f"{kept_class}:calls"] += counts["calls"]
+                found[f"{one.kept_class}:calls"] += one.now["calls"]
     return found
 
 

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from crm.models import TimelineEntry
-from tenex.errors import Conflict, NotFound
+from tenex.errors import Conflict, InvalidInput, NotFound
 from tenex.events import services as events
 from tenex.events.models import Event
 from tenex.workspaces.models import AuditEntry, Workspace
@@ -159,12 +159,13 @@ def test_a_changed_setting_holds_for_what_exists(space: Workspace) -> None:
     call = kept(space, days=10)
     retention.purge(space)
     assert everything(call)["audio"]
-    assert looked.due(space, timezone.now(), days={KeptClass.AUDIO: 7})[KeptClass.AUDIO] == {
-        "calls": 1, "recordings": 1, "bytes": 100,
-    }  # fmt: skip
+    audio, *_ = looked.outlook(space, timezone.now(), days={KeptClass.AUDIO: 7})
+    assert (audio.days, audio.changed, audio.more) == (7, True, True)
+    assert audio.then == {"calls": 1, "recordings": 1, "bytes": 100}
     Workspace.objects.filter(pk=space.pk).update(recording_retention_days=7, transcript_retention_days=9)
     space.refresh_from_db()
-    assert looked.due(space, timezone.now())[KeptClass.TRANSCRIPT] == {"calls": 1}
+    due = {one.kept_class: one.now for one in looked.outlook(space, timezone.now())}
+    assert due[KeptClass.TRANSCRIPT] == {"calls": 1}
     retention.purge(space)
     left = everything(call)
     assert (left["audio"], left["turns"], left["summary"]) == (False, 0, SECRET)
@@ -195,10 +196,12 @@ def test_what_is_held_stays_until_it_is_released(space: Workspace, of: str) -> N
 @pytest.mark.django_db
 def test_a_hold_is_of_what_is_in_the_workspace(space: Workspace) -> None:
     with pytest.raises(NotFound):
-        holds.hold(space, reason="x", actor="user:a", call_id=uuid.uuid4())
+        holds.hold(space, reason="court", actor="user:a", call_id=uuid.uuid4())
     foreign = rows.lead(rows.workspace("other"))
     with pytest.raises(NotFound):
-        holds.hold(space, reason="x", actor="user:a", lead_id=foreign.pk)
+        holds.hold(space, reason="court", actor="user:a", lead_id=foreign.pk)
+    with pytest.raises(InvalidInput):
+        holds.hold(space, reason=" x ", actor="user:a")
 
 
 @pytest.mark.django_db
@@ -239,7 +242,9 @@ def test_holds_are_made_and_released_in_the_admin(space: Workspace, admin_client
     path = "/admin/voice/legalhold/add/"
     sent = {"workspace": str(foreign.pk), "call": str(call.pk), "lead": "", "reason": "court"}
     assert "no such call" in admin_client.post(path, sent).content.decode()
-    assert admin_client.post(path, {**sent, "workspace": str(space.pk)}).status_code == 302
+    sent["workspace"] = str(space.pk)
+    assert "say why" in admin_client.post(path, {**sent, "reason": "x"}).content.decode()
+    assert admin_client.post(path, sent).status_code == 302
     [made] = looked.holds(space)
     assert (made.call_id, made.reason) == (call.pk, "court")
     sent = {"action": "release", "_selected_action": str(made.pk)}

@@ -14,9 +14,11 @@ from voice.models import (
     CallStatus,
     DecisionStage,
     Direction,
+    KeptClass,
     Outcome,
     RecipientStatus,
 )
+from voice.selectors.retention import DAYS_MOST
 
 
 class CallFilters(df.FilterSet):  # type: ignore[misc]
@@ -98,6 +100,52 @@ class DecisionFilters(df.FilterSet):  # type: ignore[misc]
     to = df.IsoDateTimeFilter(
         "created_at", lookup_expr="lt", help_text="Written before this instant (ISO 8601)."
     )
+
+
+class ErasureFilters(df.FilterSet):  # type: ignore[misc]
+    done = Flag(
+        "finished_at",
+        lookup_expr="isnull",
+        exclude=True,
+        help_text="Only those that are done, or only the others.",
+    )
+
+
+class HoldFilters(df.FilterSet):  # type: ignore[misc]
+    lead_id = df.UUIDFilter(help_text="On this lead.")
+    call_id = df.UUIDFilter(help_text="On this call.")
+    released = Flag(
+        "released_at",
+        lookup_expr="isnull",
+        exclude=True,
+        help_text="Only those that are released, or only the others.",
+    )
+
+
+class ReceiptFilters(df.FilterSet):  # type: ignore[misc]
+    kept_class = df.ChoiceFilter(
+        choices=[*KeptClass.choices, ("person", "Everything about one person")], help_text="Of this class."
+    )
+
+
+def _days(what: str) -> df.NumberFilter:
+    return df.NumberFilter(
+        min_value=1,
+        max_value=DAYS_MOST,
+        decimal_places=0,
+        help_text=f"As if {what} were kept for so many days.",
+    )
+
+
+class OutlookFilters(df.FilterSet):  # type: ignore[misc]
+    recording_retention_days = _days("recordings")
+    transcript_retention_days = _days("transcripts")
+    journal_retention_days = _days("journals")
+    evidence_retention_days = _days("evidence")
+
+    class Meta:
+        model = Call
+        fields: tuple[str, ...] = ()
 
 
 class _WhichCalls(df.FilterSet):  # type: ignore[misc]

@@ -8,13 +8,11 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
 from crm.selectors import leads as read_leads
-from tenex.errors import Conflict
+from tenex.errors import Conflict, InvalidInput
 from tenex.pages.views import PageView
 from voice.selectors import calls as read_calls
 from voice.selectors import retention as read
 from voice.services import holds
-
-LEAST = 3
 
 
 class _Hold(PageView):
@@ -26,13 +24,14 @@ class _Hold(PageView):
     def hold(
         self, request: HttpRequest, *, call_id: uuid.UUID | None = None, lead_id: uuid.UUID | None = None
     ) -> None:
-        reason = " ".join(request.POST.get("reason", "").split())
-        if len(reason) < LEAST:
-            messages.error(request, "Not held: say why. The reason is kept with who held it.")
+        reason = request.POST.get("reason", "")
+        try:
+            holds.hold(
+                self.workspace, reason=reason, actor=self.principal.actor, call_id=call_id, lead_id=lead_id
+            )
+        except InvalidInput as exc:
+            messages.error(request, f"Not held: {exc.detail}.")
             return
-        holds.hold(
-            self.workspace, reason=reason, actor=self.principal.actor, call_id=call_id, lead_id=lead_id
-        )
         messages.success(request, "Held: nothing of it is deleted until the hold is released.")
 
 

@@ -45,7 +45,7 @@ from voice.models.evidence import (
 from voice.models.metrics import MetricsDue, MetricsHour
 from voice.models.numbers import NumberSource, NumberStatus, PhoneNumber
 from voice.models.pacing import BatchPacer, CarrierAccount, CarrierSlot, MediaProcess, Pacer
-from voice.models.retention import Erasure, KeptClass, LegalHold, PurgeReceipt
+from voice.models.retention import Erasure, KeptClass, LegalHold, PurgeReceipt, WaitsFor
 
 __all__ = [
     "Agent",
@@ -105,5 +105,6 @@ __all__ = [
     "VoiceProfile",
     "VoiceSession",
     "VoicemailPolicy",
+    "WaitsFor",
     "Waveform",
 ]

@@ -69,6 +69,15 @@ class PurgeReceipt(Row):
         return f"receipt {self.number}"
 
 
+class WaitsFor(models.TextChoices):
+    """What an erasure has to wait for."""
+
+    CALL = "call", "a call that is not finalized"
+    HOLD = "legal_hold", "a legal hold"
+    IMPORT = "import", "an import of leads"
+    STORAGE = "file_storage", "the file storage"
+
+
 class Erasure(Row):
     """Somebody asked that everything about a person be deleted. The row is the certificate that it was.
 
@@ -81,9 +90,14 @@ class Erasure(Row):
     phone = models.CharField(max_length=20, blank=True, help_text="E.164; empty when it is done.")
     lead_ids = models.JSONField(default=list, help_text="Whom it is about; empty when it is done.")
     asked_by = models.CharField(max_length=300, help_text="As in the audit log.")
-    waits_for = models.CharField(max_length=200, blank=True, help_text="Why it is not done yet.")
+    waits_for = models.CharField(
+        max_length=200, choices=WaitsFor.choices, blank=True, help_text="Why it is not done yet."
+    )
     finished_at = models.DateTimeField(null=True, blank=True)
     counts = models.JSONField(default=dict, help_text="Rows and files by kind.")
+    receipt = models.OneToOneField(
+        PurgeReceipt, on_delete=models.PROTECT, null=True, blank=True, help_text="Its link of the chain."
+    )
 
     class Meta:
         ordering = ("-created_at",)

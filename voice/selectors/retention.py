@@ -2,7 +2,9 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from django.db.models import Count, Q, QuerySet, Sum
 
@@ -11,27 +13,64 @@ from tenex.workspaces.models import Workspace
 from voice.models import Call, Erasure, KeptClass, LegalHold, PurgeReceipt
 from voice.services import retention
 
+DAYS_MOST: Final = 36_500
 
-def due(
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a purge would delete of one class. Figures: `calls`; of recordings also `recordings`, `bytes`."""
+
+    kept_class: KeptClass
+    days: int
+    """That were looked with."""
+    older_than: datetime
+    """Calls that ended before this instant."""
+    now: dict[str, int]
+    """With the days of the workspace."""
+    then: dict[str, int]
+    """With the days that were asked for; the same if none were."""
+    changed: bool
+    """Other days were asked for than the workspace has."""
+
+    @property
+    def label(self) -> str:
+        return str(self.kept_class.label)
+
+    @property
+    def more(self) -> bool:
+        """These days would delete of more calls than today's."""
+        return self.then["calls"] > self.now["calls"]
+
+
+def outlook(
     workspace: Workspace, now: datetime, *, days: Mapping[KeptClass, int] | None = None
-) -> dict[KeptClass, dict[str, int]]:
-    """What a purge at `now` would delete, by class: `calls`, and for recordings their number and bytes.
+) -> list[Outlook]:
+    """What a purge at `now` would delete, class by class, and what it would with other `days` (at most
+    :data:`DAYS_MOST` count): so a change is seen before it is made."""
+    return [_outlook(workspace, kept_class, now, (days or {}).get(kept_class)) for kept_class in KeptClass]
 
-    `days` are retentions to look with instead of the workspace's: so a change is seen before it is made.
-    """
-    found: dict[KeptClass, dict[str, int]] = {}
-    for kept_class in KeptClass:
-        older_than = retention.cutoff(workspace, kept_class, now)
-        if days and kept_class in days:
-            older_than = now - timedelta(days=days[kept_class])
-        if kept_class is KeptClass.AUDIO:
-            sums = retention.kept_recordings(workspace, older_than).aggregate(
-                calls=Count("call_id", distinct=True), recordings=Count("pk"), bytes=Sum("size_bytes")
-            )
-            found[kept_class] = {name: value or 0 for name, value in sums.items()}
-        else:
-            found[kept_class] = {"calls": retention.due_calls(workspace, kept_class, older_than).count()}
-    return found
+
+def _outlook(workspace: Workspace, kept_class: KeptClass, now: datetime, asked: int | None) -> Outlook:
+    own = retention.days_of(workspace, kept_class)
+    days = own if asked is None else min(asked, DAYS_MOST)
+    today = _due(workspace, kept_class, now - timedelta(days=own))
+    older_than = now - timedelta(days=days)
+    then = today if days == own else _due(workspace, kept_class, older_than)
+    return Outlook(kept_class, days, older_than, today, then, days != own)
+
+
+def _due(workspace: Workspace, kept_class: KeptClass, older_than: datetime) -> dict[str, int]:
+    if kept_class is not KeptClass.AUDIO:
+        return {"calls": retention.due_calls(workspace, kept_class, older_than).count()}
+    sums = retention.kept_recordings(workspace, older_than).aggregate(
+        calls=Count("call_id", distinct=True), recordings=Count("pk"), bytes=Sum("size_bytes")
+    )
+    return {name: value or 0 for name, value in sums.items()}
+
+
+def all_holds(workspace: Workspace) -> QuerySet[LegalHold]:
+    """Released ones too."""
+    return LegalHold.objects.filter(workspace=workspace)
 
 
 def holds(workspace: Workspace) -> QuerySet[LegalHold]:
@@ -60,12 +99,19 @@ def holds_of_lead(workspace: Workspace, lead_id: uuid.UUID) -> list[LegalHold]:
     return list(holds(workspace).filter(Q(lead=lead_id) | Q(call=None, lead=None)))
 
 
-def erasures(workspace: Workspace, *, lead_id: uuid.UUID | None = None, phone: str = "") -> list[Erasure]:
-    """What was asked for about a person and is not done yet."""
-    about = Q(phone=phone) if phone else Q(pk=None)
-    if lead_id is not None:
-        about |= Q(lead_ids__contains=[str(lead_id)])
-    return list(Erasure.objects.filter(about, workspace=workspace, finished_at=None))
+def erasures(workspace: Workspace) -> QuerySet[Erasure]:
+    """Done and not done."""
+    return Erasure.objects.filter(workspace=workspace).select_related("receipt")
+
+
+def erasure(workspace: Workspace, erasure_id: uuid.UUID) -> Erasure:
+    """Raises:
+    NotFound: none such in this workspace.
+    """
+    row = erasures(workspace).filter(pk=erasure_id).first()
+    if row is None:
+        raise NotFound("there is no such thing here")
+    return row
 
 
 def receipts(workspace: Workspace) -> QuerySet[PurgeReceipt]:

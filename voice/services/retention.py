@@ -20,6 +20,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from crm.models import Lead
 from crm.services import timeline
 from tenex.events import services as events
 from tenex.lib import failpoint
@@ -50,6 +51,13 @@ BATCH = 200
 """Calls or recordings a step."""
 _LEASE_S = 120.0
 _BIT = {KeptClass.TRANSCRIPT: 1, KeptClass.JOURNAL: 2, KeptClass.EVIDENCE: 4}
+SETTINGS: Final = {
+    KeptClass.AUDIO: "recording_retention_days",
+    KeptClass.TRANSCRIPT: "transcript_retention_days",
+    KeptClass.JOURNAL: "journal_retention_days",
+    KeptClass.EVIDENCE: "evidence_retention_days",
+}
+"""The workspace's field that says how long a class is kept."""
 ALL: Final = sum(_BIT.values())
 """`Call.purged` of a call of which no words are left."""
 _WORDS = ("transcript.", "turn.", "tool.")
@@ -67,13 +75,12 @@ class Step:
 
 def cutoff(workspace: Workspace, kept_class: KeptClass, now: datetime) -> datetime:
     """Calls that ended before this instant have been kept long enough."""
-    days = {
-        KeptClass.AUDIO: workspace.recording_retention_days,
-        KeptClass.TRANSCRIPT: workspace.transcript_retention_days,
-        KeptClass.JOURNAL: workspace.journal_retention_days,
-        KeptClass.EVIDENCE: workspace.evidence_retention_days,
-    }[kept_class]
-    return now - timedelta(days=days)
+    return now - timedelta(days=days_of(workspace, kept_class))
+
+
+def days_of(workspace: Workspace, kept_class: KeptClass) -> int:
+    """How long that class is kept there."""
+    return int(getattr(workspace, SETTINGS[kept_class]))
 
 
 def is_gone(call: Call, kept_class: KeptClass) -> bool:
@@ -133,9 +140,11 @@ def step(workspace: Workspace, kept_class: KeptClass, now: datetime, at_once: in
     return Step(kept_class, _texts(workspace, kept_class, now, at_once))
 
 
-def held(calls: "QuerySet[Call]") -> "QuerySet[Call]":
-    """Those of `calls` that a legal hold keeps."""
-    return calls.filter(_is_held("pk", "lead_id", "workspace_id"))
+def holds_on(workspace: Workspace, leads: Sequence[Lead], calls: "QuerySet[Call]") -> "QuerySet[LegalHold]":
+    """Those that keep one of these calls or leads, and those that keep everything."""
+    about = Q(call=None, lead=None) | Q(call__in=calls) | Q(lead__in=leads)
+    about |= Q(lead__in=calls.order_by().values("lead"))
+    return LegalHold.objects.filter(about, workspace=workspace, released_at=None)
 
 
 def _is_held(call: str, lead: str, workspace: str) -> Exists:
@@ -302,13 +311,13 @@ def receipt(
     call_ids: Sequence[uuid.UUID],
     counts: dict[str, int],
     older_than: datetime,
-) -> None:
+) -> PurgeReceipt:
     """One more link of the workspace's chain, in the caller's transaction: the next one waits for its end."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"receipt:{workspace.pk}"])
     last = PurgeReceipt.objects.filter(workspace=workspace).order_by("-number").first()
     ids = sorted({str(one) for one in call_ids})
-    PurgeReceipt.objects.create(
+    return PurgeReceipt.objects.create(
         workspace=workspace,
         number=last.number + 1 if last else 1,
         kept_class=kept_class,

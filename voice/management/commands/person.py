@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tenex.errors import TenexError
 from tenex.workspaces.models import Workspace
 from voice.models import Erasure
-from voice.services import erasure, person_archive
+from voice.services import erasure, person_archive, persons
 
 
 class Command(BaseCommand):
@@ -45,11 +45,13 @@ class Command(BaseCommand):
 
     def _erase(self, space: Workspace, options: dict[str, Any]) -> None:
         actor = f"system:{getpass.getuser()}"
-        made = erasure.ask(space, actor=actor, phone=options["phone"], lead_id=options["lead"])
-        mentioned = erasure.documents_of(made)
+        whom = {"phone": options["phone"], "lead_id": options["lead"]}
+        mentioned = persons.documents(persons.named(space, **whom))
+        made = erasure.ask(space, actor=actor, **whom)
         erasure.run(made)
         self._show(Erasure.objects.get(pk=made.pk))
-        for title, place in mentioned:
+        for document_id, title in mentioned.items():
+            place = f"/console/knowledge/{document_id}"
             self.stdout.write(f"  in your documents, for you to change: {title}  {place}")
 
     def _erasures(self, space: Workspace, options: dict[str, Any]) -> None:
@@ -61,4 +63,4 @@ class Command(BaseCommand):
             told = ", ".join(f"{count} {kind}" for kind, count in sorted(made.counts.items()))
             self.stdout.write(f"{made.pk}  done {made.finished_at:%Y-%m-%d %H:%M}  {told}")
         else:
-            self.stdout.write(f"{made.pk}  waits for {made.waits_for or 'its turn'}")
+            self.stdout.write(f"{made.pk}  waits for {made.get_waits_for_display() or 'its turn'}")

@@ -40,9 +40,9 @@ class Command(BaseCommand):
 
     def _preview(self, spaces: list[Workspace], options: dict[str, Any]) -> None:
         for space in spaces:
-            for kept_class, counts in read.due(space, timezone.now()).items():
-                told = ", ".join(f"{count} {name}" for name, count in counts.items())
-                self.stdout.write(f"{space.slug}  {kept_class.value:<10}  {told}")
+            for one in read.outlook(space, timezone.now()):
+                told = ", ".join(f"{count} {name}" for name, count in one.now.items())
+                self.stdout.write(f"{space.slug}  {one.kept_class.value:<10}  {told}")
 
     def _run(self, spaces: list[Workspace], options: dict[str, Any]) -> None:
         total = retention.purge_all(seconds=options["seconds"], only=spaces, at_once=options["step"])
