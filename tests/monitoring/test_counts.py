@@ -189,7 +189,7 @@ def test_no_stranger_chooses_a_label(more: More) -> None:
         (["/opt/bin/celery", "--app=tenex", "worker"], True),
         (["/opt/lib/celery/__main__.py", "--app", "tenex", "beat"], False),
         (["manage.py", "serve", "--role", "media"], False),
-        (["/work/manage.py", "worker"], False),
+        (["/opt/tenex/manage.py", "worker"], False),
         ([], False),
     ],
 )
