@@ -1,4 +1,4 @@
-# What can be done here: make demo | run | rehearsal | test | test-multi | test-browser | bench | bench-api | bench-batches | bench-retrieval | prove | lint | clean
+# What can be done here: make demo | run | rehearsal | test | test-multi | test-browser | bench | bench-api | bench-batches | bench-retrieval | bench-tools | prove | lint | clean
 # PORT= and TENEX_DATA_DIR= move a system, so that two run beside each other; PYTHON= names the Python to build on.
 
 PORT ?= 8000
@@ -10,7 +10,7 @@ PY := .venv/bin/python
 TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u TENEX_ENGINES -u DJANGO_SETTINGS_MODULE DEBUG=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run rehearsal test test-multi test-browser test-ears bench bench-api bench-batches bench-retrieval prove lint format lock setup setup-dev offline-voice clean
+.PHONY: help demo run rehearsal test test-multi test-browser test-ears bench bench-api bench-batches bench-retrieval bench-tools prove lint format lock setup setup-dev offline-voice clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ bench-batches: setup-dev ## measure a batch of 50,000 leads: out of a CSV file, 
 
 bench-retrieval: setup-dev ## measure what is found (hit rate, MRR) and how soon among 100,000 passages
 	@$(TEST_ENV) $(PY) -m bench.retrieval $(ARGS)
+
+bench-tools: setup-dev ## measure how soon the model has a tool's answer while 25 calls are live
+	@$(TEST_ENV) $(PY) -m bench.tools $(ARGS)
 
 prove: setup-dev ## every promise as a command that prints one JSON line (FULL=1: the full counts)
 	@$(TEST_ENV) $(PY) -m tests.prove $(ARGS)

@@ -1,7 +1,7 @@
 """Rows for a bench: a scratch database, a workspace with an agent, and calls that wait for their media."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
@@ -35,8 +35,18 @@ class Fixture:
     """call_id, call_sid and the token of its stream."""
 
 
-def calls(count: int) -> Fixture:
-    """`count` ringing calls, each with a token for its stream."""
+def with_new_tokens(rows: Fixture) -> Fixture:
+    """The same calls, whose tokens are good for a minute from now."""
+    from voice.models import Call
+    from voice.services import live
+
+    for one in rows.calls:
+        one["token"] = live.issue_token(Call.objects.get(pk=one["call_id"]))
+    return rows
+
+
+def calls(count: int, tools: Sequence[str] = ("lookup_lead",)) -> Fixture:
+    """`count` ringing calls of an agent with these tools, each with a token for its stream."""
     from django.utils import timezone
 
     from tenex.workspaces.models import Workspace
@@ -53,7 +63,7 @@ def calls(count: int) -> Fixture:
     profile = VoiceProfile.objects.create(workspace=workspace, name="bench")
     agent = Agent.objects.create(workspace=workspace, name="Ava", slug="ava", profile=profile)
     version = AgentVersion.objects.create(
-        agent=agent, number=1, system_prompt="You qualify leads. " * 40, tools=["lookup_lead"]
+        agent=agent, number=1, system_prompt="You qualify leads. " * 40, tools=list(tools)
     )
     agent.current_version = version
     agent.save()

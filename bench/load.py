@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 import picows
@@ -127,12 +128,18 @@ async def pace(callers: list[Caller], stop: asyncio.Event) -> None:
             caller.frame(now)
 
 
-async def main(warm_s: float, seconds: float) -> None:
+async def main(
+    warm_s: float,
+    seconds: float,
+    make: Callable[[Samples, Callable[[], int], dict[int, int]], Session] = Session,
+    told: Callable[[list[Session]], dict[str, Any]] = lambda sessions: {},
+) -> None:
+    """`make` makes the model's end of a call; `told` is what the result says of all of them besides."""
     samples, interrupted = Samples(), dict[int, int]()
     sessions: list[Session] = []
 
     def session(request: Any) -> Session:
-        made = Session(samples, now_us, interrupted)
+        made = make(samples, now_us, interrupted)
         sessions.append(made)
         return made
 
@@ -173,13 +180,19 @@ async def main(warm_s: float, seconds: float) -> None:
         "calls_alive_at_end": alive,
         "model_sockets": len(sessions),
         "model_sockets_left": left,
+        **told(sessions),
     }
     print(json.dumps(result), flush=True)
 
 
-if __name__ == "__main__":
+def timing() -> argparse.ArgumentParser:
+    """What every load is told: how long to talk before it is looked at, and how long it is."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--warm", type=float, default=3.0)
     parser.add_argument("--seconds", type=float, default=10.0)
-    options = parser.parse_args()
+    return parser
+
+
+if __name__ == "__main__":
+    options = timing().parse_args()
     uvloop.run(main(options.warm, options.seconds))

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -46,6 +46,57 @@ class Run:
     """p50, p95, max of the voice webhook, if it was asked meanwhile."""
 
 
+@dataclass(slots=True)
+class Driven:
+    """What a server and its load did while they were looked at."""
+
+    result: dict[str, Any]
+    """What the load has seen."""
+    cpu_s: float
+    """Of the server."""
+    kb: int
+    """That the server grew by."""
+    meanwhile: Any
+
+
+def drive(
+    kind: Kind,
+    rows_of: Callable[[], fixture.Fixture],
+    *,
+    warm_s: float,
+    seconds: float,
+    database_url: str,
+    load_with: tuple[str, ...] = ("bench.load",),
+    serve_with: tuple[str, ...] = (),
+    meanwhile: Callable[[int, fixture.Fixture], Any] = lambda port, rows: None,
+) -> Driven:
+    """Start everything, talk, stop everything. `meanwhile` gets the server's port."""
+    from voice.telephony import signature
+
+    environment = os.environ | {"DATABASE_URL": database_url, "DJANGO_SETTINGS_MODULE": "tenex.settings"}
+    timing = ("--warm", str(warm_s), "--seconds", str(seconds))
+    with contextlib.ExitStack() as stack:
+        load = stack.enter_context(_process(*load_with, *timing, core=1, env=environment))
+        model_port = json.loads(_line(load))["model_port"]
+        port = _free_port()
+        server = stack.enter_context(_server(kind, port, model_port, environment, serve_with))
+        rows = rows_of()
+        idle_kb = _rss_kb(server.pid)
+        path = "" if kind == "relay" else "/twilio/media"
+        url = f"ws://127.0.0.1:{port}{path}"
+        signed = "" if kind == "relay" else signature.sign(url, {}, token=TOKEN)
+        _write(load, json.dumps({"url": url, "calls": rows.calls, "signature": signed}))
+        _expect(load, "measuring")
+        cpu = _cpu_s(server.pid)
+        found = meanwhile(port, rows)
+        _expect(load, "measured")
+        cpu = _cpu_s(server.pid) - cpu
+        live_kb = _rss_kb(server.pid)
+        _write(load, "stop")
+        result = json.loads(_line(load))
+    return Driven(result, cpu, live_kb - idle_kb, found)
+
+
 def measure(
     kind: Kind,
     calls: int,
@@ -55,54 +106,45 @@ def measure(
     database_url: str,
     with_webhook: bool = False,
 ) -> Run:
-    """Start everything, talk, stop everything."""
-    from voice.telephony import signature
+    """One server with so many calls."""
 
-    environment = os.environ | {"DATABASE_URL": database_url, "DJANGO_SETTINGS_MODULE": "tenex.settings"}
-    with contextlib.ExitStack() as stack:
-        load = stack.enter_context(
-            _process("bench.load", "--warm", str(warm_s), "--seconds", str(seconds), core=1, env=environment)
-        )
-        model_port = json.loads(_line(load))["model_port"]
-        port = _free_port()
-        server = stack.enter_context(_server(kind, port, model_port, environment))
-        rows = fixture.calls(calls)
-        idle_kb = _rss_kb(server.pid)
-        path = "" if kind == "relay" else "/twilio/media"
-        url = f"ws://127.0.0.1:{port}{path}"
-        signed = "" if kind == "relay" else signature.sign(url, {}, token=TOKEN)
-        _write(load, json.dumps({"url": url, "calls": rows.calls, "signature": signed}))
-        _expect(load, "measuring")
-        cpu = _cpu_s(server.pid)
-        webhook_ms = webhook.ask(port, rows.number, TOKEN, seconds=seconds - 1) if with_webhook else []
-        _expect(load, "measured")
-        cpu = _cpu_s(server.pid) - cpu
-        live_kb = _rss_kb(server.pid)
-        _write(load, "stop")
-        result = json.loads(_line(load))
+    def ask(port: int, rows: fixture.Fixture) -> list[float]:
+        return webhook.ask(port, rows.number, TOKEN, seconds=seconds - 1) if with_webhook else []
+
+    driven = drive(
+        kind,
+        lambda: fixture.calls(calls),
+        warm_s=warm_s,
+        seconds=seconds,
+        database_url=database_url,
+        meanwhile=ask,
+    )
+    result = driven.result
     return Run(
         kind=kind,
         calls=calls,
-        cpu_percent_per_call=100 * cpu / seconds / calls,
+        cpu_percent_per_call=100 * driven.cpu_s / seconds / calls,
         caller_to_model_ms=_spread(result["caller_to_model_us"]),
         model_to_caller_ms=_spread(result["model_to_caller_us"]),
         clear_ms=_spread(result["clear_us"]),
         clears=len(result["clear_us"]),
         missed_clears=result["missed_clears"],
-        kb_per_call=(live_kb - idle_kb) / calls,
+        kb_per_call=driven.kb / calls,
         calls_alive_at_end=result["calls_alive_at_end"],
         model_sockets=result["model_sockets"],
         model_sockets_left=result["model_sockets_left"],
-        webhook_ms=_spread([int(ms * 1000) for ms in webhook_ms], 0.95),
+        webhook_ms=_spread([int(ms * 1000) for ms in driven.meanwhile], 0.95),
     )
 
 
-def _server(kind: Kind, port: int, model_port: int, environment: dict[str, str]) -> Any:
+def _server(
+    kind: Kind, port: int, model_port: int, environment: dict[str, str], more: tuple[str, ...] = ()
+) -> Any:
     model = f"127.0.0.1:{model_port}/v1"
     if kind == "relay":
         arguments = ["bench.relay", "--port", str(port), "--model", f"ws://{model}/realtime"]
     else:
-        arguments = ["bench.server", "--port", str(port)]
+        arguments = ["bench.server", "--port", str(port), *more]
         environment = environment | {
             "OPENAI_BASE_URL": f"http://{model}",
             "OPENAI_API_KEY": "bench",

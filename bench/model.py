@@ -140,13 +140,18 @@ class Session(picows.WSListener):  # type: ignore[misc,unused-ignore]
         )
 
     async def _answer(self, turn: int) -> None:
-        response, item = f"resp_{turn}", f"item_a{turn}"
+        response = f"resp_{turn}"
         self._answering = True
         self._say("response.created", response={"id": response, "status": "in_progress", "metadata": None})
         limits = [{"name": "tokens", "limit": 1_000_000, "remaining": 999_000, "reset_seconds": 0.1}]
         self._say("rate_limits.updated", rate_limits=limits)
         if turn % 8 == 0:
             self._call_tool(response, turn)
+        await self._speak(response, turn, DELTAS)
+
+    async def _speak(self, response: str, turn: int, deltas: int) -> None:
+        """So many pieces of sound with words, and the end of the response."""
+        item = f"item_a{turn}"
         ids = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
         message: dict[str, Any] = {"id": item, "type": "message", "role": "assistant", "content": []}
         self._say("response.output_item.added", response_id=response, output_index=0, item=message)
@@ -154,7 +159,7 @@ class Session(picows.WSListener):  # type: ignore[misc,unused-ignore]
         self._say("response.content_part.added", **ids, part={"type": "audio", "transcript": ""})
         loop = asyncio.get_running_loop()
         begin, said = loop.time(), ""
-        for number in range(DELTAS):
+        for number in range(deltas):
             await asyncio.sleep(max(0.0, begin + number * DELTA_MS / 2000 - loop.time()))
             word = _WORDS[number % len(_WORDS)] + " "
             said += word

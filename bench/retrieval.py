@@ -63,7 +63,7 @@ def _measure(passages: int, kept: Path | None) -> dict[str, Any]:
 
     made = build()
     space = _workspace("bench")
-    ids, vectors = _fill(space, made.passages, kept)
+    ids, vectors = fill(space, made.passages, kept)
     place = {chunk_id: number for number, chunk_id in enumerate(ids)}
     questions = [one.text for one in made.questions]
     asked = _query_vectors(space.pk, questions)
@@ -127,8 +127,8 @@ def _document(space: Any) -> tuple[Any, Any]:
     return document, version
 
 
-def _fill(
-    space: Any, passages: Sequence[tuple[str, str]], kept: Path | None
+def fill(
+    space: Any, passages: Sequence[tuple[str, str]], kept: Path | None = None
 ) -> tuple[list[uuid.UUID], list[list[float]]]:
     """The set in the database, embedded as a worker would."""
     import numpy as np

@@ -1,13 +1,19 @@
 """Ours, as it is served in production, for a bench: `python -m bench.server --port 9001`.
 
-`--slow-write-ms` makes the database take that long for one write of each call and second.
+`--slow-write-ms` makes the database take that long for one write of each call and second. `--time-tools`
+writes down at the end what tool runs took here, and how much of it a processor worked in their threads.
 """
 
 import argparse
+import json
 import os
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
 
 
-def main(port: int, slow_write_ms: float) -> None:
+def main(port: int, slow_write_ms: float, time_tools: Path | None) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
     from tenex.asgi import application
     from tenex.server.listener import listen_tcp
@@ -15,9 +21,32 @@ def main(port: int, slow_write_ms: float) -> None:
 
     if slow_write_ms:
         _slow_down(slow_write_ms)
+    if time_tools:
+        _time_tools()
     listener = listen_tcp("127.0.0.1", port)
     print("ready", flush=True)
     serve(application, listener, ServeOptions(drain_timeout_s=1.0))
+    if time_tools:
+        time_tools.write_text(json.dumps(_took))
+
+
+_took: dict[str, list[tuple[int, int]]] = defaultdict(list)
+"""Microseconds of each run: on the clock, and on a processor."""
+
+
+def _time_tools() -> None:
+    from voice.bridge import assembly, effects
+
+    class Timed(effects.RegistryTools):
+        def run(self, call_id: Any, tool_call_id: str, name: str, arguments_json: str) -> effects.ToolResult:
+            began_s, worked_s = time.perf_counter(), time.thread_time()
+            try:
+                return super().run(call_id, tool_call_id, name, arguments_json)
+            finally:
+                took = time.perf_counter() - began_s, time.thread_time() - worked_s
+                _took[name].append((round(took[0] * 1e6), round(took[1] * 1e6)))
+
+    assembly.ports = assembly.Ports(tools=Timed())
 
 
 def _slow_down(slow_write_ms: float) -> None:
@@ -41,5 +70,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--slow-write-ms", type=float, default=0)
+    parser.add_argument("--time-tools", type=Path, default=None)
     options = parser.parse_args()
-    main(options.port, options.slow_write_ms)
+    main(options.port, options.slow_write_ms, options.time_tools)

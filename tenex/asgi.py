@@ -18,6 +18,7 @@ from django.urls import get_resolver, path, re_path  # noqa: E402
 
 from tenex.lib import limits  # noqa: E402
 from tenex.mcp import door, session_manager  # noqa: E402
+from tenex.monitoring.loop_lag import LoopLag  # noqa: E402
 from tenex.rest import gate, sse  # noqa: E402
 from tenex.rest.body_limit import limit_bodies  # noqa: E402
 from tenex.server.roles import ServerRole  # noqa: E402
@@ -42,6 +43,7 @@ def _warm_up() -> None:
 async def _lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """Start-up and end of the server. Django has no answer to it."""
     presence = Presence() if settings.ROLE != ServerRole.WEB else None
+    lag = LoopLag()
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
@@ -58,6 +60,7 @@ async def _lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCa
                 return
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
+            lag.stop()
             await session_manager.shut_down()
             if presence is not None:
                 await presence.end()

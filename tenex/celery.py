@@ -18,7 +18,15 @@ os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 app = Celery("tenex", amqp=EagerAMQP)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
-TASK_APPS = ["tenex.workspaces", "tenex.webhooks", "crm", "voice", "voice.outbound", "voice.postcall"]
+TASK_APPS = [
+    "tenex.monitoring",
+    "tenex.workspaces",
+    "tenex.webhooks",
+    "crm",
+    "voice",
+    "voice.outbound",
+    "voice.postcall",
+]
 app.autodiscover_tasks(TASK_APPS)
 
 

@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-from tenex import env, periodic
+from tenex import env, logs, periodic
 from tenex.lib import buckets, limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -409,6 +408,16 @@ KNOWLEDGE_ALLOWED_PRIVATE_CIDRS = env.items("KNOWLEDGE_ALLOWED_PRIVATE_CIDRS", "
 """Networks from which documents may be fetched although they are private: an intranet of one's own."""
 FAILPOINT = env.text("FAILPOINT") if (DEBUG or REHEARSAL) else ""
 
+# --- monitoring: what a scrape may read ------------------------------------------------------------
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+"""Who has it reads /healthz/metrics; without one there is no such address."""
+if METRICS_TOKEN and len(METRICS_TOKEN) < 20:
+    raise ImproperlyConfigured("METRICS_TOKEN must have 20 characters at least: whoever guesses it reads on")
+WORKER_METRICS_PORT = env.integer("WORKER_METRICS_PORT", 0, low=0, high=65535)
+"""Where a worker gives its own figures, on HOST; 0: nowhere."""
+MONITORED = ("voice.monitoring", "crm.monitoring", "tenex.webhooks.monitoring", "tenex.monitoring.broker")
+"""Modules that say a part of what is so of the installation (tenex.monitoring.installation)."""
+
 # --- HTTP API ------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenex.rest.authentication.BearerAuthentication"],
@@ -449,51 +458,4 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "tenex.pages.error_reports.Filter"
 # --- logs: static messages with fields; no transcripts, prompts, keys, whole numbers --------------
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOG_FORMAT = env.choice("LOG_FORMAT", "console" if DEBUG else "json", ("console", "json"))
-_processors: list[structlog.typing.Processor] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
-]
-structlog.configure(
-    processors=[
-        structlog.stdlib.filter_by_level,
-        *_processors,
-        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-    ],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    cache_logger_on_first_use=True,
-)
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"addresses": {"()": "tenex.lib.redact.AddressFilter"}},
-    "formatters": {
-        "tenex": {
-            "()": "tenex.lib.redact.Formatter",  # the last step: no secret passes it
-            "processor": structlog.processors.JSONRenderer()
-            if LOG_FORMAT == "json"
-            else structlog.dev.ConsoleRenderer(colors=False),
-            "foreign_pre_chain": _processors,
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "tenex"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {
-        "uvicorn.access": {"level": "WARNING"},
-        "uvicorn.error": {"filters": ["addresses"]},
-        "daphne.http_protocol": {"filters": ["addresses"]},
-        "daphne.ws_protocol": {"filters": ["addresses"]},
-        "django.channels.server": {"filters": ["addresses"]},
-        "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # any scanner makes these
-        "httpx": {"level": "WARNING"},
-        "mcp": {"level": "WARNING"},
-        "picows": {"level": "WARNING"},
-        "httpx2": {"level": "WARNING"},
-        "django.request": {"level": "ERROR"},  # a client's mistake is no news
-        "twilio": {"level": "WARNING"},
-        "celery": {"level": "WARNING"},
-        "kombu": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.configured(level=LOG_LEVEL, as_json=LOG_FORMAT == "json")

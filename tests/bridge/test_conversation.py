@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from pytest_django import Settings as SettingsWrapper
 
+from tenex.monitoring import counts
 from tests.bridge.conftest import SILENCE, Result, World
 from tests.realtime.fake_model import FakeSession, Message, confirming
 from voice.bridge import assembly
@@ -68,6 +69,40 @@ async def test_what_was_said_is_stored_when_the_caller_hangs_up(world: World) ->
     )
     assert session.opened_at is not None
     assert session.closed_at is not None
+
+
+async def test_monitoring_is_told_of_a_call(world: World) -> None:
+    def told(name: str, **labels: str) -> float:
+        return counts.REGISTRY.get_sample_value(name, labels) or 0.0
+
+    names: list[tuple[str, dict[str, str]]] = [
+        ("tenex_media_audio_seconds_total", {"direction": "in"}),
+        ("tenex_media_audio_seconds_total", {"direction": "out"}),
+        ("tenex_model_sessions_opened_total", {"kind": "first"}),
+        ("tenex_tool_run_seconds_count", {"tool": "lookup_lead"}),
+        ("tenex_tool_failures_total", {"tool": "lookup_lead", "kind": "failed"}),
+        ("tenex_turn_delay_seconds_count", {}),
+    ]
+    before = [told(name, **labels) for name, labels in names]
+    world.tools.act = lambda name: Result('{"error": {}}', ok=False)
+    async with world.talking() as talk:
+        await talk.session.wait_for("response.create")
+        await talk.agent_says(ms=400)
+        await talk.heard()
+        await talk.phone.speak(9)  # of 20 ms, and the one behind the marks
+        await talk.session.wait_for("input_audio_buffer.append", 10)
+        await talk.model_calls("lookup_lead")
+        await _outputs(talk.session)
+        await talk.caller_says("And now?", previous="item_a")
+        await talk.agent_says(ms=200, response="resp_2", item="item_b")
+        await talk.phone.wait_for("media", 2)
+        heard_s = told("tenex_media_audio_seconds_total", direction="in") - before[0]
+        assert heard_s == pytest.approx(0.2)  # told while it is live
+        await talk.phone.stop()
+        await talk.over()
+    after = [told(name, **labels) for name, labels in names]
+    found = [round(now - was, 3) for now, was in zip(after, before, strict=True)]
+    assert found == [pytest.approx(0.2), pytest.approx(0.6), 1, 1, 1, 1]
 
 
 async def test_the_caller_talks_over_the_agent(world: World) -> None:

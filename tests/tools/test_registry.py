@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.models import Calendar, FollowUp, Lead, Meeting, SlotHold, Suppression, TimelineEntry
@@ -483,3 +485,13 @@ def test_tools_journal_and_the_end_of_the_call_do_not_block_each_other() -> None
     codes = {json.loads(result.output_json).get("error", {}).get("code") for result in results[:-1]}
     assert codes <= {None, "call_over"}
     assert Call.objects.get().status == CallStatus.ENDED
+
+
+def test_times_are_told_without_a_question_each() -> None:
+    """The call's calendar is looked up once a step, whatever the number of times that are offered."""
+    call = a_call()
+    with CaptureQueriesContext(connection) as asked:
+        told = ask(call, "list_free_slots", days=7)
+    assert len(told["slots"]) == 9
+    looked_up = [one["sql"] for one in asked.captured_queries if 'FROM "crm_calendar"' in one["sql"]]
+    assert len(looked_up) == 3  # ahead of the transaction, in it, and its lock

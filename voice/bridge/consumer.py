@@ -22,7 +22,7 @@ from tenex.lib.clock import Clock
 from tenex.rest import origins
 from tenex.server import drain
 from tenex.server.media_protocol import EXTENSION
-from voice.bridge import assembly, orders, threads
+from voice.bridge import assembly, orders, tally, threads
 from voice.bridge.phone import Phone
 from voice.bridge.runner import Runner
 from voice.bridge.tap import Tap, taps_of
@@ -62,7 +62,7 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc]  # channels is not typ
             return
         refusal = await self.refusal(scope)
         if refusal is not None:
-            log.warning("media socket refused", reason=refusal)
+            _refused(refusal)
             await send(_close(POLICY_VIOLATION))  # before accept: HTTP 403, the TwiML goes on
             return
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
@@ -125,6 +125,11 @@ class SessionConsumer(MediaConsumer):
     def open(self, scope: WebSocketScope, start: StreamStart) -> CallContext:
         owner = _owner(secrets.token_hex(8))  # the client makes up its `streamSid`, perhaps twice the same
         return live.open_stream(_address_token(scope), "", start.stream_sid, owner, by_carrier=False)
+
+
+def _refused(reason: object) -> None:
+    log.warning("media socket refused", reason=reason)
+    tally.socket_refused(reason)
 
 
 def _address_token(scope: Any) -> str:
@@ -203,11 +208,12 @@ async def _prove(
             threads.openers(), lambda: threads.with_connection(lambda: open_call(start))
         )
     except TimeoutError:
-        log.warning("media socket refused", reason="no start")
+        _refused("no start")
     except StreamRefused as exc:
-        log.warning("media socket refused", reason=exc.extra.get("reason"))
+        _refused(exc.extra.get("reason"))
     except Exception:
         log.exception("media stream could not be opened")
+        tally.socket_refused("failed")
     finally:
         _unproven -= 1
     return None
@@ -223,7 +229,7 @@ async def _read_start(stream: TwilioStream, receive: ASGIReceiveCallable) -> Str
         if isinstance(event, StreamStart):
             return event
         if not isinstance(event, Connected | UnknownEvent):
-            log.warning("media socket refused", reason=getattr(event, "reason", "order"))
+            _refused(getattr(event, "reason", "order"))
             return None
     return None
 

@@ -10,7 +10,7 @@ import structlog
 from tenex.errors import Conflict, TenexError
 from tenex.lib.clock import Clock
 from tenex.lib.phone import normalize_or_none
-from voice.bridge import threads
+from voice.bridge import tally, threads
 from voice.services import live_store
 from voice.services.live import CallContext
 from voice.session.commands import RunTool
@@ -160,6 +160,8 @@ class Effects:
         self._loop = asyncio.get_running_loop()
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
         """Tool runs that nobody has answered yet."""
+        self._began_at: dict[str, float] = {}
+        """When they began, by the loop's clock."""
         self._stopped = False
         self._records: Literal["", "starting", "on", "stopped"] = ""
         self.late_results = 0
@@ -167,6 +169,7 @@ class Effects:
     def run_tool(self, command: RunTool) -> None:
         """Run it in a thread. Whatever happens, one `ToolFinished` follows: the result, or its deadline."""
         context, call_id = self._context, command.call_id
+        self._began_at[call_id] = self._loop.time()
 
         def work() -> ToolResult:
             return self._tools.run(context.call_id, call_id, command.name, command.arguments)
@@ -187,6 +190,7 @@ class Effects:
             self.late_results += 1
             return
         deadline.cancel()
+        self._count(command, done)
         if isinstance(done, BaseException):
             log.error("tool raised", tool=command.name, error=type(done).__name__, **self._fields())
             self._feed(ToolFinished(command.call_id, _error("internal_error", "The tool failed."), ok=False))
@@ -195,10 +199,24 @@ class Effects:
             ToolFinished(command.call_id, done.output_json, done.ok, done.effect, dict(done.effect_data))
         )
 
+    def _count(self, command: RunTool, done: ToolResult | BaseException | None) -> None:
+        """Once a run; None: it had to be given up."""
+        began_at = self._began_at.pop(command.call_id, None)
+        if began_at is None:
+            return
+        if done is None:
+            failure = "timeout"
+        elif isinstance(done, BaseException):
+            failure = "raised"
+        else:
+            failure = "" if done.ok else "failed"
+        tally.tool_run(command.name, self._loop.time() - began_at, failure)
+
     def _on_deadline(self, command: RunTool) -> None:
         """Give the run up in its row first, so that what the agent says about it is what is true."""
         if self._deadlines.pop(command.call_id, None) is None or self._stopped:
             return
+        self._count(command, None)
         log.warning("tool ran out of time", tool=command.name, **self._fields())
         self._deadlines[command.call_id] = self._loop.call_later(
             self._clock.real_s(_GIVE_UP_S), self._unanswered, command

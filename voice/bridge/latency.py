@@ -30,14 +30,17 @@ class LatencyLog:
         """The model heard the end of the caller's speech."""
         self._asked_at = now
 
-    def on_agent_audio(self, now: float) -> None:
-        """A piece of the agent's speech is on its way to the phone."""
+    def on_agent_audio(self, now: float) -> float | None:
+        """A piece of the agent's speech is on its way; how long (ms) the answer took, if it is its first."""
+        took_ms = None
         if self._asked_at is not None:
+            took_ms = (now - self._asked_at) * 1000
             if len(self._turns_ms) < _MAX_TURNS:
-                self._turns_ms.append(round((now - self._asked_at) * 1000))
+                self._turns_ms.append(round(took_ms))
             self._asked_at = None
         if self._first_ms is None and self._ready_at is not None:
             self._first_ms = round((now - self._ready_at) * 1000)
+        return took_ms
 
     def summary(self) -> dict[str, Any]:
         """`first_audio_ms`: from `session.updated`; `turn_ms`: end of speech to the answer's sound.

@@ -14,7 +14,7 @@ import structlog
 from django.utils import timezone
 
 from tenex.lib.clock import Clock
-from voice.bridge import clips
+from voice.bridge import clips, tally
 from voice.bridge.effects import CallControl, Effects, ToolBox
 from voice.bridge.latency import LatencyLog
 from voice.bridge.operator_words import Connect, WordsOfOperator
@@ -35,6 +35,7 @@ from voice.session.events import (
     StreamStarted,
     StreamStopped,
 )
+from voice.wire import g711
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,8 @@ class Machine(Protocol):
     def handle(self, event: SessionEvent, now: float) -> list[cmd.Command]: ...
     def next_deadline(self) -> float | None: ...
     def handle_timer(self, now: float) -> list[cmd.Command]: ...
+    @property
+    def caller_audio_ms(self) -> float: ...
 
 
 class Runner:
@@ -90,6 +93,7 @@ class Runner:
         self._latency = LatencyLog(context.latency)
         self._pending: deque[SessionEvent] = deque()
         self._busy = False
+        self._played_chars = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self.finished: asyncio.Future[str] = self._loop.create_future()
@@ -98,6 +102,7 @@ class Runner:
     # --- in ------------------------------------------------------------------------------------------
 
     def start(self) -> None:
+        tally.audio.begin(self)
         self.feed(StreamStarted(self._context.stream_sid))
 
     def feed(self, event: SessionEvent) -> None:
@@ -157,6 +162,10 @@ class Runner:
         self._close_stream("internal error")
         self._finish("media-lost")
 
+    def audio_ms(self) -> tuple[float, float]:
+        """Sound from the caller, and sound of the model's and of ours that was sent to them."""
+        return self._machine.caller_audio_ms, self._played_chars * 0.75 / g711.BYTES_PER_MS
+
     # --- out -----------------------------------------------------------------------------------------
 
     def _carry_out(self, commands: list[cmd.Command]) -> None:
@@ -167,6 +176,7 @@ class Runner:
                         self._in_use.carry_out(command)
                 case cmd.PlayAudio():
                     self._phone.play(command.payload)
+                    self._played_chars += len(command.payload)
                 case cmd.SendMark():
                     self._phone.mark(command.name)
                 case cmd.StoreTurn():
@@ -262,9 +272,11 @@ class Runner:
         """A line of the call's own, in its language; the stock ones where it has none."""
         own = self._context.sounds
         if isinstance(command, cmd.PlayLine):
-            self._phone.play(clips.from_ms(own[command.line], command.from_ms))
+            sound = clips.from_ms(own[command.line], command.from_ms)
         else:
-            self._phone.play(own.get(command.clip) or clips.load()[command.clip].payload)
+            sound = own.get(command.clip) or clips.load()[command.clip].payload
+        self._phone.play(sound)
+        self._played_chars += len(sound)
         self._phone.mark(command.mark)
 
     def _finish(self, reason: str) -> None:
@@ -274,6 +286,7 @@ class Runner:
             self._timer.cancel()
             self._timer = None
         self._effects.stop()
+        tally.audio.end(self)
         if self._words is not None:
             self._words.close()
         self._close_all("call over")
@@ -311,7 +324,9 @@ class Runner:
             return  # closed by us: nothing more of it may reach the machine
         if isinstance(event, AudioDelta):
             if connection is self._in_use:
-                self._latency.on_agent_audio(self._loop.time())
+                delay_ms = self._latency.on_agent_audio(self._loop.time())
+                if delay_ms is not None:
+                    tally.turn_delay(delay_ms / 1000)
                 self.feed(event)
             return
         if isinstance(event, ModelReady):
@@ -329,6 +344,7 @@ class Runner:
     def _on_ready(self, connection: ModelConnection, event: ModelReady) -> None:
         attempt = connection.attempt
         self._latency.on_ready(self._loop.time())
+        (tally.session_again if self._session_numbers else tally.first_session).inc()
         number = self._session_numbers.setdefault(attempt, self._next_session_number())
         self._writer.session(
             SessionChange(
@@ -348,6 +364,7 @@ class Runner:
 
     def _on_lost(self, connection: ModelConnection, event: ModelLost) -> None:
         log.warning("model lost", code=event.code, retryable=event.retryable, **self._fields())
+        tally.model_lost(event.code)
         self._drop(connection.attempt, event.code, status="failed")
 
     def _close_model(self, command: cmd.CloseModel) -> None:

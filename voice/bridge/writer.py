@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from tenex.server import drain
-from voice.bridge import threads
+from voice.bridge import tally, threads
 from voice.bridge.rounds import rounds_of
 from voice.bridge.turn_order import TurnOrder
 from voice.services import journal, live_store
@@ -200,6 +200,7 @@ class CallWriter:
             except (OperationalError, InterfaceError):
                 raise
             except Exception as exc:  # one bad piece must not cost the others
+                tally.data_lost.inc()
                 log.error(
                     "piece of call data lost", call_id=str(self._context.call_id), error=type(exc).__name__
                 )
@@ -209,6 +210,7 @@ class CallWriter:
         self._writing = None
         if done.cancelled() or done.exception() is not None:
             self._fails += 1
+            tally.data_kept.inc()
             self._take_back(taken)
             if self._fails in {1, 10, 100}:
                 error = type(done.exception()).__name__ if not done.cancelled() else "cancelled"
@@ -273,6 +275,7 @@ class CallWriter:
     def _give_up(self, reason: str) -> bool:
         if self._timer is not None:
             self._timer.cancel()
+        tally.data_lost.inc()
         log.error(
             "call data lost: the database was away",
             call_id=str(self._context.call_id),

@@ -20,6 +20,7 @@ from django.core.files.storage import default_storage
 
 from tenex.errors import Unavailable
 from tenex.lib import storage_faults
+from tenex.monitoring import counts
 from voice.wire import g711
 from voice.wire.model_access import ModelAccess
 
@@ -39,6 +40,7 @@ _TIMEOUT_S: Final = 15.0
 _QUIET_S: Final = 60.0
 """After a failure the endpoint is left alone for so long: five lines must not wait for it five times."""
 _PACKAGED: Final = "en"
+_COUNTED: Final = {result: counts.MODEL_REQUESTS.labels("speech", result) for result in ("ok", "unavailable")}
 
 _kept: OrderedDict[str, str] = OrderedDict()
 _lock = threading.Lock()
@@ -121,8 +123,11 @@ def _make(text: str, speaker: Speaker) -> str:
                 "line not rendered", engine=engine, language=speaker.language, error=type(exc).__name__
             )
             if engine == "openai":
+                _COUNTED["unavailable"].inc()
                 _quiet_until[speaker.access] = time.monotonic() + _QUIET_S
             continue
+        if engine == "openai":
+            _COUNTED["ok"].inc()
         _store(key, raw)
         return _keep(key, raw)
     raise NoVoice(f"no voice speaks {speaker.language_name} here")

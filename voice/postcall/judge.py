@@ -11,11 +11,15 @@ from django.conf import settings
 from pydantic import ValidationError
 
 from tenex.errors import Unavailable
+from tenex.monitoring import counts
 from voice.postcall.case import Case
 from voice.postcall.opinion import Checked, Opinion, check
 from voice.wire.model_access import ModelAccess
 
 log = structlog.get_logger(__name__)
+_COUNTED = {
+    result: counts.MODEL_REQUESTS.labels("verdict", result) for result in ("ok", "unavailable", "refused")
+}
 
 INSTRUCTIONS = """\
 You judge a finished phone call between an AI sales agent and a person, for a CRM.
@@ -78,6 +82,21 @@ class _Answer:
 
 
 def judge(case: Case, access: ModelAccess) -> Judgment:
+    """Like :func:`_judge`, counted for monitoring.
+
+    Raises:
+        ModelUnavailable: it may be worth another try later.
+    """
+    result = "unavailable"
+    try:
+        found = _judge(case, access)
+        result = "refused" if found.failure.startswith("model-rejected") else "ok"
+    finally:
+        _COUNTED[result].inc()
+    return found
+
+
+def _judge(case: Case, access: ModelAccess) -> Judgment:
     """Blocking, up to two requests of VERDICT_TIMEOUT_S each, with the key of the call's workspace.
 
     Raises:

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from tenex.lib import backoff, failpoint
 from tenex.lib.wake import wake
+from tenex.monitoring import counts
 from voice.models import Call, CallStatus, Finalization, FinalizationStep
 from voice.postcall import complete, meeting, questions, stop, transcript, verdict, write_back
 from voice.services import callbacks, calls
@@ -53,6 +54,13 @@ def _steps() -> tuple[tuple[str, Step], ...]:
         ("callback", lambda call_id, _: callbacks.schedule(call_id)),
         ("complete", lambda call_id, _: complete.complete(call_id)),
     )
+
+
+_COUNTED = {
+    (name, result): counts.POSTCALL_STEPS.labels(name, result)
+    for name, _ in _steps()
+    for result in ("done", "again", "left_out")
+}
 
 
 def finalize(call_id: uuid.UUID) -> bool:
@@ -116,13 +124,16 @@ def _run(call_id: uuid.UUID, name: str, step: Step, tries: int) -> None:
     if FinalizationStep.objects.filter(finalization_id=call_id, name=name).exists():
         return
     failpoint.hit(f"finalize.{name}.before")
+    result = "done"
     try:
         detail = step(call_id, tries)
     except Exception as exc:
         if tries < _STUCK_TRIES or name not in _MAY_BE_LEFT_OUT:
+            _COUNTED[name, "again"].inc()
             raise
         log.exception("post-call step left out", call_id=str(call_id), step=name)
-        detail = {"left_out": type(exc).__name__}
+        result, detail = "left_out", {"left_out": type(exc).__name__}
+    _COUNTED[name, result].inc()
     failpoint.hit(f"finalize.{name}.after")
     FinalizationStep.objects.get_or_create(
         finalization_id=call_id, name=name, defaults={"done_at": timezone.now(), "detail": detail}

@@ -26,6 +26,7 @@ from django.utils import timezone
 from tenex.lib import failpoint
 from tenex.lib.backoff import delay_s
 from tenex.lib.phone import mask
+from tenex.monitoring import counts
 from voice.models import Call, CallingSwitch, CallStatus, DialAttempt, DialState, EndReason
 from voice.models.batches import BatchStatus
 from voice.models.calls import LIVE
@@ -44,6 +45,7 @@ ASKER_LOST = "asker-lost"
 """Our process ended in the middle of asking, and the carrier's list never had the call."""
 _FENCE_BEFORE_S = 0.05
 """So long before its instant comes the last look at the rows, which takes a moment."""
+_STARTS = {state: counts.CARRIER_STARTS.labels(state) for state in DialState}
 _OPEN = (DialState.PREPARED, DialState.POSTING, DialState.UNKNOWN)
 
 
@@ -142,6 +144,12 @@ def fence(attempt_id: uuid.UUID) -> Fenced | None:
 
 def post(fenced: Fenced, carrier: Carrier) -> DialState:
     """The one request. A process that was asleep since the fence does not send it."""
+    state = _post(fenced, carrier)
+    _STARTS[state].inc()
+    return state
+
+
+def _post(fenced: Fenced, carrier: Carrier) -> DialState:
     if time.monotonic() > fenced.deadline_s:
         pacing.unused(fenced.attempt_id)
         give_back(fenced.attempt_id, why="deadline", state=DialState.POSTING)

@@ -16,7 +16,8 @@ from django.utils import timezone
 from crm.services import slot_holds
 from tenex.events import services as events
 from tenex.lib.wake import wake
-from voice.models import Call, CallStatus, EndReason
+from tenex.monitoring import counts
+from voice.models import Call, CallStatus, Direction, EndReason
 from voice.services import journal, runs
 
 MOVES: dict[CallStatus, tuple[CallStatus, ...]] = {
@@ -29,6 +30,12 @@ MOVES: dict[CallStatus, tuple[CallStatus, ...]] = {
     CallStatus.FINALIZED: (CallStatus.FINALIZING,),
 }
 """target -> sources. docs/architecture.md draws its diagram from this table."""
+
+_ENDED = {
+    (direction, reason): counts.CALLS_ENDED.labels(direction, reason)
+    for direction in Direction
+    for reason in EndReason
+}
 
 
 def move(call_id: uuid.UUID, to: CallStatus, **fields: Any) -> bool:
@@ -98,6 +105,7 @@ def end(call_id: uuid.UUID, reason: EndReason, *, at: datetime | None = None, **
         slot_holds.release(call_id)
         _announce(call_id, "call.ended", end_reason=str(reason))
         wake("voice.postcall.finalize", str(call_id))
+        transaction.on_commit(_ENDED[Direction(call.direction), EndReason(reason)].inc, robust=True)
     return True
 
 

@@ -6,6 +6,7 @@ ended by the sweeper. How many slots there are is what the media processes say t
 settings.
 """
 
+import math
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,6 +42,14 @@ class Room:
     in_use: int
     at_carrier: int
     on_model: int = 0
+
+    def slots(self) -> dict[Lack, tuple[float, int]]:
+        """How many there are (infinite without a limit), and how many of them are in use."""
+        return {
+            Lack.LINES: (settings.CARRIER_MAX_CALLS or math.inf, self.at_carrier),
+            Lack.MEDIA: (self.media, self.in_use),
+            Lack.MODEL: (math.inf if self.model is None else self.model, self.on_model),
+        }
 
     def lack(self, *, own_account: bool = False, own_model: bool = False) -> Lack | None:
         """What forbids one more outbound call, or None. Of a workspace with an account or key of its own?"""

@@ -2,15 +2,17 @@
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tenex.lib.ids import uuid7
+from tenex.monitoring import counts
 from voice.models import Decision, DecisionStage
 from voice.outbound import explain
 from voice.outbound.contactability import PASSING, Allow, Facts, Refuse
@@ -44,13 +46,14 @@ class Decided:
 
 def record_many(stage: DecisionStage, decided: Iterable[Decided]) -> int:
     """Write them in the caller's transaction, however many, in constant memory; how many."""
-    count = 0
+    codes: Counter[str] = Counter()
     now = timezone.now()
     with connection.cursor() as cursor, cursor.copy(_copy_statement()) as copy:
         for one in decided:
             copy.write_row(_row(stage, one, now))
-            count += 1
-    return count
+            codes[one.answer.code if isinstance(one.answer, Refuse) else "allowed"] += 1
+    transaction.on_commit(lambda: _count(stage, codes), robust=True)
+    return codes.total()
 
 
 def record_dial(one: Decided) -> bool:
@@ -68,6 +71,12 @@ def record_dial(one: Decided) -> bool:
 def forget_previews(batch_id: uuid.UUID) -> int:
     """Take the rows of a batch's former previews away: only the last one tells anything."""
     return Decision.objects.filter(batch=batch_id, stage=DecisionStage.PREVIEW)._raw_delete(connection.alias)
+
+
+def _count(stage: DecisionStage, codes: Counter[str]) -> None:
+    """For monitoring. Codes are a closed list of ours (voice.outbound.contactability)."""
+    for code, number in codes.items():
+        counts.DECISIONS.labels(stage, code).inc(number)
 
 
 def _said_already(about: About, answer: Refuse) -> bool:

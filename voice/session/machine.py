@@ -344,6 +344,11 @@ class CallSession:
         return self._live.phase is Phase.CLOSED
 
     @property
+    def caller_audio_ms(self) -> float:
+        """Of the stream so far."""
+        return self._live.media_ms
+
+    @property
     def counters(self) -> Counter[str]:
         """What was dropped, late, unknown or repeated."""
         return self._live.counters

@@ -18,6 +18,7 @@ from twilio.http.response import Response
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 from urllib3.exceptions import ProxyError as Urllib3ProxyError
 
+from tenex.monitoring import counts
 from voice.telephony.errors import (
     CarrierAmbiguous,
     CarrierError,
@@ -28,6 +29,16 @@ from voice.telephony.errors import (
 )
 
 _GONE = frozenset({"21220", "20404"})
+_COUNTED = {
+    result: counts.CARRIER_REQUESTS.labels(result)
+    for result in (
+        "ok",
+        *(
+            kind.code.removeprefix("carrier_")
+            for kind in (CarrierAmbiguous, CarrierGone, CarrierRejected, CarrierThrottled, CarrierUnreachable)
+        ),
+    )
+}
 
 
 class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
@@ -59,6 +70,26 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
             CarrierThrottled, CarrierAmbiguous: no usable answer.
             CarrierGone, CarrierRejected: an answer of 4xx.
         """
+        began_s, result = time.monotonic(), "ok"
+        try:
+            return self._request(method, url, params, data, headers, auth, timeout)
+        except CarrierError as exc:
+            result = exc.code.removeprefix("carrier_")
+            raise
+        finally:
+            counts.CARRIER_SECONDS.observe(time.monotonic() - began_s)
+            _COUNTED[result].inc()
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        params: dict[str, str] | None,
+        data: dict[str, object] | None,
+        headers: dict[str, str] | None,
+        auth: tuple[str, str] | None,
+        timeout: float | None,
+    ) -> Response:
         timeout_s = timeout or self.timeout
         self.reached_s = 0.0
         try:

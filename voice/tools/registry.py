@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -112,7 +112,6 @@ def _run(call_id: uuid.UUID, tool_call_id: str, name: str, arguments_json: str) 
     except GivenUp:
         known.refresh_from_db()
         return _stored(known)
-    known.refresh_from_db()
     _log_finish(known, result)
     return result
 
@@ -121,20 +120,20 @@ def _start(call: Call, tool_call_id: str, name: str, arguments_json: str) -> Too
     """The row and the journal line, committed before anything is done."""
     now = timezone.now()
     at_ms = int((now - (call.answered_at or call.created_at)).total_seconds() * 1000)
-    with transaction.atomic():
-        row, created = ToolCall.objects.get_or_create(
-            call_id=call.pk,
-            tool_call_id=tool_call_id,
-            defaults={
-                "workspace_id": call.workspace_id,
-                "name": storable.text(name),
-                "arguments": _readable(arguments_json),
-                "at_ms": max(0, at_ms),
-            },
-        )
-        if created:
+    try:
+        with transaction.atomic():
+            row = ToolCall.objects.create(
+                call_id=call.pk,
+                tool_call_id=tool_call_id,
+                workspace_id=call.workspace_id,
+                name=storable.text(name),
+                arguments=_readable(arguments_json),
+                at_ms=max(0, at_ms),
+            )
             line = {"tool_call_id": tool_call_id, "name": row.name, "arguments": row.arguments}
             journal.append(call.pk, [journal.Line("tool.started", line, at=now)])
+    except IntegrityError:  # another runner of the same id was faster: nothing of ours is kept
+        return ToolCall.objects.get(call_id=call.pk, tool_call_id=tool_call_id)
     return row
 
 
@@ -239,13 +238,13 @@ def _over_budget(call_id: uuid.UUID, tool: Tool | None) -> bool:
 
 def _finish(row: ToolCall, result: ToolResult, status: ToolStatus, started: float) -> None:
     """Store the answer if the row still runs. The row lock makes two runners of one id queue up here."""
+    output, duration_ms = json.loads(result.output_json), int((time.monotonic() - started) * 1000)
     changed = ToolCall.objects.filter(pk=row.pk, status=ToolStatus.RUNNING).update(
-        status=status,
-        output=json.loads(result.output_json),
-        duration_ms=int((time.monotonic() - started) * 1000),
+        status=status, output=output, duration_ms=duration_ms
     )
     if not changed:
         raise GivenUp
+    row.status, row.output, row.duration_ms = status, output, duration_ms
 
 
 def _stored(row: ToolCall) -> ToolResult:

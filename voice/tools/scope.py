@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -33,7 +34,7 @@ def _always() -> None:
     """Nobody has given it up."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Scope:
     """The call that a tool runs in. `now` is an aware instant."""
 
@@ -62,9 +63,12 @@ class Scope:
             self.call.workspace.time_zone,
         )
 
-    @property
+    @cached_property
     def calendar(self) -> Calendar | None:
-        """The one calendar of this call: its own, its agent's, else the workspace's default."""
+        """The one calendar of this call: its own, its agent's, else the workspace's default.
+
+        Looked up once a run: each time that is told to the caller is told by its clock, too.
+        """
         version = self.call.agent_version
         for own in (self.call.calendar, version.agent.calendar if version else None):
             if own is not None and own.archived_at is None:

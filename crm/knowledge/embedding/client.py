@@ -20,6 +20,7 @@ import structlog
 
 from crm.knowledge.embedding import frames
 from tenex.errors import Unavailable
+from tenex.monitoring import counts
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +29,9 @@ _REST_S: Final = 5.0
 """After a child that died at once no other is started for so long."""
 STUCK_S: Final = 120.0
 """A process that owes answers and has given none for so long does not work any more, though it lives."""
+_COUNTED: Final = {
+    result: counts.MODEL_REQUESTS.labels("embedding", result) for result in ("ok", "unavailable", "refused")
+}
 type Vectors = list[list[float]]
 
 
@@ -193,7 +197,16 @@ def ask(
         "project": account.project,
         "timeout_s": timeout_s,
     }
-    return _running().ask(request)
+    future = _running().ask(request)
+    future.add_done_callback(_count)
+    return future
+
+
+def _count(done: Future[Vectors]) -> None:
+    """For monitoring."""
+    failure = done.exception()
+    result = "unavailable" if getattr(failure, "retryable", True) else "refused"
+    _COUNTED[result if failure else "ok"].inc()
 
 
 def end_if_stuck() -> None:

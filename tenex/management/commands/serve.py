@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from tenex.errors import TenexError
+from tenex.monitoring import listener as metrics
 from tenex.server.listener import listen_tcp, listen_unix
 from tenex.server.roles import ServerRole, for_role
 from tenex.server.serve import ServeOptions, serve
@@ -29,6 +30,12 @@ class Command(BaseCommand):
         parser.add_argument("--host", default=settings.HOST)
         parser.add_argument("--port", type=int, default=settings.PORT)
         parser.add_argument("--reuse-port", action="store_true", help="share the port with other processes")
+        parser.add_argument(
+            "--metrics-port",
+            type=int,
+            default=0,
+            help="give the figures of this very process there, too: for processes that share a port",
+        )
         parser.add_argument("--uds", type=Path, help="listen on a Unix socket instead of host and port")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,6 +48,8 @@ class Command(BaseCommand):
             else:
                 listener = listen_tcp(options["host"], options["port"], reuse_port=options["reuse_port"])
                 where = "http://{}:{}".format(*listener.getsockname()[:2])
+            if options["metrics_port"] and settings.METRICS_TOKEN:
+                metrics.listen(options["host"], options["metrics_port"])
         except (TenexError, OSError) as error:
             raise CommandError(str(error), returncode=3) from error
 

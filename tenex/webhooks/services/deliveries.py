@@ -14,6 +14,7 @@ from django.utils import timezone
 from tenex.lib import guarded_http, storable
 from tenex.lib.failpoint import hit
 from tenex.lib.wake import wake
+from tenex.monitoring import counts
 from tenex.webhooks import schedule, signing
 from tenex.webhooks.models import (
     Delivery,
@@ -48,8 +49,27 @@ class Exchange:
 def attempt(claim: Claim) -> float | None:
     """Send one claimed delivery and settle it; seconds until its lane has work again, if that is known."""
     exchange = _exchange(claim)
+    _count(claim, exchange)
     hit("webhook.answered")
     return _settle(claim.delivery, exchange)
+
+
+_RESULTS = {
+    result: counts.WEBHOOK_ATTEMPTS.labels(result)
+    for result in ("delivered", "refused", "unanswered", "unsigned")
+}
+
+
+def _count(claim: Claim, exchange: Exchange) -> None:
+    """For monitoring."""
+    if claim.problem:
+        _RESULTS["unsigned"].inc()
+        return
+    counts.WEBHOOK_SECONDS.observe(exchange.duration_ms / 1000)
+    if exchange.succeeded:
+        _RESULTS["delivered"].inc()
+    else:
+        _RESULTS["unanswered" if exchange.answer is None else "refused"].inc()
 
 
 def replay(delivery: Delivery, actor: str) -> Delivery:
