@@ -91,7 +91,8 @@ def _pause(world: Rig, kind: str) -> bool:
     if kind == "random":
         time.sleep(random.uniform(0.3, 1.2))
         os.kill(pid, signal.SIGSTOP)
-    stood = _stands_still(pid, 8)
+    # On a busy machine the others may leave it little to dial for a while.
+    stood = _stands_still(pid, 20)
     time.sleep(_LEASE_S * random.uniform(1.2, 3))
     os.kill(pid, signal.SIGCONT)
     time.sleep(0.5)
