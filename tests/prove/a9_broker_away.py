@@ -129,7 +129,7 @@ def prove(full: bool) -> dict[str, Any]:
 
 
 def _killed(process: subprocess.Popen[bytes]) -> bool:
-    """Whether it had to be, as the supervisor does it: Celery does not always end after its broker was away."""
+    """Whether it had to be, as the supervisor would: Celery may not end after its broker was away."""
     try:
         process.wait(40)
     except subprocess.TimeoutExpired:
