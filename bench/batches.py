@@ -25,7 +25,8 @@ from typing import Any
 import psutil
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tenex.settings")
-os.environ.setdefault("SECRET_KEY", secrets.token_hex(32))  # so that DEBUG is off, as in production
+os.environ["DEBUG"] = "0"  # as in production: with it Django keeps the last statements
+os.environ.setdefault("SECRET_KEY", secrets.token_hex(32))
 os.environ.setdefault("LOG_LEVEL", "ERROR")
 os.environ["RATE_LIMIT_PER_MINUTE"] = "1000000000"
 os.environ["DATABASE_POOL_SIZE"] = "0"  # workers are forked: a pool would be of all of them
@@ -199,15 +200,17 @@ def carrier() -> Iterator[Any]:
     """A carrier on this machine whose calls ring on."""
     from django.test import override_settings
 
+    from tests.prove.dial_rig import media_process
     from tests.prove.fake_carrier import FakeCarrier
 
+    media_process()
     with FakeCarrier(ring_s=3600, latency_s=0) as running:
         places = {**running.environment(), "TWILIO_API_KEY_SID": "", "OPENAI_API_KEY": "sk-bench"}
         with override_settings(PUBLIC_BASE_URL="http://127.0.0.1:9", **places):
             yield running
 
 
-def tick_while_waiting(batch_id: str, count: int) -> list[dict[str, Any]]:
+def tick_while_waiting(batch_id: str, count: int, running: Any) -> list[dict[str, Any]]:
     """One tick of the dialer, without the time that it waits for its pace."""
     from django.utils import timezone
 
@@ -219,16 +222,17 @@ def tick_while_waiting(batch_id: str, count: int) -> list[dict[str, Any]]:
     batches.start(Batch.objects.get(pk=batch_id), actor="system:bench")
     waiting = Recipient.objects.filter(batch_id=batch_id, status="pending")
     found = []
-    with carrier() as running:
-        waiting.update(next_at=timezone.now() + timedelta(days=1))
-        found.append(ticks("all outside of their hours", lambda: dialer.tick(budget_s=1.0), count))
-        waiting.update(next_at=None)
-        Workspace.objects.update(max_concurrent_calls=0)
-        found.append(ticks("all due, no line free", lambda: dialer.tick(budget_s=1.0), count))
-        Workspace.objects.update(max_concurrent_calls=1000)
-        # A tick goes on for as long as its pace gives it calls; the time for one is what it costs.
-        found.append(ticks("all due, one dialed a tick", lambda: dialer.tick(budget_s=0.015), count))
-        found[-1]["dialed"] = len(running.calls)
+    waiting.update(next_at=timezone.now() + timedelta(days=1))
+    found.append(ticks("all outside of their hours", lambda: dialer.tick(budget_s=1.0), count))
+    waiting.update(next_at=None)
+    Workspace.objects.update(max_concurrent_calls=0)
+    found.append(ticks("all due, no line free", lambda: dialer.tick(budget_s=1.0), count))
+    Workspace.objects.update(max_concurrent_calls=1000)
+    # A tick goes on for as long as its pace gives it calls; the time for one is what it costs.
+    found.append(ticks("all due, one dialed a tick", lambda: dialer.tick(budget_s=0.015), count))
+    found[-1]["dialed"] = len(running.calls)
+    if not running.calls:
+        raise RuntimeError("nobody was dialed: this measures something else")
     return found
 
 
@@ -263,8 +267,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     found = upload(client, options.rows)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")  # what autovacuum does within a minute
-    found |= preview(client, found["batch_id"])
-    found["ticks"] = tick_while_waiting(found["batch_id"], options.ticks)
+    with carrier() as running:
+        found |= preview(client, found["batch_id"])
+        found["ticks"] = tick_while_waiting(found["batch_id"], options.ticks, running)
     found["tick_p95_ms"] = max(one["p95_ms"] for one in found["ticks"])
     return found
 

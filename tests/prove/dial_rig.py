@@ -313,7 +313,7 @@ def rig(carrier: FakeCarrier, settings: dict[str, str] | None = None) -> Iterato
 
         ensure_environment(throwaway=True)
         with database():
-            _media()
+            media_process()
             world = Rig(carrier, port, folder / "workers.log")
             try:
                 yield world
@@ -333,7 +333,7 @@ def main(promise: str, prove: Callable[[bool], dict[str, Any]]) -> None:
     sys.exit(1 if line["violations"] else 0)
 
 
-def _media() -> None:
+def media_process() -> None:
     """Somebody who could carry the calls: nobody is dialed for nobody. The carrier here has no media."""
     from datetime import timedelta
 
