@@ -79,9 +79,12 @@ def _facts_of(e164: str) -> NumberFacts | None:
         kind = "an emergency number"
     # A number that is assigned to nobody has no type; its beginning says as much as that of its neighbors.
     # A mobile number of most countries tells no place: every zone of the country.
+    tells_place = type_ == PhoneNumberType.UNKNOWN or phonenumbers.is_number_type_geographical(
+        type_, number.country_code or 0
+    )
     found = (
         number_zones.time_zones_for_geographical_number(number)
-        if type_ == PhoneNumberType.UNKNOWN
+        if tells_place  # and the type is not looked up a second time
         else number_zones.time_zones_for_number(number)
     )
     return NumberFacts(country, region, tuple(name for name in found if _usable(name)), kind)
