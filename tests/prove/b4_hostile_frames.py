@@ -94,8 +94,11 @@ async def _tell(attacker: Process, word: str) -> tuple[int, int]:
     return answer["sent"], answer["sockets"]
 
 
-def time_arrivals(neighbour: "Phone") -> list[float]:
-    """Seconds that each stamped frame took from its phone to the model, as they arrive."""
+def time_arrivals(neighbour: "Phone", *, hear_others: bool = False) -> list[float]:
+    """Seconds that each stamped frame took from its phone to the model, as they arrive.
+
+    The model is deaf to all others, unless `hear_others`: whoever it does not hear is hung up on for silence.
+    """
     from tests.prove.live_phone import STAMP_CHARS
     from voice.rehearsal import openai_server
     from voice.rehearsal.model.session import RealtimeSession
@@ -110,7 +113,7 @@ def time_arrivals(neighbour: "Phone") -> list[float]:
                 sent_at = neighbour.sent_at.pop(audio, None)
                 if sent_at is not None:
                     arrivals.append(loop.time() - sent_at)
-                elif getattr(self.mind, "remote", "") != neighbour.remote:
+                elif not hear_others and getattr(self.mind, "remote", "") != neighbour.remote:
                     return  # listening to rubbish would cost this process, which keeps the time
             super().receive(raw)
 

@@ -39,7 +39,7 @@ async def _body(system: LiveSystem, turns: int, turn_s: float) -> dict[str, Any]
     prefix, text = await system.rows(_key)
     phones = [system.phone(f"+1415555{number:04d}") for number in range(_CALLS)]
     phones[0].stamps = True
-    arrivals = time_arrivals(phones[0])
+    arrivals = time_arrivals(phones[0], hear_others=True)
     for phone in phones:
         system.ring(phone)
     await until(lambda: all(phone.sounds for phone in phones), 40)
@@ -87,6 +87,7 @@ async def _body(system: LiveSystem, turns: int, turn_s: float) -> dict[str, Any]
     wrong_answers = answers.total() - answers["401"] - answers["429"]
     ended = sum(bool(phone.ended_at) for phone in phones)
     errors = system.server_errors()
+    reasons = await system.rows(_reasons) if ended else {}
     broken = {
         "api_slower": int(ratio > _RATIO),
         "frames_later": int(frame_attacked_ms - frame_calm_ms > _SLOWER_MS),
@@ -111,6 +112,7 @@ async def _body(system: LiveSystem, turns: int, turn_s: float) -> dict[str, Any]
         "frame_p99_calm_ms": frame_calm_ms,
         "frame_p99_attacked_ms": frame_attacked_ms,
         "rss_grown_mib": peak_mib - before_mib,
+        "end_reasons": reasons,
         "first_error": errors[0][:300] if errors else "",
     }
 
@@ -140,6 +142,14 @@ async def _tell(guesser: Process, word: str) -> dict[str, Any]:
     guesser.stdin.write(f"{word}\n".encode())
     told: dict[str, Any] = json.loads(await asyncio.wait_for(guesser.stdout.readline(), 30))
     return told
+
+
+def _reasons() -> dict[str, int]:
+    """Why calls ended, by the number of calls."""
+    from voice.models import Call
+
+    ended = Call.objects.exclude(ended_at=None).values_list("end_reason", flat=True)
+    return dict(Counter(reason or "" for reason in ended))
 
 
 def _key() -> tuple[str, str]:
