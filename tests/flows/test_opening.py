@@ -88,7 +88,8 @@ def test_who_talks_over_the_opening_hears_all_of_it_before_the_agent(
 ) -> None:
     items = world.transcript(calls["opening-barge-in"]["id"])
     agent = [item for item in items if item["speaker"] == "agent"]
-    first = next(n for n, item in enumerate(agent) if "My name is Ava" in item["text"])
+    first = next((n for n, item in enumerate(agent) if "My name is Ava" in item["text"]), None)
+    assert first is not None, (calls["opening-barge-in"], items)
     heard = " ".join(item["heard_text"] if "heard_text" in item else item["text"] for item in agent[:first])
     for words in (
         "this is Northwind Robotics Inc",

@@ -137,6 +137,15 @@ class ScriptedMind:
             self.cursor.move_past(self._begun)
             self._begun = None
 
+    def missed(self) -> bool:
+        """The caller's last lines are over and too little of their sound came here: nobody kept it while
+        this session was on its way. They are not said again."""
+        pending = self._pending()
+        if self.listens or not pending or pending[-1].finished_at is None:
+            return False
+        over_s = asyncio.get_running_loop().time() - pending[-1].finished_at
+        return over_s > self.clock.real_s(_LAG_S)
+
     def _pending(self) -> list[SpokenLine]:
         return [] if self.cursor is None else self.cursor.pending()
 
@@ -221,6 +230,8 @@ class ScriptedAnswer:
             if not self._mind.listens:
                 cursor.hear()
             yield Say(small_talk.BY_PURPOSE["resume"])
+        elif purpose == "greeting" and cursor.peek() is None and self._mind.missed():
+            cursor.hear()
         if cursor.open_tool is not None:
             yield Say(small_talk.PATIENCE)
             return
