@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,7 +18,7 @@ from voice.outbound.rulebook import RulesInvalid
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)  # Monday noon in New York
-YES = Agreement("c1", "marketing", LONG_AGO)
+YES = Agreement(UUID(int=1), "marketing", LONG_AGO)
 FINE = Facts(
     phone="+12125550142",
     window=Window(time(9), time(20)),
@@ -133,7 +134,7 @@ def test_a_consent_holds_from_its_first_to_before_its_last_instant() -> None:
 
 
 def test_one_consent_that_holds_is_enough_and_its_absence_tells_the_cure() -> None:
-    revoked = replace(YES, id="old", revoked_at=NOON - timedelta(days=3))
+    revoked = replace(YES, id=UUID(int=2), revoked_at=NOON - timedelta(days=3))
     assert decide(replace(FINE, consents=(revoked, YES)), NOON) == Allow()
     assert "POST /api/v1/crm/leads/{lead_id}/consents" in refusal(replace(FINE, consents=())).detail
     assert all(len(refusal(replace(FINE, consents=few)).detail) <= 200 for few in ((), (revoked,)))
@@ -343,7 +344,7 @@ def test_the_inputs_of_a_decision_tell_what_it_was_made_of() -> None:
             "hours": ["09:00-20:00"],
         }
     ]
-    assert (told["consent_id"], told["laws"]) == ("c1", ["US", "US strict"])
+    assert (told["consent_id"], told["laws"]) == (str(UUID(int=1)), ["US", "US strict"])
     assert told["attempts"] == {
         "in_24_hours": 1,
         "in_7_days": 1,

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 FULL, QUICK = 100_000, 5_000
@@ -292,7 +293,7 @@ def prove(trials: int, seed: int) -> dict[str, Any]:
         facts = Facts(
             phone=question.phone,
             window=Window(clock_time(question.start), clock_time(question.end), tuple(question.days)),
-            consents=(Agreement("c", "marketing", given),),
+            consents=(Agreement(UUID(int=1), "marketing", given),),
             stated_zone=question.stated,
             country=question.country,
             region=question.region,

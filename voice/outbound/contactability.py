@@ -7,6 +7,7 @@ order of the reasons and the cure of each.
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from voice.outbound import rulebook, whereabouts
 from voice.outbound.hours import Law, Limit, Window, first_opening
@@ -37,7 +38,7 @@ PASSING: Final = frozenset(
 class Agreement:
     """A consent of the lead, as it is recorded."""
 
-    id: str
+    id: UUID
     purpose: str
     given_at: datetime
     expires_at: datetime | None = None
@@ -136,10 +137,7 @@ def decide(facts: Facts, now: datetime) -> Allow | Refuse:
 
 def laws_of(facts: Facts, places: Whereabouts) -> tuple[Law, ...]:
     """The laws of every candidate place, each once."""
-    all_of: dict[Law, None] = {}
-    for country, region in places.places or ((rulebook.ANYWHERE, ""),):
-        all_of |= dict.fromkeys(facts.rules.laws(country, region, strict=facts.strict))
-    return tuple(all_of)
+    return facts.rules.laws(places.places or ((rulebook.ANYWHERE, ""),), strict=facts.strict)
 
 
 def agreement(facts: Facts, now: datetime) -> Agreement | None:
@@ -228,10 +226,10 @@ def _of_time(facts: Facts, now: datetime, ready_at: datetime, opens_at: datetime
 
 def _often(facts: Facts, laws: tuple[Law, ...], now: datetime) -> datetime:
     """From when on the attempts so far allow another one."""
+    if not facts.placed:
+        return now  # every limit allows one
     own = (Limit(facts.limits.per_day, 86_400), Limit(facts.limits.per_week, 7 * 86_400))
-    ready_at = now
-    if facts.placed:
-        ready_at = max(ready_at, facts.placed[0] + timedelta(seconds=facts.limits.gap_s))
+    ready_at = max(now, facts.placed[0] + timedelta(seconds=facts.limits.gap_s))
     for limit in {*own, *(one for law in laws for one in law.limits)}:
         if len(facts.placed) >= limit.most:
             # The one that must have left the period before the next may come.

@@ -65,6 +65,8 @@ def _place(budget_s: float) -> int:
     homes = pacing.homes(candidates)
     for account in set(homes.values()):
         pacing.open_account(account)
+    if min(pacing.carrier_waits_s(set(homes.values())).values()) > budget_s:
+        return 0
     openings.make_ready(candidates)
     until_s = time.monotonic() + budget_s
     dialed = 0

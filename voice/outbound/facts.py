@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -63,9 +63,21 @@ def to_dial(
     return found if won else replace(found, on_the_phone=True)
 
 
+class Person(NamedTuple):
+    """The part of a lead that is decided about: light, where thousands are looked at."""
+
+    pk: uuid.UUID
+    phone: str | None
+    time_zone: str
+    country: str
+    region: str
+    archived_at: datetime | None
+    opted_out_at: datetime | None
+
+
 def of_many(
     workspace: Workspace,
-    leads: Sequence[Lead],
+    leads: Sequence[Lead | Person],
     number: PhoneNumber | None,
     version: AgentVersion | None,
     batch: Batch | None,
@@ -131,7 +143,7 @@ class _Known:
         self._past = _past(caller, list(self._digests))
         self._consents = _consents(list(lead_ids))
 
-    def about(self, means: Mapping[str, Any], lead: Lead | None, phone: str) -> Facts:
+    def about(self, means: Mapping[str, Any], lead: Lead | Person | None, phone: str) -> Facts:
         past = self._past.get(phone) or _Past()
         return Facts(
             phone=phone,
@@ -177,7 +189,7 @@ def _consents(lead_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Agreement]]
     )
     found: dict[uuid.UUID, list[Agreement]] = defaultdict(list)
     for lead_id, consent_id, purpose, given_at, expires_at, revoked_at in rows:
-        found[lead_id].append(Agreement(str(consent_id), purpose, given_at, expires_at, revoked_at))
+        found[lead_id].append(Agreement(consent_id, purpose, given_at, expires_at, revoked_at))
     return found
 
 

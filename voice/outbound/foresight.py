@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -24,6 +25,7 @@ from voice.models import (
 )
 from voice.outbound import facts, forecast
 from voice.outbound.contactability import Allow, Facts, Refuse, decide
+from voice.outbound.facts import Person
 from voice.outbound.forecast import Forecast
 from voice.services import decisions
 from voice.services.decisions import About, Decided
@@ -132,19 +134,22 @@ def prospects(batch: Batch, at: datetime, *, after: int = -1, keep: bool = False
     wanted = (RecipientStatus.PENDING, RecipientStatus.REFUSED)
     rows = (
         Recipient.objects.filter(batch=batch, status__in=wanted)
-        .select_related("lead")
-        .defer("lead__notes", "lead__custom", "lead__search", "variables")
         .order_by("position")
+        .values_list(*_MEMBER, *(f"lead__{name}" for name in (*_NAME, *Person._fields)))
     )
+    own, named = len(_MEMBER), len(_MEMBER) + len(_NAME)
     while True:
-        portion = list(rows.filter(position__gt=after)[:PORTION])
-        waiting = {row.lead_id: row for row in portion if row.status == RecipientStatus.PENDING}
-        judged = _judge(batch, [row.lead for row in waiting.values()], at)
+        portion = [
+            _Member._make((*row[:own], " ".join(row[own:named]).strip(), Person._make(row[named:])))
+            for row in rows.filter(position__gt=after)[:PORTION]
+        ]
+        pending = {one.person.pk: one for one in portion if one.status == RecipientStatus.PENDING}
+        judged = _judge(batch, [one.person for one in pending.values()], at)
         if keep:
-            _keep(batch, waiting, judged, at)
-        for row in portion:
-            answer = judged[row.lead_id][1] if row.status == RecipientStatus.PENDING else None
-            yield _prospect(row, answer, at)
+            _keep(batch, pending, judged, at)
+        for one in portion:
+            answer = judged[one.person.pk][1] if one.status == RecipientStatus.PENDING else None
+            yield _prospect(one, answer, at)
         if len(portion) < PORTION:
             return
         after = portion[-1].position
@@ -156,20 +161,38 @@ def of_leads(batch: Batch, leads: Sequence[Lead], at: datetime) -> Iterator[Pros
         portion = leads[first : first + PORTION]
         judged = _judge(batch, portion, at)
         for position, lead in enumerate(portion, first + 1):
-            row = Recipient(position=position, lead=lead, status=RecipientStatus.PENDING)
-            yield _prospect(row, judged[lead.pk][1], at)
+            one = _Member(lead.pk, position, RecipientStatus.PENDING, None, "", "", lead.name, lead)
+            yield _prospect(one, judged[lead.pk][1], at)
 
 
-def _prospect(row: Recipient, answer: Allow | Refuse | None, at: datetime) -> Prospect:
-    when: datetime | None = max(at, row.next_at) if row.next_at else at
-    code = "retry" if row.next_at and row.next_at > at else ""
+class _Member(NamedTuple):
+    """Somebody of a batch, or who is to be: light, since thousands are looked at."""
+
+    pk: UUID
+    """Of the recipient."""
+    position: int
+    status: str
+    next_at: datetime | None
+    refusal_code: str
+    refusal_detail: str
+    name: str
+    person: Person | Lead
+
+
+_NAME: Final = ("first_name", "last_name")
+_MEMBER: Final = _Member._fields[:6]
+
+
+def _prospect(one: _Member, answer: Allow | Refuse | None, at: datetime) -> Prospect:
+    when: datetime | None = max(at, one.next_at) if one.next_at else at
+    code = "retry" if one.next_at and one.next_at > at else ""
     detail = "Its next try is set for later." if code else ""
-    if row.status == RecipientStatus.REFUSED:
-        when, code, detail = None, row.refusal_code, row.refusal_detail
+    if one.status == RecipientStatus.REFUSED:
+        when, code, detail = None, one.refusal_code, one.refusal_detail
     elif isinstance(answer, Refuse):
         code, detail = answer.code, answer.detail
         when = None if answer.until is None or when is None else max(when, answer.until)
-    return Prospect(row.position, row.lead.pk, row.lead.name, when, code, detail)
+    return Prospect(one.position, one.person.pk, one.name, when, code, detail)
 
 
 def _with_forecast(found: Preview, batch: Batch) -> Preview:
@@ -177,7 +200,9 @@ def _with_forecast(found: Preview, batch: Batch) -> Preview:
     return found
 
 
-def _judge(batch: Batch, leads: Sequence[Lead], at: datetime) -> dict[UUID, tuple[Facts, Allow | Refuse]]:
+def _judge(
+    batch: Batch, leads: Sequence[Lead | Person], at: datetime
+) -> dict[UUID, tuple[Facts, Allow | Refuse]]:
     """What the dialer would say of each lead at `at`, and what of; by the lead's id."""
     found = facts.of_many(batch.workspace, leads, batch.number, _version(batch), batch)
     return {lead_id: (one, decide(one, at)) for lead_id, one in found.items()}
@@ -185,7 +210,7 @@ def _judge(batch: Batch, leads: Sequence[Lead], at: datetime) -> dict[UUID, tupl
 
 def _keep(
     batch: Batch,
-    rows: Mapping[UUID, Recipient],
+    rows: Mapping[UUID, _Member],
     judged: Mapping[UUID, tuple[Facts, Allow | Refuse]],
     at: datetime,
 ) -> None:

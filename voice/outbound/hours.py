@@ -53,6 +53,9 @@ class Law:
     """Country and region whose holidays they are; without a country, none are known."""
     limits: tuple[Limit, ...]
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # laws are keys of what is looked up for every lead
+
 
 @lru_cache(maxsize=64)
 def _holidays(country: str, region: str, year: int) -> frozenset[date]:

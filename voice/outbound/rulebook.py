@@ -7,9 +7,9 @@ workspace chose the legal maximum. A file that makes no sense stops the process 
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -93,7 +93,6 @@ class Rulebook:
     version: str
     countries: Mapping[str, CountryRules]
     never_dial: tuple[tuple[re.Pattern[str], str], ...]
-    _laws: dict[tuple[str, str, bool], tuple[Law, ...]] = field(default_factory=dict, compare=False)
 
     def __hash__(self) -> int:
         return hash(self.version)
@@ -102,16 +101,16 @@ class Rulebook:
     def anywhere(self) -> CountryRules:
         return self.countries[ANYWHERE]
 
-    def laws(self, country: str, region: str, *, strict: bool) -> tuple[Law, ...]:
-        """What holds in a place. `strict` also where the country has states and none is known: the law of
-        the narrowest one may be theirs."""
-        key = (country, region, strict)
-        found = self._laws.get(key)
-        if found is None:
-            found = self._laws[key] = tuple(self._of_place(country, region, strict))
-        return found
+    def laws(self, all_of: tuple[tuple[str, str], ...], *, strict: bool) -> tuple[Law, ...]:
+        """What holds in any of some places (country, region), each law once.
 
-    def _of_place(self, country: str, region: str, strict: bool) -> Iterator[Law]:
+        `strict` also where a country has states and none is known: the law of the narrowest one may be
+        theirs.
+        """
+        return _laws(self, all_of, strict)
+
+    def of_place(self, country: str, region: str, strict: bool) -> Iterator[Law]:
+        """What holds in one place."""
         rules = self.countries.get(country)
         if rules is None:
             yield _named_calendar(self.anywhere.law, country)
@@ -122,6 +121,12 @@ class Rulebook:
             yield own
         if strict or (rules.regions and not region):
             yield rules.strict
+
+
+@lru_cache(maxsize=4096)
+def _laws(book: Rulebook, all_of: tuple[tuple[str, str], ...], strict: bool) -> tuple[Law, ...]:
+    every = (law for country, region in all_of for law in book.of_place(country, region, strict))
+    return tuple(dict.fromkeys(every))
 
 
 @cache

@@ -17,6 +17,8 @@ from tenex.lib import places, zones
 
 _NANP: Final = 1
 _NANP_LENGTH: Final = len("+12125550123")
+_EMERGENCY_DIGITS: Final = 6
+"""No country's emergency number is longer; which ones are, is not looked up for longer ones."""
 _NOWHERE: Final = "Etc/Unknown"
 _REFUSED_KINDS: Final = {
     PhoneNumberType.PREMIUM_RATE: "premium rate",
@@ -75,7 +77,8 @@ def _facts_of(e164: str) -> NumberFacts | None:
     type_ = phonenumbers.number_type(number)
     kind = _REFUSED_KINDS.get(type_, "")
     country, region = _home(number)
-    if country and phonenumbers.is_emergency_number(str(number.national_number), country):
+    digits = str(number.national_number)
+    if country and len(digits) <= _EMERGENCY_DIGITS and phonenumbers.is_emergency_number(digits, country):
         kind = "an emergency number"
     # A number that is assigned to nobody has no type; its beginning says as much as that of its neighbors.
     # A mobile number of most countries tells no place: every zone of the country.
@@ -90,10 +93,13 @@ def _facts_of(e164: str) -> NumberFacts | None:
     return NumberFacts(country, region, tuple(name for name in found if _usable(name)), kind)
 
 
-@lru_cache(maxsize=4096)
 def of(*, phone: str, stated_zone: str, country: str, region: str) -> Whereabouts:
     """The candidates for a person with this number, stated zone and address. No zone: nobody knows."""
-    known = number_facts(phone)
+    return _of(number_facts(phone), stated_zone, country, region)
+
+
+@lru_cache(maxsize=4096)
+def _of(known: NumberFacts | None, stated_zone: str, country: str, region: str) -> Whereabouts:
     found: dict[str, Provenance] = {}
     if stated_zone and _usable(stated_zone):
         found[stated_zone] = Provenance.STATED

@@ -1,6 +1,5 @@
 """Writing down decisions: many at once, and right before a dial without repeating oneself."""
 
-import json
 import uuid
 from collections import Counter
 from collections.abc import Iterable
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -99,7 +99,7 @@ def _row(stage: DecisionStage, one: Decided, now: datetime) -> tuple[Any, ...]:
         uuid7(), now, about.workspace_id, about.lead_id, about.batch_id, about.recipient_id, about.call_id,
         str(stage), refusal is None, refusal.code if refusal else "",
         refusal.detail[:200] if refusal else "",
-        refusal.until if refusal else None, json.dumps(explain.inputs(one.facts, one.at)), one.at,
+        refusal.until if refusal else None, orjson.dumps(explain.inputs(one.facts, one.at)).decode(), one.at,
     )  # fmt: skip
 
 

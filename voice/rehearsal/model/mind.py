@@ -137,14 +137,18 @@ class ScriptedMind:
             self.cursor.move_past(self._begun)
             self._begun = None
 
-    def missed(self) -> bool:
-        """The caller's last lines are over and too little of their sound came here: nobody kept it while
-        this session was on its way. They are not said again."""
-        pending = self._pending()
-        if self.listens or not pending or pending[-1].finished_at is None:
+    def lost_words(self, purpose: str | None) -> bool:
+        """The caller has said what did not come here: while the session was lost, or on its way to its first
+        word for longer than the app keeps sound. A script's caller does not say it again."""
+        if self.listens or purpose not in ("resume", "greeting"):
             return False
-        over_s = asyncio.get_running_loop().time() - pending[-1].finished_at
-        return over_s > self.clock.real_s(_LAG_S)
+        if purpose == "resume":
+            return True
+        pending = self._pending()
+        if self.cursor is None or self.cursor.peek() is not None or not pending:
+            return False
+        over_at = pending[-1].finished_at
+        return over_at is not None and self.clock.real_s(_LAG_S) < asyncio.get_running_loop().time() - over_at
 
     def _pending(self) -> list[SpokenLine]:
         return [] if self.cursor is None else self.cursor.pending()
@@ -225,13 +229,10 @@ class ScriptedAnswer:
 
     def _script(self, cursor: AgentCursor) -> Iterator[Step]:
         purpose = self._cue.purpose
-        if purpose == "resume":
-            # Words that fell into the gap are lost on a real model; the script's caller does not repeat them.
-            if not self._mind.listens:
-                cursor.hear()
-            yield Say(small_talk.BY_PURPOSE["resume"])
-        elif purpose == "greeting" and cursor.peek() is None and self._mind.missed():
+        if self._mind.lost_words(purpose):
             cursor.hear()
+        if purpose == "resume":
+            yield Say(small_talk.BY_PURPOSE["resume"])
         if cursor.open_tool is not None:
             yield Say(small_talk.PATIENCE)
             return
