@@ -114,7 +114,8 @@ def test_the_pace_of_the_workspace_holds_under_parallel_ticks(carrier: FakeCarri
     together(*[lambda: dialer.tick(budget_s=1.5)] * 3)
     took_s = clock.monotonic() - begun_s
     assert 5 <= len(carrier.starts_s) <= 10 * took_s + 1
-    assert DialAttempt.objects.count() == len(carrier.starts_s)
+    made = DialAttempt.objects.exclude(state=DialState.NOT_PLACED)  # who was late has given its turn back
+    assert made.count() == len(carrier.starts_s)
 
 
 def test_the_next_token_of_a_pace_is_worth_a_wait(carrier: FakeCarrier) -> None:

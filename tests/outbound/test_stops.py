@@ -1,5 +1,6 @@
 """Kill switches, what they take back, and batches that pause themselves."""
 
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 
@@ -110,7 +111,7 @@ def test_a_worker_that_sleeps_for_a_second_after_its_last_look_does_not_ask(carr
     assert isinstance(claimed, Claimed)
     fenced = attempts.fence(claimed.attempt_id)
     assert fenced is not None
-    late = attempts.Fenced(fenced.attempt_id, fenced.call_id, fenced.order, fenced.deadline_s - 1.0)
+    late = replace(fenced, deadline_s=fenced.deadline_s - 1.0)
     assert attempts.post(late, configured_carrier()) == DialState.NOT_PLACED
     assert not carrier.calls
 

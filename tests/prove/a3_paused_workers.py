@@ -21,8 +21,17 @@ if TYPE_CHECKING:
     from voice.models import Batch
 
 _LEASE_S = GRACE_S / SCALE
-_BOUNDARIES = ("dial.claimed", "dial.prepared", "dial.fenced", "dial.posted", "dial.adopted")
-_UNGUARDED = "dial.before_post"
+_BOUNDARIES = (
+    "dial.claimed",
+    "dial.prepared",
+    "dial.fenced",
+    "dial.before_post",
+    "dial.posted",
+    "dial.adopted",
+)
+_UNGUARDED = "carrier.sending"
+_PIECES = 2
+"""Head and body, each behind a look at the clock; without its body a request is none."""
 
 
 def prove(full: bool) -> dict[str, Any]:
@@ -86,7 +95,8 @@ def _pause_all(world: Rig, batch: "Batch", kinds: list[str], lanes: int) -> int:
 
 def _pause(world: Rig, kind: str) -> bool:
     """Freeze a worker at a boundary or at a random instant, thaw it, end it some time later."""
-    armed = "" if kind == "random" else f"{kind}:stop@{random.randint(1, 3)}"
+    passing = random.randint(1, 3) * (_PIECES if kind == _UNGUARDED else 1)
+    armed = "" if kind == "random" else f"{kind}:stop@{passing}"
     pid = world.processes.spawn("dialer", armed)
     if kind == "random":
         time.sleep(random.uniform(0.3, 1.2))

@@ -4,6 +4,7 @@ import time
 import uuid
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -19,6 +20,7 @@ from voice.telephony.client import CallOrder, Carrier, CarrierCall
 from voice.telephony.errors import (
     CarrierAmbiguous,
     CarrierError,
+    CarrierNotAsked,
     CarrierRejected,
     CarrierThrottled,
     CarrierUnreachable,
@@ -35,7 +37,7 @@ class Desk(Carrier):
         self.orders: list[CallOrder] = []
         self.ended: list[str] = []
 
-    def place_call(self, order: CallOrder, *, timeout_s: float | None = None) -> CarrierCall:
+    def place_call(self, order: CallOrder, **options: Any) -> CarrierCall:
         self.orders.append(order)
         if isinstance(self.answer, CarrierError):
             raise self.answer
@@ -65,9 +67,9 @@ def test_the_row_exists_before_the_carrier_is_asked() -> None:
     seen: list[tuple[str, str]] = []
 
     class Looks(Desk):
-        def place_call(self, order: CallOrder, *, timeout_s: float | None = None) -> CarrierCall:
+        def place_call(self, order: CallOrder, **options: Any) -> CarrierCall:
             seen.append(_state(attempt))
-            return super().place_call(order, timeout_s=timeout_s)
+            return super().place_call(order, **options)
 
     assert attempts.dial(attempt.pk, Looks()) == DialState.PLACED
     assert seen == [(DialState.POSTING, CallStatus.DIALING)]
@@ -147,6 +149,13 @@ def test_a_worker_that_slept_after_the_fence_does_not_dial_either() -> None:
     assert _state(attempt) == (DialState.NOT_PLACED, CallStatus.QUEUED)
 
 
+def test_what_did_not_leave_in_time_waits_for_another_attempt() -> None:
+    attempt, desk = _prepared(), Desk(CarrierNotAsked("its time was over"))
+    assert attempts.dial(attempt.pk, desk) == DialState.NOT_PLACED
+    assert len(desk.orders) == 1
+    assert _state(attempt) == (DialState.NOT_PLACED, CallStatus.QUEUED)
+
+
 def test_the_fence_is_passed_once() -> None:
     attempt = _prepared()
     assert attempts.fence(attempt.pk) is not None
@@ -201,7 +210,7 @@ def test_a_callback_that_is_faster_than_the_answer_adopts() -> None:
     attempt = _prepared()
 
     class Slow(Desk):
-        def place_call(self, order: CallOrder, *, timeout_s: float | None = None) -> CarrierCall:
+        def place_call(self, order: CallOrder, **options: Any) -> CarrierCall:
             assert attempts.adopt(attempt.pk, "CA1") == Adoption.CURRENT
             raise CarrierAmbiguous("lost")
 
@@ -214,10 +223,10 @@ def test_an_answer_that_comes_after_the_attempt_was_given_up_is_dropped() -> Non
     attempt = _prepared()
 
     class Late(Desk):
-        def place_call(self, order: CallOrder, *, timeout_s: float | None = None) -> CarrierCall:
+        def place_call(self, order: CallOrder, **options: Any) -> CarrierCall:
             assert attempts.give_back(attempt.pk, why="not-found", state=DialState.POSTING)
             assert attempts.prepare(attempt.call_id) is not None
-            return super().place_call(order, timeout_s=timeout_s)
+            return super().place_call(order, **options)
 
     late = Late("CA-late")
     attempts.dial(attempt.pk, late)

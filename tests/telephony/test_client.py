@@ -2,25 +2,32 @@
 
 import io
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 from pytest_django import Settings
 
+from tests.prove import certificates
 from voice.telephony import client
 from voice.telephony.client import Account, CallOrder, Carrier, NumberUrls
 from voice.telephony.errors import (
     CarrierAmbiguous,
     CarrierGone,
+    CarrierNotAsked,
     CarrierNotConfigured,
     CarrierRejected,
     CarrierThrottled,
     CarrierUnreachable,
 )
+from voice.telephony.transport import open_session
 
 SID = "CA" + "1" * 32
 CREATED = f'{{"sid":"{SID}","status":"queued","to":"+1","from":"+2","date_created":"x"}}'
@@ -69,6 +76,19 @@ class Server:
         self.url = f"http://127.0.0.1:{self._http.server_port}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
         self._thread.start()
+
+    def speaks_tls(self, context: ssl.SSLContext) -> None:
+        self.handshakes: list[str] = []
+        chosen = context.sni_callback
+        assert chosen is not None
+
+        def shaken(socket: Any, name: str, of: ssl.SSLContext) -> None:
+            self.handshakes.append(name)
+            chosen(socket, name, of)
+
+        context.sni_callback = shaken
+        self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
+        self.url = f"https://localhost:{self._http.server_port}"
 
     def close(self) -> None:
         self._http.shutdown()
@@ -180,6 +200,50 @@ def test_a_refused_connection_certainly_placed_nothing() -> None:
         port = listener.getsockname()[1]
     with pytest.raises(CarrierUnreachable):
         Carrier(Account("AC0", "AC0", "s", f"http://127.0.0.1:{port}")).place_call(ORDER)
+
+
+@pytest.mark.parametrize("asleep_at", ["the beginning", "the body"])
+def test_what_was_asleep_for_too_long_sends_no_whole_request(
+    asleep_at: str, server: Server, carrier: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = []
+
+    def passing(name: str) -> None:
+        left.append(name)
+        time.sleep(0.3)  # behind the look at the clock of one piece, before that of the next
+
+    monkeypatch.setattr("tenex.lib.failpoint.hit", passing)
+    late_s = -0.001 if asleep_at == "the beginning" else 0.2
+    with pytest.raises(CarrierNotAsked):
+        carrier.place_call(ORDER, send_by_s=time.monotonic() + late_s)
+    assert left == ([] if asleep_at == "the beginning" else ["carrier.sending"])
+    assert [form for _, _, form, _ in server.asked if form] == []
+
+
+def test_what_is_sent_in_time_is_sent(server: Server, carrier: Carrier) -> None:
+    server.says(201, CREATED)
+    assert carrier.place_call(ORDER, send_by_s=time.monotonic() + 5).sid == SID
+    assert server.asked[0][2]["To"] == [ORDER.to]
+
+
+def test_the_look_at_the_clock_is_behind_the_handshake(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = certificates.make(tmp_path)
+    server.speaks_tls(certificates.server_context(tmp_path))
+    shaken: list[str] = []
+    monkeypatch.setattr(
+        "tenex.lib.failpoint.hit", lambda name: shaken.append(f"{name} after {len(server.handshakes)}")
+    )
+    with open_session(overridden=True, send_by_s=time.monotonic() + 5) as session:
+        answer = session.post(server.url, data={"a": "1"}, verify=str(authority), timeout=5)
+    assert (answer.status_code, shaken) == (200, ["carrier.sending after 1"] * 2)
+    with (
+        open_session(overridden=True, send_by_s=time.monotonic() - 1) as session,
+        pytest.raises(CarrierNotAsked),
+    ):
+        session.post(server.url, data={"a": "1"}, verify=str(authority), timeout=5)
+    assert (len(server.handshakes), len(server.asked)) == (2, 1)
 
 
 def test_calls_are_found_by_creation_instant_oldest_first(server: Server, carrier: Carrier) -> None:

@@ -35,7 +35,13 @@ from voice.services import calls, journal, openings, pacing, progress, stopping
 from voice.services.timing import MAX_ASKERS_LOST, MAX_NOT_PLACED, RING_TIMEOUT_S, timing
 from voice.telephony import addresses
 from voice.telephony.client import CallOrder, Carrier, CarrierCall
-from voice.telephony.errors import CarrierAmbiguous, CarrierError, CarrierRejected, CarrierThrottled
+from voice.telephony.errors import (
+    CarrierAmbiguous,
+    CarrierError,
+    CarrierNotAsked,
+    CarrierRejected,
+    CarrierThrottled,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -56,12 +62,14 @@ class Adoption(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """The right to ask the carrier once, until `deadline_s` of this process's monotonic clock."""
+    """The right to ask the carrier once: to begin by `deadline_s` and to have sent it all by `send_by_s`, of
+    this process's monotonic clock."""
 
     attempt_id: uuid.UUID
     call_id: uuid.UUID
     order: CallOrder
     deadline_s: float
+    send_by_s: float
     account: str = ""
     """The account that paces it."""
 
@@ -139,7 +147,14 @@ def fence(attempt_id: uuid.UUID) -> Fenced | None:
             sweep_at=Now() + timedelta(seconds=times.ring_s + times.grace_s * 2),
         )
     account = pacing.account_sid(attempt.call.account_sid)
-    return Fenced(attempt_id, attempt.call_id, _order(attempt), started_s + times.post_within_s, account)
+    return Fenced(
+        attempt_id,
+        attempt.call_id,
+        _order(attempt),
+        deadline_s=started_s + times.post_within_s,
+        send_by_s=started_s + times.fence_s,
+        account=account,
+    )
 
 
 def post(fenced: Fenced, carrier: Carrier) -> DialState:
@@ -151,12 +166,14 @@ def post(fenced: Fenced, carrier: Carrier) -> DialState:
 
 def _post(fenced: Fenced, carrier: Carrier) -> DialState:
     if time.monotonic() > fenced.deadline_s:
-        pacing.unused(fenced.attempt_id)
-        give_back(fenced.attempt_id, why="deadline", state=DialState.POSTING)
-        return DialState.NOT_PLACED
+        return _not_asked(fenced)
     failpoint.hit("dial.before_post")
     try:
-        placed = carrier.place_call(fenced.order, timeout_s=timing().post_timeout_s)
+        placed = carrier.place_call(
+            fenced.order, timeout_s=timing().post_timeout_s, send_by_s=fenced.send_by_s
+        )
+    except CarrierNotAsked:
+        return _not_asked(fenced)
     except CarrierThrottled as exc:
         _arrived(fenced, exc)
         return _throttled(fenced, exc)
@@ -172,6 +189,13 @@ def _post(fenced: Fenced, carrier: Carrier) -> DialState:
         _drop(carrier, placed, fenced)
     failpoint.hit("dial.resolved")
     return DialState.PLACED
+
+
+def _not_asked(fenced: Fenced) -> DialState:
+    """This process was asleep for too long: somebody else may have decided about the attempt meanwhile."""
+    pacing.unused(fenced.attempt_id)
+    give_back(fenced.attempt_id, why="deadline", state=DialState.POSTING)
+    return DialState.NOT_PLACED
 
 
 def _arrived(fenced: Fenced, exc: CarrierError) -> None:

@@ -166,8 +166,13 @@ class Carrier:
 
     # --- calls ---
 
-    def place_call(self, order: CallOrder, *, timeout_s: float | None = None) -> CarrierCall:
-        """Ask the carrier to dial. Not idempotent: after CarrierAmbiguous look it up before asking again."""
+    def place_call(
+        self, order: CallOrder, *, timeout_s: float | None = None, send_by_s: float | None = None
+    ) -> CarrierCall:
+        """Ask the carrier to dial. Not idempotent: after CarrierAmbiguous look it up before asking again.
+
+        CarrierNotAsked if not all of it had left by the instant `send_by_s` (time.monotonic).
+        """
         options: dict[str, Any] = {
             "to": order.to,
             "from_": order.from_,
@@ -205,7 +210,7 @@ class Carrier:
                     "async_amd_status_callback": order.amd_url,
                     "async_amd_status_callback_method": "POST",
                 }
-        with self._transport.within(timeout_s):
+        with self._transport.within(timeout_s, send_by_s=send_by_s):
             placed = _call(_understood(lambda: self._client.calls.create(**options)))
         return replace(placed, reached_s=self._transport.reached_s)
 

@@ -42,6 +42,14 @@ class CarrierUnreachable(CarrierThrottled):
     code = "carrier_unreachable"
 
 
+class CarrierNotAsked(CarrierError):
+    """Its time was over before all of it was sent, so nothing was processed."""
+
+    code = "carrier_not_asked"
+    status = 503
+    retryable = True
+
+
 class CarrierAmbiguous(CarrierError):
     """Time-out, 5xx or a lost answer: it may or may not have happened. Look it up before asking again."""
 

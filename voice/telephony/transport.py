@@ -8,21 +8,25 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 from urllib3.exceptions import ProxyError as Urllib3ProxyError
 
+from tenex.lib import failpoint
 from tenex.monitoring import counts
 from voice.telephony.errors import (
     CarrierAmbiguous,
     CarrierError,
     CarrierGone,
+    CarrierNotAsked,
     CarrierRejected,
     CarrierThrottled,
     CarrierUnreachable,
@@ -35,7 +39,14 @@ _COUNTED = {
         "ok",
         *(
             kind.code.removeprefix("carrier_")
-            for kind in (CarrierAmbiguous, CarrierGone, CarrierRejected, CarrierThrottled, CarrierUnreachable)
+            for kind in (
+                CarrierAmbiguous,
+                CarrierGone,
+                CarrierNotAsked,
+                CarrierRejected,
+                CarrierThrottled,
+                CarrierUnreachable,
+            )
         ),
     )
 }
@@ -45,6 +56,8 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
     """`base_url` replaces scheme and host of every request (the SDK knows no such option); "" leaves them."""
 
     timeout: float
+    send_by_s: float | None = None
+    """Instant (time.monotonic) after which no request of :meth:`within` leaves any more."""
     reached_s: float = 0.0
     """Instant (time.monotonic) at which the last request certainly had reached the carrier: when it answered,
     less the time that it says it worked on it. 0 without an answer."""
@@ -67,7 +80,7 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
         """As the SDK's, without redirects.
 
         Raises:
-            CarrierThrottled, CarrierAmbiguous: no usable answer.
+            CarrierThrottled, CarrierNotAsked, CarrierAmbiguous: no usable answer.
             CarrierGone, CarrierRejected: an answer of 4xx.
         """
         began_s, result = time.monotonic(), "ok"
@@ -93,7 +106,7 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
         timeout_s = timeout or self.timeout
         self.reached_s = 0.0
         try:
-            with open_session(overridden=self._base is not None) as session:
+            with open_session(overridden=self._base is not None, send_by_s=self.send_by_s) as session:
                 answer = session.request(
                     method.upper(),
                     self.address(url),
@@ -116,15 +129,16 @@ class Transport(TwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
         self.reached_s = time.monotonic() - _worked_s(answer)
 
     @contextmanager
-    def within(self, timeout_s: float | None) -> Iterator[None]:
-        """A shorter time-out for the requests of this block."""
+    def within(self, timeout_s: float | None, *, send_by_s: float | None = None) -> Iterator[None]:
+        """A shorter time-out for the requests of this block, and until when they may be sent."""
         usual: float = self.timeout
         if timeout_s is not None:
             self.timeout = min(timeout_s, usual)
+        self.send_by_s = send_by_s
         try:
             yield
         finally:
-            self.timeout = usual
+            self.timeout, self.send_by_s = usual, None
 
     def address(self, url: str) -> str:
         """`url` at the configured server."""
@@ -144,10 +158,48 @@ def _worked_s(answer: requests.Response) -> float:
     return said_s if 0.0 <= said_s <= answer.elapsed.total_seconds() else 0.0
 
 
-def open_session(*, overridden: bool) -> requests.Session:
-    """A session without retries; a server of our own choice is asked directly, never through a proxy."""
+class _InTime(HTTPConnection):
+    """Looks at the clock right before each piece leaves, behind name look-up and handshake: a process that
+    was asleep anywhere before that does not send the rest, and half a request is none."""
+
+    def __init__(self, *args: Any, send_by_s: float, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._send_by_s = send_by_s
+
+    def send(self, data: Any) -> None:
+        if self.sock is None and self.auto_open:
+            self.connect()
+        if time.monotonic() > self._send_by_s:
+            raise CarrierNotAsked("the request was not sent: its time was over")
+        failpoint.hit("carrier.sending")
+        super().send(data)
+
+
+class _InTimeTls(_InTime, HTTPSConnection):
+    pass
+
+
+class _InTimeAdapter(HTTPAdapter):
+    """No request leaves after `send_by_s`, an instant of time.monotonic."""
+
+    def __init__(self, send_by_s: float) -> None:
+        self._send_by_s = send_by_s
+        super().__init__(max_retries=0)
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        pool = super().get_connection_with_tls_context(*args, **options)
+        kind = _InTimeTls if pool.scheme == "https" else _InTime
+        pool.ConnectionCls = cast(Any, partial(kind, send_by_s=self._send_by_s))
+        return pool
+
+
+def open_session(*, overridden: bool, send_by_s: float | None = None) -> requests.Session:
+    """A session without retries; a server of our own choice is asked directly, never through a proxy.
+
+    Its requests raise CarrierNotAsked instead of leaving after `send_by_s` (time.monotonic).
+    """
     session = requests.Session()
-    adapter = HTTPAdapter(max_retries=0)
+    adapter = HTTPAdapter(max_retries=0) if send_by_s is None else _InTimeAdapter(send_by_s)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.trust_env = not overridden
