@@ -2,6 +2,10 @@
 
 import asyncio
 
+from tenex.lib.clock import Clock
+from voice.rehearsal.model import steps
+from voice.rehearsal.model.mind import ScriptedMind
+from voice.rehearsal.model.steps import Cue
 from voice.rehearsal.scenario import Say, Scenario, UseTool
 from voice.rehearsal.stage import AgentCursor, Stage, StageCall
 
@@ -93,3 +97,26 @@ async def test_leaving_ends_the_wait_for_a_line() -> None:
     line = call.begin_line(1, "Hi.", 300)
     stage.leave(call)
     await asyncio.wait_for(line.finished.wait(), 1)
+
+
+async def test_a_line_that_was_lost_before_the_session_was_there_is_not_waited_for() -> None:
+    stage = Stage()
+    script = [{"caller": "Hello?"}, {"agent": "My name is Ava."}]
+    call = stage.enter(
+        remote="+14155550101",
+        local="+14155550100",
+        direction="outbound",
+        scenario=Scenario.model_validate({"name": "x", "script": script}),
+    )
+    mind = ScriptedMind(stage, Clock(100), {})
+    mind.meet("You talk to +14155550101.")
+    line = call.begin_line(0, "Hello?", 700)
+
+    def greeting() -> object:
+        return mind.answer(Cue(purpose="greeting")).next_step()
+
+    assert greeting() != steps.Say("My name is Ava.")  # they are still talking
+    call.end_line(line)
+    assert greeting() != steps.Say("My name is Ava.")  # their last words may be on the way
+    await asyncio.sleep(0.01)
+    assert greeting() == steps.Say("My name is Ava.")

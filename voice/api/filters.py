@@ -102,24 +102,20 @@ class DecisionFilters(df.FilterSet):  # type: ignore[misc]
     )
 
 
+def _happened(column: str, what: str) -> Flag:
+    """Whether an instant has been set in `column`."""
+    told = f"Only those that are {what}, or only the others."
+    return Flag(column, lookup_expr="isnull", exclude=True, help_text=told)
+
+
 class ErasureFilters(df.FilterSet):  # type: ignore[misc]
-    done = Flag(
-        "finished_at",
-        lookup_expr="isnull",
-        exclude=True,
-        help_text="Only those that are done, or only the others.",
-    )
+    done = _happened("finished_at", "done")
 
 
 class HoldFilters(df.FilterSet):  # type: ignore[misc]
     lead_id = df.UUIDFilter(help_text="On this lead.")
     call_id = df.UUIDFilter(help_text="On this call.")
-    released = Flag(
-        "released_at",
-        lookup_expr="isnull",
-        exclude=True,
-        help_text="Only those that are released, or only the others.",
-    )
+    released = _happened("released_at", "released")
 
 
 class ReceiptFilters(df.FilterSet):  # type: ignore[misc]

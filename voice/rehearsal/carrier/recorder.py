@@ -61,6 +61,8 @@ class Recorder:
             recording.status = "absent"
             recording.duration_s = 0
         else:
+            if self._folder is None:  # here and not in a thread: two would make one each, and one be lost
+                self._folder = tempfile.TemporaryDirectory(prefix="tenex-carrier-")
             await asyncio.to_thread(self._pack, recording)
             recording.status = "completed"
         recording.date_updated = utc_now()
@@ -91,8 +93,6 @@ class Recorder:
 
     def _pack(self, recording: RecordingRecord) -> None:
         """Out of memory, onto the disk: thousands of rehearsed calls must not fill the machine."""
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="tenex-carrier-")
         for name, track in (("remote", recording.remote), ("ours", recording.ours)):
             self._file(recording, name).write_bytes(zlib.compress(bytes(track), 1))
             track.clear()
