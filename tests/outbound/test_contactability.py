@@ -9,6 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from phonenumbers import SUPPORTED_SHORT_REGIONS, PhoneMetadata
 
 from tests.architecture.test_documents import DOCS
 from voice.outbound import explain, rulebook, whereabouts
@@ -184,6 +185,12 @@ def test_the_stated_zone_counts_else_the_address_and_the_area_code_adds() -> Non
         **san_francisco,
     }
     assert zones(phone="+14155550142", stated_zone="Mars/Base") == san_francisco
+
+
+def test_no_emergency_number_is_longer_than_those_that_are_looked_up() -> None:
+    known = [PhoneMetadata.short_metadata_for_region(code, None) for code in SUPPORTED_SHORT_REGIONS]
+    digits = {n for one in known if one and one.emergency for n in one.emergency.possible_length}
+    assert 3 <= max(digits) <= whereabouts.EMERGENCY_DIGITS
 
 
 def test_a_country_of_many_zones_tells_none_if_the_number_tells_more() -> None:

@@ -17,7 +17,7 @@ from tenex.lib import places, zones
 
 _NANP: Final = 1
 _NANP_LENGTH: Final = len("+12125550123")
-_EMERGENCY_DIGITS: Final = 6
+EMERGENCY_DIGITS: Final = 6
 """No country's emergency number is longer; which ones are, is not looked up for longer ones."""
 _NOWHERE: Final = "Etc/Unknown"
 _REFUSED_KINDS: Final = {
@@ -78,7 +78,7 @@ def _facts_of(e164: str) -> NumberFacts | None:
     kind = _REFUSED_KINDS.get(type_, "")
     country, region = _home(number)
     digits = str(number.national_number)
-    if country and len(digits) <= _EMERGENCY_DIGITS and phonenumbers.is_emergency_number(digits, country):
+    if country and len(digits) <= EMERGENCY_DIGITS and phonenumbers.is_emergency_number(digits, country):
         kind = "an emergency number"
     # A number that is assigned to nobody has no type; its beginning says as much as that of its neighbors.
     # A mobile number of most countries tells no place: every zone of the country.
