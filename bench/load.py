@@ -45,6 +45,7 @@ class Caller(picows.WSListener):  # type: ignore[misc,unused-ignore]
         self._chunk = 0
         self._playing_until = 0.0
         self._marks: deque[tuple[float, str]] = deque()
+        self._heard = False
         self.closed_early = False
         self.ending = False
 
@@ -97,7 +98,10 @@ class Caller(picows.WSListener):  # type: ignore[misc,unused-ignore]
             at = text.index('"payload":"') + 11
             _, sent_us = unstamp(text[at : at + STAMP_CHARS])
             size = (len(text) - at) * 3 / 4
-            if self._samples.measuring and 0 < sent_us <= now_us():
+            if not self._heard:
+                self._heard = True
+                self._samples.first_audio.append(now_us() - sent_us)
+            elif self._samples.measuring and 0 < sent_us <= now_us():
                 self._samples.model_to_caller.append(now_us() - sent_us)
             self._playing_until = max(now, self._playing_until) + size / 8000
         elif '"mark"' in text[:20]:
@@ -149,11 +153,11 @@ async def main(
     line = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
     callers = [Caller(number, spec, samples, interrupted) for number, spec in enumerate(line["calls"])]
     stop = asyncio.Event()
+    pacing = asyncio.create_task(pace(callers, stop))
     for caller in callers:
         headers = {"X-Twilio-Signature": line["signature"]} if line["signature"] else None
         await picows.ws_connect(lambda caller=caller: caller, line["url"], extra_headers=headers)
         await asyncio.sleep(CONNECT_EVERY_S)
-    pacing = asyncio.create_task(pace(callers, stop))
     await asyncio.sleep(warm_s)
     interrupted.clear()
     samples.measuring = True
@@ -176,6 +180,7 @@ async def main(
         "caller_to_model_us": samples.caller_to_model.tolist(),
         "model_to_caller_us": samples.model_to_caller.tolist(),
         "clear_us": samples.clear.tolist(),
+        "first_audio_us": samples.first_audio.tolist(),
         "missed_clears": samples.missed_clears,
         "calls_alive_at_end": alive,
         "model_sockets": len(sessions),

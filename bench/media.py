@@ -38,6 +38,8 @@ class Run:
     """`speech_started` sent to `clear` received."""
     clears: int
     missed_clears: int
+    first_audio_ms: tuple[float, float, float]
+    """`session.updated` sent to the first sound of the greeting; the model speaks at once when asked."""
     kb_per_call: float
     calls_alive_at_end: int
     model_sockets: int
@@ -129,6 +131,8 @@ def measure(
         clear_ms=_spread(result["clear_us"]),
         clears=len(result["clear_us"]),
         missed_clears=result["missed_clears"],
+        # The relay asks for no greeting: what comes first there is no greeting's.
+        first_audio_ms=_spread([] if kind == "relay" else result["first_audio_us"]),
         kb_per_call=driven.kb / calls,
         calls_alive_at_end=result["calls_alive_at_end"],
         model_sockets=result["model_sockets"],
@@ -289,7 +293,8 @@ def hold(sizes: list[int], *, warm_s: float, seconds: float, database_url: str) 
 
 HEAD = (
     f"{'server':<20} {'calls':>5} {'CPU %/call':>10} {'caller>model p50/p99':>21}"
-    f" {'model>caller p50/p99':>21} {'clear p50/p99':>15} {'KB/call':>8} {'sockets left':>12}"
+    f" {'model>caller p50/p99':>21} {'clear p50/p99':>15} {'first audio':>13} {'KB/call':>8}"
+    f" {'sockets left':>12}"
 )
 
 
@@ -297,7 +302,8 @@ def row(run: Run) -> str:
     into, out, clear = run.caller_to_model_ms, run.model_to_caller_ms, run.clear_ms
     return (
         f"{run.kind:<20} {run.calls:>5} {run.cpu_percent_per_call:>10.3f} {into[0]:>10.2f}/{into[1]:>7.2f} ms"
-        f" {out[0]:>10.2f}/{out[1]:>7.2f} ms {clear[0]:>6.2f}/{clear[1]:>5.2f} ms {run.kb_per_call:>8.0f}"
+        f" {out[0]:>10.2f}/{out[1]:>7.2f} ms {clear[0]:>6.2f}/{clear[1]:>5.2f} ms"
+        f" {run.first_audio_ms[0]:>4.1f}/{run.first_audio_ms[1]:>5.1f} ms {run.kb_per_call:>8.0f}"
         f" {run.model_sockets_left:>5} of {run.model_sockets}"
     )
 
@@ -326,7 +332,7 @@ def summary(compared: list[Run], held: list[Run], asked: Run) -> dict[str, Any]:
                 "p50": median(kind, lambda run, name=name: getattr(run, name)[0]),
                 "p99": median(kind, lambda run, name=name: getattr(run, name)[1]),
             }
-            for name in ("caller_to_model_ms", "model_to_caller_ms", "clear_ms")
+            for name in ("caller_to_model_ms", "model_to_caller_ms", "clear_ms", "first_audio_ms")
         }
     found["hold"] = [
         {
@@ -337,6 +343,7 @@ def summary(compared: list[Run], held: list[Run], asked: Run) -> dict[str, Any]:
             "caller_to_model_p99_ms": run.caller_to_model_ms[1],
             "model_to_caller_p99_ms": run.model_to_caller_ms[1],
             "clear_p99_ms": run.clear_ms[1],
+            "first_audio_p99_ms": run.first_audio_ms[1],
             "kb_per_call": run.kb_per_call,
         }
         for run in held

@@ -1,8 +1,9 @@
 """The model's end of the load: a Realtime-like server that speaks in turns and interrupts itself.
 
-A turn of five seconds: the caller begins to speak (`speech_started`, into the answer that still plays), then
-stops and gets an answer of four seconds in deltas of 200 ms at twice real time, with its transcript. Every
-eighth answer calls a tool first. The audio, in and out, carries the instant at which it was sent.
+Asked for the greeting it speaks at once. A turn of five seconds: the caller begins to speak
+(`speech_started`, into the answer that still plays), then stops and gets an answer of four seconds in deltas
+of 200 ms at twice real time, with its transcript. Every eighth answer calls a tool first. The audio, in and
+out, carries the instant at which it was sent; the greeting's first piece that of `session.updated`.
 """
 
 import asyncio
@@ -17,7 +18,10 @@ import picows
 TURN_S: Final = 5.0
 DELTA_MS: Final = 200
 DELTAS: Final = 20
+GREETING_DELTAS: Final = 3
 STAMP_CHARS: Final = 12
+_SPREAD: Final = 0.6180339887
+"""Of a turn between one call and the next: whatever their number, they lie evenly over it."""
 _REST: Final = base64.b64encode(bytes([0x7F]) * (DELTA_MS * 8 - 9)).decode("ascii")
 _WORDS: Final = ("certainly", "we", "can", "find", "a", "time", "that", "suits", "you", "well.")
 
@@ -41,6 +45,8 @@ class Samples:
         self.caller_to_model = array("q")
         self.model_to_caller = array("q")
         self.clear = array("q")
+        self.first_audio = array("q")
+        """`session.updated` sent to the call's first sound, of every call, measured or not."""
         self.missed_clears = 0
 
 
@@ -57,14 +63,17 @@ class Session(picows.WSListener):  # type: ignore[misc,unused-ignore]
         self._talk: asyncio.Task[None] | None = None
         self._answering = False
         self._asked = 0
+        self._updated_us = 0
+        self._greeting: asyncio.Task[None] | None = None
 
     def on_ws_connected(self, transport: Any) -> None:
         self._transport = transport
 
     def on_ws_disconnected(self, transport: Any) -> None:
         self._transport = None
-        if self._talk is not None:
-            self._talk.cancel()
+        for task in (self._talk, self._greeting):
+            if task is not None:
+                task.cancel()
 
     def on_ws_frame(self, transport: Any, frame: Any) -> None:
         if frame.msg_type == picows.WSMsgType.CLOSE:
@@ -89,12 +98,13 @@ class Session(picows.WSListener):  # type: ignore[misc,unused-ignore]
         kind = message.get("type")
         if kind == "session.update":
             session = {**message["session"], "id": "sess_bench", "object": "realtime.session"}
+            self._updated_us = self._now_us()
             self._say("session.updated", session=session)
         elif kind == "response.create":
             self._on_create(message)
 
     def _on_create(self, message: dict[str, Any]) -> None:
-        """What the application asks for itself (greeting, after a tool) is answered with nothing to say."""
+        """The greeting is spoken; all else that the application asks for itself has nothing to say."""
         if self._answering:
             code = "conversation_already_has_active_response"
             self._say("error", error={"code": code, "message": code, "event_id": message.get("event_id")})
@@ -102,6 +112,10 @@ class Session(picows.WSListener):  # type: ignore[misc,unused-ignore]
         self._asked += 1
         body = {"id": f"resp_own{self._asked}", "metadata": message.get("response", {}).get("metadata")}
         self._say("response.created", response={**body, "status": "in_progress"})
+        if self._asked == 1 and self._turn == 0:
+            self._answering = True
+            self._greeting = asyncio.get_running_loop().create_task(self._greet(body["id"]))
+            return
         self._say("response.done", response={**body, "status": "completed", "output": [], "usage": None})
 
     def _say(self, kind: str, **fields: Any) -> None:
@@ -109,9 +123,13 @@ class Session(picows.WSListener):  # type: ignore[misc,unused-ignore]
             event = {"type": kind, "event_id": "event_bench", **fields}
             self._transport.send(picows.WSMsgType.TEXT, orjson.dumps(event))
 
+    async def _greet(self, response: str) -> None:
+        await self._speak(response, 0, GREETING_DELTAS, self._updated_us)
+
     async def _converse(self) -> None:
         loop = asyncio.get_running_loop()
-        begin = loop.time() + (self._call % 50) * TURN_S / 50  # calls are spread over the turn
+        now = loop.time()
+        begin = now + (self._call * _SPREAD * TURN_S - now) % TURN_S
         while True:
             turn = self._turn = self._turn + 1
             await asyncio.sleep(max(0.0, begin + (turn - 1) * TURN_S - loop.time()))
@@ -149,8 +167,8 @@ class Session(picows.WSListener):  # type: ignore[misc,unused-ignore]
             self._call_tool(response, turn)
         await self._speak(response, turn, DELTAS)
 
-    async def _speak(self, response: str, turn: int, deltas: int) -> None:
-        """So many pieces of sound with words, and the end of the response."""
+    async def _speak(self, response: str, turn: int, deltas: int, first_us: int = 0) -> None:
+        """So many pieces of sound with words, and the end of the response; the first may carry an instant."""
         item = f"item_a{turn}"
         ids = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
         message: dict[str, Any] = {"id": item, "type": "message", "role": "assistant", "content": []}
@@ -164,7 +182,8 @@ class Session(picows.WSListener):  # type: ignore[misc,unused-ignore]
             word = _WORDS[number % len(_WORDS)] + " "
             said += word
             self._say("response.output_audio_transcript.delta", **ids, delta=word)
-            payload = stamp(self._call, self._now_us()) + _REST
+            payload = stamp(max(0, self._call), first_us or self._now_us()) + _REST
+            first_us = 0
             self._say("response.output_audio.delta", **ids, delta=payload)
         self._say("response.output_audio.done", **ids)
         self._say("response.output_audio_transcript.done", **ids, transcript=said)

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import time
+import uuid
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -51,19 +52,30 @@ def _time_tools() -> None:
 
 def _slow_down(slow_write_ms: float) -> None:
     """The lease is renewed once a second (CALL_LEASE_S=3): that write sleeps in the database."""
+    from collections.abc import Sequence
+
     from django.db import connection
 
     from voice.services import live, live_store
 
-    real = live_store.store
+    one, many = live_store.store, live_store.store_many
+
+    def wait(batches: list[live_store.Batch]) -> None:
+        if renewed := sum(batch.renew for batch in batches):
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_sleep(%s)", [renewed * slow_write_ms / 1000])
 
     def store(context: live.CallContext, batch: live_store.Batch) -> bool:
-        if batch.renew:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_sleep(%s)", [slow_write_ms / 1000])
-        return real(context, batch)
+        wait([batch])
+        return one(context, batch)
+
+    def store_many(writes: Sequence[tuple[live.CallContext, live_store.Batch]]) -> dict[uuid.UUID, bool]:
+        if len(writes) > 1:
+            wait([batch for _, batch in writes])
+        return many(writes)
 
     live_store.store = store  # type: ignore[assignment,unused-ignore]
+    live_store.store_many = store_many  # type: ignore[assignment,unused-ignore]
 
 
 if __name__ == "__main__":

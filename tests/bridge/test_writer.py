@@ -2,18 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.utils import DataError
 
-from tests.bridge.conftest import World
+from tests.bridge.conftest import World, make_call
 from voice.bridge import rounds as rounds_module
 from voice.bridge import writer as writer_module
-from voice.models import CallEvent, Turn
-from voice.services import live_store
+from voice.models import Call, CallEvent, Turn
+from voice.services import journal, live, live_store
 from voice.services.live import CallContext
 from voice.services.live_store import Batch
 
@@ -29,7 +32,16 @@ class Database:
         self.slow_s = 0.0
         self.refuses = ""
         self.tries = 0
+        self._many = live_store.store_many
         monkeypatch.setattr(live_store, "store", self.store)
+        monkeypatch.setattr(live_store, "store_many", self.store_many)
+
+    def store_many(self, writes: Sequence[tuple[CallContext, Batch]]) -> dict[uuid.UUID, bool]:
+        if self.away:
+            raise OperationalError("connection refused")
+        if self.refuses and any(line.type == self.refuses for _, batch in writes for line in batch.lines):
+            raise DataError("not in this database")
+        return self._many(writes)
 
     def store(self, context: CallContext, batch: Batch) -> bool:
         self.tries += 1
@@ -127,33 +139,82 @@ def test_usage_is_summed_member_by_member() -> None:
     assert total == {"total": 6, "input": {"cached": 2}}
 
 
+def _line(text: str) -> Batch:
+    return Batch(lines=[journal.Line("note", {"text": text})], renew=True)
+
+
+def _texts(call_id: uuid.UUID) -> list[str]:
+    lines = CallEvent.objects.filter(call_id=call_id, type="note").order_by("seq")
+    return [line.data["text"] for line in lines]
+
+
+@pytest.fixture
+def contexts() -> list[CallContext]:
+    """Three live calls, each with a stream here."""
+    made = []
+    for number in range(3):
+        call = make_call(from_number=f"+1415555010{number}")
+        sid = call.provider_sid or ""
+        made.append(live.open_stream(live.issue_token(call), sid, f"MZ{number}", f"stream-{number}"))
+    return made
+
+
+def test_one_statement_writes_for_several_calls(contexts: list[CallContext]) -> None:
+    first, second, third = contexts
+    Call.objects.filter(pk=second.call_id).update(lease_owner="another process")
+    before = {call.pk: call.journal_seq for call in Call.objects.all()}
+    usage = Batch(lines=[journal.Line("note", {"text": "u"})], usage={"total": 3})
+    held = live_store.store_many([(first, _line("a")), (second, _line("b")), (third, usage)])
+    assert held == {first.call_id: True, second.call_id: False, third.call_id: True}
+    assert [_texts(context.call_id) for context in contexts] == [["a"], ["b"], ["u"]]
+    for call in Call.objects.all():
+        assert call.journal_seq == before[call.pk] + 1
+        assert list(
+            CallEvent.objects.filter(call=call).values_list("seq", flat=True).order_by("seq")
+        ) == list(range(1, call.journal_seq + 1))
+    assert Call.objects.get(pk=third.call_id).usage == {"total": 3}
+
+
+def test_a_call_whose_row_is_held_keeps_none_of_the_others_waiting(contexts: list[CallContext]) -> None:
+    first, second, third = contexts
+    other = connection.copy()
+    with closing(other), other.cursor() as holder:
+        holder.execute("BEGIN")
+        holder.execute("SELECT 1 FROM voice_call WHERE id = %s FOR UPDATE", [first.call_id])
+        held = live_store.store_many([(first, _line("a")), (second, _line("b")), (third, _line("c"))])
+        assert set(held) == {second.call_id, third.call_id}
+        assert _texts(first.call_id) == []
+        holder.execute("ROLLBACK")
+    assert live_store.store(first, _line("a"))
+    assert _texts(first.call_id) == ["a"]
+
+
 async def test_a_round_writes_for_many_and_one_that_fails_fails_alone(
-    monkeypatch: pytest.MonkeyPatch,
+    world: World, contexts: list[CallContext], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jobs: list[int] = []
     rings: list[int] = []
-    monkeypatch.setattr(live_store, "ring", lambda contexts: rings.append(len(contexts)))
+    monkeypatch.setattr(live_store, "ring", lambda contexts: rings.append(len(list(contexts))))
     rounds = rounds_module.Rounds(asyncio.get_running_loop())
-    real = rounds._run
 
-    def run(job: list[Any]) -> None:
-        jobs.append(len(job))
-        real(job)
+    async def write(*batches: tuple[CallContext, Batch]) -> list[bool | BaseException]:
+        written = [rounds.write(*write, partial(live_store.store, *write)) for write in batches]
+        return await asyncio.gather(*written, return_exceptions=True)
 
-    monkeypatch.setattr(rounds, "_run", run)
-
-    def fail() -> bool:
-        raise OperationalError("away")
-
-    works: list[Callable[[], bool]] = [lambda: True, fail, lambda: False]
-    context: Any = None
-    written = [rounds.write(context, work, has_lines=work is not fail) for work in works]
-    results = await asyncio.gather(*written, return_exceptions=True)
-    assert results[0] is True
-    assert isinstance(results[1], OperationalError)
-    assert results[2] is False
-    assert jobs == [3]
-    assert rings == [2]
+    first, second, third = contexts
+    assert await write((first, _line("a")), (second, _line("b")), (third, _line("c"))) == [True] * 3
+    assert database.tries == 0  # together
+    # Two writers of one call, and a line that the database refuses: together they cannot be written.
+    bad = Batch(lines=[journal.Line("refused", {"text": "x"})])
+    database.refuses = "refused"
+    results = await write((first, _line("d")), (second, bad), (first, _line("e")), (third, _line("f")))
+    assert [result for result in results if not isinstance(result, DataError)] == [True] * 3
+    assert isinstance(results[1], DataError)
+    assert await world.orm(lambda: [_texts(context.call_id) for context in contexts]) == [
+        ["a", "d", "e"],
+        ["b"],
+        ["c", "f"],
+    ]
+    assert rings == [3, 4]
 
 
 async def test_words_are_one_row_a_write_however_slow_writing_is(world: World, database: Database) -> None:

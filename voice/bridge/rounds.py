@@ -4,29 +4,33 @@ A job of its own for each call and moment costs more in handing over than the wr
 """
 
 import asyncio
+import itertools
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
 
 import structlog
+from django.db import InterfaceError, OperationalError
 
 from voice.bridge import threads
 from voice.services import live_store
 from voice.services.live import CallContext
+from voice.services.live_store import Batch
 
 log = structlog.get_logger(__name__)
 
-_WRITES_A_JOB: Final = 8
+WRITES_A_JOB: Final = 16
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Write:
     """One call's share of a round."""
 
     context: CallContext
-    work: Callable[[], bool]
-    has_lines: bool
+    batch: Batch
+    alone: Callable[[], bool]
     done: "asyncio.Future[bool]"
 
 
@@ -36,39 +40,57 @@ class Rounds:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._due: list[_Write] = []
+        self._places = itertools.count()
 
-    def write(
-        self, context: CallContext, work: Callable[[], bool], *, has_lines: bool
-    ) -> "asyncio.Future[bool]":
-        """Run `work` in a thread with whatever else is asked for now; the answer is its result.
+    def next_place(self) -> int:
+        """Of a call among the calls of this loop: it tells with which others it writes."""
+        return next(self._places)
 
-        With `has_lines` the readers of the call's journal are told afterwards.
+    def write(self, context: CallContext, batch: Batch, alone: Callable[[], bool]) -> "asyncio.Future[bool]":
+        """Write `batch` in a thread with whatever else is given now; the answer is `live_store.store`'s.
+
+        `alone` writes it by itself, if it cannot be written together with the others. Readers of the call's
+        journal are told of new lines afterwards.
         """
         if not self._due:
             self._loop.call_soon(self._start)
-        write = _Write(context, work, has_lines, self._loop.create_future())
+        write = _Write(context, batch, alone, self._loop.create_future())
         self._due.append(write)
         return write.done
 
     def _start(self) -> None:
         due, self._due = self._due, []
-        size = max(_WRITES_A_JOB, -(-len(due) // threads.WRITER_THREADS))
+        size = max(WRITES_A_JOB, -(-len(due) // threads.WRITER_THREADS))
         for first in range(0, len(due), size):
             threads.writers().submit(self._run, due[first : first + size])
 
     def _run(self, job: list[_Write]) -> None:
-        """In a thread: one after the other, each in its own transaction; one that fails fails alone."""
+        """In a thread: together what can be, the rest one after the other; one that fails fails alone."""
+        # A call whose stream was taken over within this process has two writers for a moment.
+        firsts = list({write.context.call_id: write for write in reversed(job)}.values())
+        written = self._together(firsts)
         results: list[bool | Exception] = []
         for write in job:
+            held = written.get(write.context.call_id) if write in firsts else None
             try:
-                results.append(threads.with_kept_connection(write.work))
+                results.append(threads.with_kept_connection(write.alone) if held is None else held)
             except Exception as exc:
                 results.append(exc)
-        live_store.ring([write.context for write in job if write.has_lines])
+        live_store.ring([write.context for write in job if write.batch.lines])
         try:
             self._loop.call_soon_threadsafe(self._deliver, job, results)
         except RuntimeError:  # the loop is gone: the process ends
             log.info("call data was written after the end")
+
+    @staticmethod
+    def _together(job: list[_Write]) -> dict[uuid.UUID, bool]:
+        writes = [(write.context, write.batch) for write in job]
+        try:
+            return threads.with_kept_connection(lambda: live_store.store_many(writes))
+        except Exception as exc:  # whose fault it was shows when each is written by itself
+            if not isinstance(exc, OperationalError | InterfaceError):
+                log.warning("calls are written one by one", calls=len(writes), error=type(exc).__name__)
+            return {}
 
     @staticmethod
     def _deliver(job: list[_Write], results: list[bool | Exception]) -> None:

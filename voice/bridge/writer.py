@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from tenex.server import drain
 from voice.bridge import tally, threads
-from voice.bridge.rounds import rounds_of
+from voice.bridge.rounds import WRITES_A_JOB, rounds_of
 from voice.bridge.turn_order import TurnOrder
 from voice.services import journal, live_store
 from voice.services.live import CallContext
@@ -73,7 +73,7 @@ class _Waiting:
 
 
 class CallWriter:
-    """Owned by the event loop; only :meth:`_store_now` runs elsewhere."""
+    """Owned by the event loop; only :meth:`_store_or_salvage` runs elsewhere."""
 
     def __init__(
         self,
@@ -87,6 +87,7 @@ class CallWriter:
         self._store = store
         self._loop = asyncio.get_running_loop()
         self._rounds = rounds_of(self._loop)
+        self._place = self._rounds.next_place()
         self._order = TurnOrder(context.next_position)
         self._waiting = _Waiting.nothing()
         self._writing: asyncio.Future[bool] | None = None
@@ -142,18 +143,26 @@ class CallWriter:
     def _renew(self) -> None:
         self._lease_timer = self._loop.call_later(self._lease_s, self._renew)
         self._waiting.renew = True
-        self._flush()
+        self._touch()
 
     # --- writing -----------------------------------------------------------------------------------
 
     def _touch(self) -> None:
-        """Write soon: at an instant that all calls share, so that one job in a thread writes for many."""
+        """Write soon: at an instant that several calls share, so that one job in a thread writes for them.
+
+        Not all of them: a thread that works for two hundred calls at once keeps the audio waiting for the
+        interpreter as long.
+        """
         if self._timer is None and self._writing is None:
             if self._fails:
                 self._timer = self._loop.call_later(self._retry_s(), self._flush)
                 return
-            interval_s = min(MAX_INTERVAL_S, max(INTERVAL_S, drain.live_calls.count * _INTERVAL_PER_CALL_S))
-            self._timer = self._loop.call_at((self._loop.time() // interval_s + 1) * interval_s, self._flush)
+            calls = drain.live_calls.count
+            interval_s = min(MAX_INTERVAL_S, max(INTERVAL_S, calls * _INTERVAL_PER_CALL_S))
+            groups = max(1, calls // WRITES_A_JOB)
+            offset_s = self._place % groups * interval_s / groups
+            begun = (self._loop.time() - offset_s) // interval_s
+            self._timer = self._loop.call_at((begun + 1) * interval_s + offset_s, self._flush)
 
     def _retry_s(self) -> float:
         return _RETRY_S[min(self._fails, len(_RETRY_S)) - 1]
@@ -165,25 +174,20 @@ class CallWriter:
         if self._writing is not None or not self._waiting:
             return
         taken, self._waiting = self._waiting, _Waiting.nothing()
-        self._writing = self._rounds.write(
-            self._context, lambda: self._store_now(taken), has_lines=bool(taken.lines)
+        batch = Batch(
+            turns=list(taken.turns.values()),
+            moved=taken.moved,
+            lines=taken.lines,
+            sessions=list(taken.sessions.values()),
+            usage=taken.usage,
+            latency=taken.latency,
+            renew=taken.renew,
         )
+        self._writing = self._rounds.write(self._context, batch, lambda: self._store_or_salvage(batch))
         self._writing.add_done_callback(lambda done: self._on_written(done, taken))
 
-    def _store_now(self, waiting: _Waiting) -> bool:
-        """In a thread. One transaction; if its content is refused, piece by piece."""
-        batch = Batch(
-            turns=list(waiting.turns.values()),
-            moved=waiting.moved,
-            lines=waiting.lines,
-            sessions=list(waiting.sessions.values()),
-            usage=waiting.usage,
-            latency=waiting.latency,
-            renew=waiting.renew,
-        )
-        return self._store_or_salvage(batch)
-
     def _store_or_salvage(self, batch: Batch) -> bool:
+        """In a thread. One transaction; if its content is refused, piece by piece."""
         try:
             return self._store.store(self._context, batch)
         except (OperationalError, InterfaceError):
