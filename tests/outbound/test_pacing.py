@@ -128,6 +128,24 @@ def test_what_a_dead_worker_took_is_free_again_by_its_lease(carrier: FakeCarrier
     assert time.time() + 10 < asked.free_at_s < time.time() + 13  # its request may take so long
 
 
+def test_what_a_dead_worker_asked_for_is_free_a_second_after_the_carriers_first_word(
+    carrier: FakeCarrier, settings: Settings
+) -> None:
+    settings.CARRIER_CALLS_PER_SECOND = 1.0
+    batch = _batch(workspace(max_concurrent_calls=50), 1)
+    settle.start_due()
+    claimed = claims.claim(batch.workspace_id)
+    assert isinstance(claimed, Claimed)
+    assert attempts.fence(claimed.attempt_id) is not None  # and then the worker is gone
+    assert CarrierSlot.objects.get().free_at_s > time.time() + 10
+    for _ in range(2):
+        adopted = attempts.adopt(claimed.attempt_id, "CA1")  # what a callback does
+        assert adopted == attempts.Adoption.CURRENT
+        slot = CarrierSlot.objects.get()
+        assert slot.attempt_id is None
+        assert time.time() + 0.5 < slot.free_at_s < time.time() + 1.1
+
+
 def test_an_attempt_whose_start_was_given_to_another_one_does_not_pass_its_fence(
     carrier: FakeCarrier, settings: Settings
 ) -> None:

@@ -232,6 +232,7 @@ def adopt(attempt_id: uuid.UUID, sid: str) -> Adoption:
         call.sweep_at = timezone.now() + timedelta(seconds=timing().ring_s)
         call.placed_at = call.placed_at or attempt.posted_at or attempt.created_at
         call.save(update_fields=["provider_sid", "sweep_at", "placed_at"])
+        pacing.seen(attempt_id)
         _line(call.pk, attempt.number, DialState.PLACED, {"sid": sid})
         failpoint.hit("dial.adopted")
     return Adoption.CURRENT

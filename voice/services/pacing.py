@@ -254,6 +254,16 @@ def unused(attempt_id: uuid.UUID) -> None:
         )
 
 
+def seen(attempt_id: uuid.UUID) -> None:
+    """The carrier says itself that it has the request: whoever sent it need not say so, and may have died."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE voice_carrierslot SET attempt_id = NULL,"
+            " free_at_s = least(free_at_s, extract(epoch FROM clock_timestamp()) + %s) WHERE attempt_id = %s",
+            [carrier_rate().period_s, attempt_id],
+        )
+
+
 def arrived(attempt_id: uuid.UUID, *, account: str, reached_s: float = 0.0, in_trouble: bool) -> None:
     """The request had reached the carrier at `reached_s` (time.monotonic) at the latest; 0: now.
 
