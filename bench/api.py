@@ -34,7 +34,7 @@ METRICS_URL = "/api/v1/voice/metrics"
 PAGE = 50
 SAMPLES = 40
 LIMITS_MS = {"list": (15.0, 40.0), "metrics": (None, 150.0)}
-"""Of issue 3: p95 in the database, p95 end to end."""
+"""What is promised: p95 in the database, p95 end to end."""
 PLACES = {"first": 0.0, "middle": 0.5, "last": 1.0}
 
 

@@ -24,10 +24,11 @@ NEIGHBOUR_PART = 20
 class Sizes:
     calls: int
     turns: int
+    given_leads: int = 0
 
     @property
     def leads(self) -> int:
-        return max(100, self.calls // 5)
+        return self.given_leads or max(100, self.calls // 5)
 
     @property
     def batches(self) -> int:

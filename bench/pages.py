@@ -1,4 +1,4 @@
-"""`python -m bench.pages`: first contentful paint of the console's pages with 10,000 calls and 2,000 leads.
+"""`python -m bench.pages`: first contentful paint of the console's pages with 10,000 calls and as many leads.
 
 One Chromium, one server, one page at a time, each loaded several times after a first one that fills the
 browser's cache of scripts and styles (a person opens the console once and then moves in it). The floor is the
@@ -38,7 +38,7 @@ def measure(calls: int, loads: int, database_url: str) -> dict[str, dict[str, fl
     from voice.services import metrics
 
     call_command("collectstatic", interactive=False, verbosity=0)
-    api_data.fill(api_data.Sizes(calls, calls * 2))
+    api_data.fill(api_data.Sizes(calls, calls * 2, given_leads=calls))
     while metrics.sum_up_due(500):
         pass
     cookie, pages = _owner_and_pages()
