@@ -1,4 +1,4 @@
-"""`python -m bench.pages`: first contentful paint of the console's pages with 10,000 calls and as many leads.
+"""`python -m bench.pages`: first contentful paint of console and admin with 10,000 calls and as many leads.
 
 One Chromium, one server, one page at a time, each loaded several times after a first one that fills the
 browser's cache of scripts and styles (a person opens the console once and then moves in it). The floor is the
@@ -64,8 +64,17 @@ def _owner_and_pages() -> tuple[str, list[str]]:
         name: str(model.objects.filter(workspace=workspace).values_list("pk", flat=True)[0])
         for name, model in (("agents", Agent), ("batches", Batch), ("calls", Call), ("leads", Lead))
     }
-    pages = ["", "dashboard", *(path for name, pk in one.items() for path in (name, f"{name}/{pk}"))]
-    return browser.owner_session(workspace.pk), [f"/console/{path}" for path in pages]
+    console = [
+        *("", "dashboard", "start", "members", "credentials", "recordings"),
+        *("connectors", "connectors/new", "knowledge", "knowledge/new"),
+        *("leads/new", "leads/import", "batches/new", "agents/new"),
+        *(path for name, pk in one.items() for path in (name, f"{name}/{pk}")),
+        f"agents/{one['agents']}/versions",
+        f"leads/{one['leads']}/person",
+    ]
+    admin = ["", "crm/lead/", "voice/call/", f"voice/call/{one['calls']}/change/", "voice/verdict/"]
+    cookie = browser.owner_session(workspace.pk)
+    return cookie, [*(f"/console/{path}" for path in console), *(f"/admin/{path}" for path in admin)]
 
 
 def _loads(page: Any, address: str, loads: int) -> dict[str, float]:
