@@ -128,6 +128,29 @@ def test_what_a_dead_worker_took_is_free_again_by_its_lease(carrier: FakeCarrier
     assert time.time() + 10 < asked.free_at_s < time.time() + 13  # its request may take so long
 
 
+def test_a_worker_takes_no_more_starts_ahead_than_it_may_lose(
+    carrier: FakeCarrier, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CARRIER_CALLS_PER_SECOND = 10.0
+    _batch(workspace(max_concurrent_calls=50), 8)
+    settle.start_due()
+    instants: list[float] = []
+    ahead: list[int] = []
+    real = claims.claim
+
+    def claim(workspace_id: uuid.UUID) -> object:
+        ahead.append(sum(at_s > time.monotonic() for at_s in instants))
+        answer = real(workspace_id)
+        if isinstance(answer, Claimed):
+            instants.append(answer.at_s)
+        return answer
+
+    monkeypatch.setattr(claims, "claim", claim)
+    dialer.tick(budget_s=3.0)
+    assert len(instants) > 4
+    assert max(ahead) == 1  # and took another one: what the carrier takes in a fifth of a second
+
+
 def test_what_a_dead_worker_asked_for_is_free_a_second_after_the_carriers_first_word(
     carrier: FakeCarrier, settings: Settings
 ) -> None:

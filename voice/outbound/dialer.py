@@ -7,6 +7,7 @@ row, and what a dead one left is found by the next, or by the reconciler.
 import random
 import time
 import uuid
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ _FULL_S = 1.0
 """So long a workspace is not asked whose account or model has no room, where others have their own."""
 _BUSY_S = 0.06
 """About so long a worker waits that finds others at every workspace."""
+_AHEAD_S = 0.2
+"""A worker holds no more starts that are still to come than the carrier takes in so long: if it dies they are
+lost for a while, so the others shall have some too."""
 
 
 @dataclass(slots=True)
@@ -72,11 +76,14 @@ def _place(budget_s: float) -> int:
     dialed = 0
     not_before_s: dict[uuid.UUID, float] = {}
     under_way: set[Future[None]] = set()
+    rate = pacing.carrier_rate()
+    most_ahead = max(1, round(_AHEAD_S * rate.starts / rate.period_s)) * len(set(homes.values()))
+    ahead: deque[float] = deque(maxlen=most_ahead)
     with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="dial") as pool:
         while candidates and time.monotonic() < until_s:
             under_way = {future for future in under_way if not future.done()}
-            if len(under_way) >= _PARALLEL:
-                # A claim must not wait for a free hand: its fence would fall.
+            # A claim must not wait for a free hand either: its fence would fall.
+            if len(under_way) >= _PARALLEL or (len(ahead) == most_ahead and ahead[0] > time.monotonic()):
                 time.sleep(0.01)
                 continue
             waits_s = pacing.carrier_waits_s({homes[one] for one in candidates})
@@ -90,6 +97,7 @@ def _place(budget_s: float) -> int:
             answer = _claim_first(candidates, not_before_s, homes, held)
             if isinstance(answer, Claimed):
                 dialed += 1
+                ahead.append(answer.at_s)
                 under_way.add(pool.submit(_dial, answer))
             elif isinstance(answer, Full):
                 log.info("no room for a call", lack=str(answer.lack))
