@@ -172,11 +172,12 @@ class ConnectorAuthorized(ApiView):
     @operation(
         "connectors_authorized",
         "Finish connecting a Google calendar",
-        "With what Google sent back. Then `POST …/discover`.",
+        "With what Google sent back. Then `POST …/discover`. 409 `link_expired`: `state` is too old or "
+        "not of this workspace; begin again.",
         tag=TAG,
         request=AuthorizedIn,
         response=ConnectorOut,
-        errors=(502, 503),
+        errors=(409, 502, 503),
     )
     def post(self, request: Request) -> Response:
         self.known_query()

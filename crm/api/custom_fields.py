@@ -3,6 +3,7 @@
 import uuid
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as f
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,15 +20,28 @@ from tenex.rest.views import ApiView, created, no_content
 TAG = "Custom fields"
 
 
+@extend_schema_field(
+    {
+        "type": "array",
+        "items": {"type": "string", "minLength": 1, "maxLength": 100},
+        "maxItems": write.MAX_CHOICES,
+        "uniqueItems": True,
+    }
+)
+class Choices(f.ListField):
+    """Each once, whatever its capitals: the service checks that."""
+
+
 class CustomFieldPatchIn(Input):
     """Changes of a definition. Key and type stay: leads hold values of it."""
 
     label = f.CharField(max_length=100, required=False, allow_blank=True)  # type: ignore[assignment]
-    choices = f.ListField(
+    choices = Choices(
         child=f.CharField(max_length=100),
         required=False,
         max_length=write.MAX_CHOICES,
-        help_text="The allowed values of a `choice`; what leads have already stays.",
+        help_text="The allowed values of a `choice`, each once, whatever its capitals; what leads have "
+        "already stays.",
     )
 
 

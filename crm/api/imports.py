@@ -54,6 +54,8 @@ _BODY = {
         "additionalProperties": False,
     },
 }
+ADDRESS_CHARS = 4096
+"""Of an option in the address: in any letters, two of them fit into the 64 KiB that the server takes."""
 PARAMETERS = [
     on_duplicate_parameter(default="skip"),
     OpenApiParameter(
@@ -65,7 +67,7 @@ PARAMETERS = [
     OpenApiParameter(
         "delimiter", str, enum=list(DELIMITERS), description="Without it: what the header line has most of."
     ),
-    OpenApiParameter("mapping", {"type": "string", "maxLength": 8192}, description=_MAPPING),
+    OpenApiParameter("mapping", {"type": "string", "maxLength": ADDRESS_CHARS}, description=_MAPPING),
     OpenApiParameter("file_name", {"type": "string", "maxLength": 200}, description="For people."),
 ]
 
@@ -277,6 +279,7 @@ def options_of(
         if name not in names:
             raise InvalidInput("unknown field", loc=("body", name), type_="extra_forbidden")
     given = {**query, **fields}
+    fits_address(query, "mapping")
 
     def chosen(name: str, allowed: Mapping[str, Any]) -> Any:
         if name not in given:
@@ -292,6 +295,17 @@ def options_of(
         delimiter=chosen("delimiter", DELIMITERS),
         mapping=_mapping(given.get("mapping"), where.get("mapping", "query")),
     )
+
+
+def fits_address(query: Mapping[str, Any], name: str) -> None:
+    """
+    Raises:
+        InvalidInput: longer than an option in the address may be.
+    """
+    if len(query.get(name, "")) > ADDRESS_CHARS:
+        raise InvalidInput(
+            f"at most {ADDRESS_CHARS} characters; send a form", loc=("query", name), type_="too_long"
+        )
 
 
 def _mapping(raw: str | None, place: str) -> dict[str, str | None]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import django_filters as df
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiRequest
 from rest_framework import serializers as f
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,6 +21,7 @@ from crm.api.knowledge_outputs import (
     VersionOut,
 )
 from crm.api.uploads import Upload, receive
+from crm.knowledge.parsing import kinds
 from crm.models import Document, DocumentSource, DocumentStatus, EntryKind
 from crm.models.knowledge import LANGUAGES
 from crm.selectors import knowledge as read
@@ -55,6 +57,10 @@ _FILE = {
 }
 
 
+_KINDS = {"file": {"contentType": ", ".join(kinds.KINDS)}}
+"""The part must say what it is, or its name must; OpenAPI can say the former."""
+
+
 class DocumentIn(Input):
     """A document that is typed (`text`) or fetched (`url`), one of the two; with `entry_kind` an entry."""
 
@@ -72,6 +78,14 @@ class DocumentIn(Input):
     language = f.ChoiceField(
         choices=[(name, name) for name in LANGUAGES], required=False, help_text="Absent: found out."
     )
+    together: ClassVar[dict[str, Any]] = {
+        "if": {"required": ["url"]},
+        "then": {"properties": {"text": False, "entry_kind": False}},
+        "else": {
+            "required": ["text", "title"],
+            "dependentSchemas": {"entry_kind": {"properties": {"text": {"maxLength": write.ENTRY_CHARS}}}},
+        },
+    }
 
 
 class DocumentPatchIn(Input):
@@ -133,7 +147,10 @@ class DocumentList(ApiView):
         "`unsupported_document` or `wrong_content`, 422 for one that is protected, damaged or would take too "
         "much.",
         tag=TAG,
-        request={"application/json": DocumentIn, "multipart/form-data": _FORM},
+        request={
+            "application/json": DocumentIn,
+            "multipart/form-data": OpenApiRequest(_FORM, encoding=_KINDS),
+        },
         response=DocumentDetailOut,
         status=202,
         errors=(409, 503),
@@ -250,7 +267,7 @@ class DocumentFile(ApiView):
         "The same bytes change nothing; others are a new version. Only of documents that are files (409 "
         "`no_file`).",
         tag=TAG,
-        request={"multipart/form-data": _FILE},
+        request={"multipart/form-data": OpenApiRequest(_FILE, encoding=_KINDS)},
         response=DocumentDetailOut,
         status=202,
         errors=(404, 409, 503),

@@ -247,7 +247,7 @@ class GoogleCallback(PageView):
             calendar = connector_checks.come_in(
                 self.workspace, state=state, code=code, actor=self.principal.actor
             )
-        except (InvalidInput, CalendarRefused, CalendarUnavailable) as exc:
+        except (Conflict, CalendarRefused, CalendarUnavailable) as exc:
             messages.error(request, f"Google was not connected: {exc.detail}.")
             return redirect("connectors")
         messages.success(request, "Google lets us in. Choose the calendar.")

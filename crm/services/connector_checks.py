@@ -16,7 +16,7 @@ from crm.calendars.port import Budget, CalendarRefused, CalendarUnavailable, Cho
 from crm.models import Calendar, CalendarAccount, CalendarKind
 from crm.selectors import calendars as read
 from crm.services import calendar_health, calendar_ports, connectors
-from tenex.errors import Conflict, InvalidInput, TenexError
+from tenex.errors import Conflict, TenexError
 from tenex.rest import signed
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.principal import Principal
@@ -115,13 +115,13 @@ def come_in(workspace: Workspace, *, state: str, code: str, actor: str) -> Calen
     """Finish what :func:`consent_url` began.
 
     Raises:
-        InvalidInput: the state is not ours, too old, or of another workspace.
+        Conflict: the state is not ours, too old, or of another workspace (`link_expired`).
         CalendarUnavailable, CalendarRefused.
     """
     link = signed.read(state, _PURPOSE)
     known = read.all_of(workspace.pk).filter(pk=link.object_id).first() if link is not None else None
     if known is None:
-        raise InvalidInput("this link has run out: begin again", loc=("body", "state"), type_="state")
+        raise Conflict("this link has run out: begin again", code="link_expired")
     tokens = google_oauth.exchange(code, state, Budget(_PATIENCE_S))
     with transaction.atomic():
         account = CalendarAccount.objects.select_for_update().get(pk=known.pk)

@@ -30,6 +30,7 @@ from crm.services import corpora, knowledge, passages
 from tenex.errors import Unavailable
 from tenex.events import services as events
 from tenex.lib import backoff, failpoint, storable
+from tenex.workspaces.models import Workspace
 
 log = structlog.get_logger(__name__)
 
@@ -277,6 +278,8 @@ def _switch(version: DocumentVersion, lease: uuid.UUID) -> None:
         document = Document.objects.select_for_update().get(pk=version.document_id)
         if not _mine(version, lease).exists():
             raise _LostLease
+        # Before the corpus, as whoever makes a document does: the event below needs the workspace's row.
+        Workspace.objects.select_for_update(no_key=True).get(pk=version.workspace_id)
         now = timezone.now()
         if document.served is None or version.number >= document.served:
             passages.serve(document, version)

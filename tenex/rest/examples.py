@@ -23,6 +23,10 @@ _TEXTS: Final[dict[str, str]] = {
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…",
     "arguments": "{}",
     "asked_by": "key:9gLa9WLN",
+    "auth_token": "0f2b7c1d9e8f4a6b8c7d6e5f4a3b2c1d",
+    "auth_token_secondary": "7d6e5f4a3b2c1d0f2b7c1d9e8f4a6b8c",
+    "api_key": "sk-0f2b7c1d9e8f4a6b8c7d6e5f4a3b2c1d",
+    "api_key_secret": "9e8f4a6b8c7d6e5f4a3b2c1d0f2b7c1d",
     "held_by": "key:9gLa9WLN",
     "confirm": _PHONE,
     "digest": _HASH,
@@ -104,7 +108,7 @@ _TEXTS: Final[dict[str, str]] = {
     "user_name": "ada",
     "voice": "marin",
 }
-_KEYS: Final = {"outcomes": "qualified", "counts": "calls"}
+_KEYS: Final = {"outcomes": "qualified", "counts": "calls", "custom": "plan", "variables": "plan"}
 """Of objects that may have any: one that there is."""
 _NUMBERS: Final[dict[str, float]] = {
     "confidence": 0.9,
@@ -225,4 +229,6 @@ def _string(schema: Schema, name: str) -> str:
     text = _TEXTS.get(name) or name.replace("_", " ") or "text"
     if (sid := re.match(r"\^([A-Z]{2})\[0-9a-f", schema.get("pattern", ""))) is not None:
         return sid[1] + uuid.uuid5(_NAMESPACE, name).hex
+    if "pattern" in schema and not re.search(schema["pattern"], text):
+        text = re.sub(r"[^A-Za-z0-9_]+", "-", text)  # an id: it has no spaces
     return text[: schema.get("maxLength", len(text))]

@@ -69,7 +69,9 @@ class FreeObjectSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-unty
     target_class = "tenex.rest.serializers.FreeObject"
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, object]:
-        return {"type": "object", "additionalProperties": True}
+        # No deeper: many generators of clients cannot read a schema that refers to itself.
+        names = {"pattern": "^[^\\u0000]*$"}
+        return {"type": "object", "propertyNames": names, "additionalProperties": True}
 
 
 class Schema(AutoSchema):
@@ -226,10 +228,9 @@ def _parameter(item: tuple[str, Any]) -> OpenApiParameter:
             moment = this_century | {"anyOf": [{"format": "date-time"}, {"format": "date"}]}
             return OpenApiParameter(name, moment, description=text)
         case Several():
-            choices = [value for value, _ in one.extra["choices"]]
-            return OpenApiParameter(
-                name, str, description=text, enum=choices, many=True, explode=False, style="form"
-            )
+            choices = sorted(value for value, _ in one.extra["choices"])
+            some = {"type": "array", "items": {"type": "string", "enum": choices}, "minItems": 1}
+            return OpenApiParameter(name, some, description=text, explode=False, style="form")
         case django_filters.ChoiceFilter():
             return OpenApiParameter(
                 name, str, description=text, enum=[value for value, _ in one.extra["choices"]]

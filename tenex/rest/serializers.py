@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
@@ -10,6 +10,8 @@ from rest_framework.exceptions import ErrorDetail
 from tenex.lib import limits
 from tenex.lib.storable import fits_64_bits
 
+KEPT_NUMBER: Final = {"type": "number", "minimum": -(2**63), "exclusiveMaximum": 2**63}
+"""JSON Schema of a number that the database gives back as it was (`tenex.lib.storable.fits_64_bits`)."""
 _FORBIDDEN_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 

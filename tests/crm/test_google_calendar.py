@@ -17,7 +17,7 @@ from crm.calendars.availability import Period
 from crm.calendars.port import CalendarRefused, CalendarUnavailable
 from crm.models import AccountState, Calendar, CalendarAccount, Meeting, MeetingStatus
 from crm.services import appointments, calendar_ports, calendars, connector_checks, connectors, meeting_sync
-from tenex.errors import Conflict, InvalidInput
+from tenex.errors import Conflict
 from tenex.events.models import Event
 from tenex.workspaces.models import Workspace
 from tenex.workspaces.principal import Principal
@@ -107,13 +107,13 @@ def test_a_code_is_good_once_and_for_whoever_began(space: Workspace, google: Fak
     made = connectors.create(space, {"name": "Google"}, kind="google", actor="test")
     brought = consent(made, google)
     other = rows.workspace("other")
-    with pytest.raises(InvalidInput):
+    with pytest.raises(Conflict):
         connector_checks.come_in(other, **brought, actor="test")
     again = consent(made, google)
     google.consents["4/code"] = "somebody-elses-challenge"
     with pytest.raises(CalendarRefused):  # of another attempt: its verifier does not fit
         connector_checks.come_in(space, **again, actor="test")
-    with pytest.raises(InvalidInput):
+    with pytest.raises(Conflict):
         connector_checks.come_in(space, state="x.y.z", code="4/code", actor="test")
 
 

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from crm.knowledge.parsing import kinds
@@ -330,6 +332,16 @@ def test_workers_at_one_version_do_it_once() -> None:
     assert sorted(results) == ["busy", "busy", "busy", "done"]
     assert Chunk.objects.filter(live=True).count() == ChunkVector.objects.count() == 3
     assert Event.objects.filter(type="knowledge.document.indexed").count() == 1
+
+
+def test_the_workspace_is_locked_before_its_corpus(space: Workspace) -> None:
+    """Making a document does so too: in two orders each could wait for the other."""
+    knowledge.create_text(space, title="Pricing", text=PRICING, actor="test")
+    with CaptureQueriesContext(connection) as seen:
+        settle()
+    said = [one["sql"] for one in seen.captured_queries]
+    corpus = next(at for at, sql in enumerate(said) if 'UPDATE "crm_corpus" SET "stale" = true' in sql)
+    assert any("FOR NO KEY UPDATE" in sql and "workspaces_workspace" in sql for sql in said[:corpus])
 
 
 def test_no_more_than_two_documents_at_a_time(space: Workspace) -> None:

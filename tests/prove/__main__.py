@@ -24,7 +24,7 @@ PROJECT = HERE.parents[1]
 REQUIRED = (
     "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9",
     "B1", "B4", "B6", "B7", "B8", "B9", "C1", "C2", "C4", "C5", "C6", "C7", "C8",
-    "D1", "D3", "D5", "D6", "D7", "D8", "D9", "E1", "E2", "E3", "E4", "F1", "F2", "F3", "F4",
+    "D1", "D3", "D4", "D5", "D6", "D7", "D8", "D9", "E1", "E2", "E3", "E4", "F1", "F2", "F3", "F4",
     "I1", "I2", "I3", "I4", "I5", "I6", "I7",
 )  # fmt: skip
 # They judge by time: little runs beside them, and nothing when they are tried again.

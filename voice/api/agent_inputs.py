@@ -3,8 +3,7 @@
 Bounds of a voice profile are those of the Realtime API: a value that passes here is one that the model takes.
 """
 
-import re
-
+from django.core.validators import RegexValidator
 from rest_framework import serializers as f
 
 from tenex.rest.serializers import Input
@@ -13,7 +12,11 @@ from voice.services.agents import TOOL_NAMES
 from voice.wire.realtime_models import VOICES
 
 _SLUG = r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$"
-_CUSTOM_VOICE = re.compile(r"voice_[A-Za-z0-9_-]{1,50}")
+_VOICE = RegexValidator(
+    rf"^({'|'.join(VOICES)}|voice_[A-Za-z0-9_-]{{1,50}})$",
+    f"must be one of {', '.join(VOICES)}, or voice_…",
+    code="enum",
+)
 
 
 class CriterionDefinitionIn(Input):
@@ -66,7 +69,10 @@ class ProfileIn(Input):
 
     name = f.CharField(max_length=100)
     voice = f.CharField(
-        max_length=60, required=False, help_text=f"One of {', '.join(VOICES)}, or a custom voice (`voice_…`)."
+        max_length=60,
+        required=False,
+        validators=[_VOICE],
+        help_text=f"One of {', '.join(VOICES)}, or a custom voice (`voice_…`).",
     )
     model = f.RegexField(r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=60, required=False, allow_blank=True)
     speed = f.FloatField(min_value=0.25, max_value=1.5, required=False)
@@ -133,11 +139,6 @@ class ProfileIn(Input):
         min_value=0, max_value=10, required=False, help_text="How often, before it says goodbye."
     )
     max_duration_s = f.IntegerField(min_value=30, max_value=7200, required=False)
-
-    def validate_voice(self, value: str) -> str:
-        if value not in VOICES and not _CUSTOM_VOICE.fullmatch(value):
-            raise f.ValidationError(f"must be one of {', '.join(VOICES)}, or voice_…", code="enum")
-        return value
 
     def validate_noise_reduction(self, value: str | None) -> str:
         return value or ""

@@ -9,7 +9,7 @@ from rest_framework import serializers as f
 
 from tenex.lib import limits
 from tenex.rest.local_time import LocalTime
-from tenex.rest.serializers import FreeObject, Input
+from tenex.rest.serializers import KEPT_NUMBER, FreeObject, Input
 from tenex.workspaces.models import CallingPurpose
 from voice.models import VoicemailPolicy
 from voice.outbound import retries
@@ -24,10 +24,11 @@ MAX_MINOR = 10**9
 @extend_schema_field(
     {
         "type": "object",
+        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,60}$"},
         "additionalProperties": {
             "anyOf": [
                 {"type": "string", "maxLength": MAX_VARIABLE_CHARS},
-                {"type": "number"},
+                KEPT_NUMBER,
                 {"type": "boolean"},
             ]
         },
@@ -186,6 +187,18 @@ class BatchPatchIn(Input):
 
 
 _SOME = [{"required": ["lead_ids"]}, {"required": ["leads"]}]
+_EMPTY_DRAFT = {
+    "required": ["draft"],
+    "properties": {"draft": {"const": True}, "dry_run": {"const": False}},
+}
+"""A draft may begin without leads, but of nobody there is nothing to try."""
+_MESSAGE_TO_LEAVE = {
+    "if": {"properties": {"voicemail_policy": {"const": "leave_message"}}},
+    "then": {
+        "required": ["voicemail_message"],
+        "properties": {"voicemail_message": {"minLength": 1}, "machine_detection": {"const": True}},
+    },
+}
 
 
 class BatchIn(BatchPatchIn):
@@ -216,7 +229,8 @@ class BatchIn(BatchPatchIn):
     together: ClassVar[dict[str, Any]] = BatchPatchIn.together | {
         "if": {"required": ["segment_id"]},
         "then": {"not": {"anyOf": _SOME}},
-        "else": {"anyOf": [*_SOME, {"required": ["draft"], "properties": {"draft": {"const": True}}}]},
+        "else": {"anyOf": [*_SOME, _EMPTY_DRAFT]},
+        "dependentSchemas": {"voicemail_policy": _MESSAGE_TO_LEAVE},
     }
 
     def get_fields(self) -> dict[str, f.Field[Any, Any, Any, Any]]:

@@ -45,7 +45,9 @@ _PROPERTIES: dict[str, Any] = {
 _PARAMETERS = [
     on_duplicate_parameter(default="update"),
     *(one for one in crm_imports.PARAMETERS if one.name in ("encoding", "delimiter", "file_name")),
-    OpenApiParameter("mapping", {"type": "string", "maxLength": 8192}, description=_MAPPING),
+    OpenApiParameter(
+        "mapping", {"type": "string", "maxLength": crm_imports.ADDRESS_CHARS}, description=_MAPPING
+    ),
 ]
 _FILE = (
     "A CSV file of up to 25 MiB and 500,000 lines as the body (`text/csv`, options as query parameters) or "
@@ -104,7 +106,9 @@ class BatchUploadNew(_Upload):
         status=202,
         parameters=[
             *_PARAMETERS,
-            OpenApiParameter("batch", {"type": "string", "maxLength": 16_384}, description=_BATCH),
+            OpenApiParameter(
+                "batch", {"type": "string", "maxLength": crm_imports.ADDRESS_CHARS}, description=_BATCH
+            ),
         ],
         errors=(409,),
         idempotent=True,
@@ -133,6 +137,7 @@ class BatchUploadNew(_Upload):
         if "batch" in self.query:
             if raw is not None:
                 raise InvalidInput("given more than once", loc=("body", "batch"), type_="duplicate")
+            crm_imports.fits_address(self.query, "batch")
             place, raw = "query", self.query.get("batch")
         if raw is None:
             raise InvalidInput("say what the batch is about", loc=(place, "batch"), type_="missing")

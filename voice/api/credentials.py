@@ -1,7 +1,8 @@
 """What a workspace entrusts to us. Write-only: what is answered are endings, instants and states."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from django.core.validators import RegexValidator
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers as f
 from rest_framework.request import Request
@@ -20,36 +21,55 @@ TAG = "Credentials"
 _CHECKED = "A request that costs nothing. What came back is in `state` and `state_detail`."
 
 
+class Formed(f.CharField):
+    """A part of a credential, of the form that the provider gives it."""
+
+    def __init__(self, part: str, **options: Any) -> None:
+        super().__init__(**options)
+        form, said = write.FORMS[part]
+        self.validators.append(RegexValidator(f"^{form}$", f"must be {said}", code="form"))
+
+
 class TwilioCredentialIn(Input):
     """An account at Twilio."""
 
-    account_sid = f.CharField(max_length=34)
-    auth_token = f.CharField(max_length=128, help_text="Also checks the signatures of Twilio's requests.")
-    auth_token_secondary = f.CharField(
+    account_sid = Formed("account_sid", max_length=34)
+    auth_token = Formed(
+        "auth_token", max_length=128, help_text="Also checks the signatures of Twilio's requests."
+    )
+    auth_token_secondary = Formed(
+        "auth_token_secondary",
         max_length=128,
         required=False,
         allow_blank=True,
         help_text="Its signatures count too, while tokens are changed.",
     )
-    api_key_sid = f.CharField(
+    api_key_sid = Formed(
+        "api_key_sid",
         max_length=34,
         required=False,
         allow_blank=True,
         help_text="With `api_key_secret`: for requests to Twilio in place of the token.",
     )
-    api_key_secret = f.CharField(max_length=128, required=False, allow_blank=True)
+    api_key_secret = Formed("api_key_secret", max_length=128, required=False, allow_blank=True)
     force = f.BooleanField(
         required=False,
         help_text="Also if numbers, live calls or recordings belong to the account that is replaced.",
     )
 
+    together: ClassVar[dict[str, Any]] = {
+        "if": {"required": ["api_key_sid"], "properties": {"api_key_sid": {"minLength": 1}}},
+        "then": {"required": ["api_key_secret"], "properties": {"api_key_secret": {"minLength": 1}}},
+        "else": {"properties": {"api_key_secret": {"maxLength": 0}}},
+    }
+
 
 class OpenAICredentialIn(Input):
     """A key of OpenAI."""
 
-    api_key = f.CharField(max_length=400)
-    organization = f.CharField(max_length=64, required=False, allow_blank=True)
-    project = f.CharField(max_length=64, required=False, allow_blank=True)
+    api_key = Formed("api_key", max_length=400)
+    organization = Formed("organization", max_length=64, required=False, allow_blank=True)
+    project = Formed("project", max_length=64, required=False, allow_blank=True)
 
 
 class CredentialOut(Output):

@@ -55,7 +55,7 @@ _FORMS = {
     "country": (r"[A-Z]{2}", "must be an ISO country code such as US"),
     "area_code": (r"[2-9][0-9]{2}", "must be three digits"),
     "contains": (r"\+?[0-9A-Za-z*]{2,20}", "must be 2 to 20 digits, letters or *"),
-    "limit": (r"0*[1-9][0-9]{0,8}", "must be a whole number above zero"),
+    "limit": (r"0*[1-9][0-9]{0,99}", "must be a whole number above zero"),
 }
 
 

@@ -32,16 +32,17 @@ log = structlog.get_logger(__name__)
 
 _ASK_S: Final = 8.0
 """For one question to a provider, while somebody waits for the answer."""
-_FORMS: Final = {
+FORMS: Final = {
     "account_sid": (r"AC[0-9a-f]{32}", "AC and 32 characters of 0-9 and a-f"),
     "api_key_sid": (r"SK[0-9a-f]{32}", "SK and 32 characters of 0-9 and a-f"),
-    "auth_token": (r"[\x21-\x7e]{16,128}", "the token as Twilio shows it"),
-    "auth_token_secondary": (r"[\x21-\x7e]{16,128}", "the token as Twilio shows it"),
-    "api_key_secret": (r"[\x21-\x7e]{16,128}", "the secret as Twilio has shown it"),
-    "api_key": (r"[\x21-\x7e]{16,400}", "the key as OpenAI has shown it"),
-    "organization": (r"[A-Za-z0-9_-]{0,64}", "an id such as org-…"),
-    "project": (r"[A-Za-z0-9_-]{0,64}", "an id such as proj_…"),
+    "auth_token": (r"[!-~]{16,128}", "the token as Twilio shows it"),
+    "auth_token_secondary": (r"[!-~]{16,128}", "the token as Twilio shows it"),
+    "api_key_secret": (r"[!-~]{16,128}", "the secret as Twilio has shown it"),
+    "api_key": (r"[!-~]{16,400}", "the key as OpenAI has shown it"),
+    "organization": (r"[A-Za-z0-9_-]{1,64}", "an id such as org-…"),
+    "project": (r"[A-Za-z0-9_-]{1,64}", "an id such as proj_…"),
 }
+"""Part -> regular expression of all of it, and the same in words."""
 FIELDS: Final = {
     CredentialKind.TWILIO: (
         "account_sid", "auth_token", "auth_token_secondary", "api_key_sid", "api_key_secret",
@@ -175,7 +176,7 @@ def _checked(kind: CredentialKind, data: dict[str, str]) -> _Given:
         if not named[name]:
             raise InvalidInput("this field is required", loc=("body", name), type_="missing")
     for name, value in named.items():
-        form, said = _FORMS[name]
+        form, said = FORMS[name]
         if value and re.fullmatch(form, value) is None:
             raise InvalidInput(f"must be {said}", loc=("body", name), type_="form")
     if kind == CredentialKind.TWILIO and bool(named["api_key_sid"]) is not bool(named["api_key_secret"]):

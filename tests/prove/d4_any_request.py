@@ -2,10 +2,8 @@
 
 Schemathesis, all checks, all phases, against a running system with the demo workspace in it, once as an
 owner's key and once as a key that may only read. Every operation is hit. `schemathesis_hooks` lends it what
-no schema can say: ids that exist, keys that were not used yet.
-
-Not among the promises of `make prove` yet: it still finds requests that the description allows and the API
-refuses. `python -m tests.prove.any_request` tells which.
+no schema can say: ids that exist, keys that were not used yet. PROVE_LOGS names a folder for the tool's
+own reports, D4_EXAMPLES says how many requests of an operation `--full` makes up.
 """
 
 import argparse
@@ -25,6 +23,8 @@ from tests.rig import System, start_system
 _TOOL = str(Path(sys.executable).parent / "schemathesis")
 _FULL_EXAMPLES = int(os.environ.get("D4_EXAMPLES", "100"))
 _QUICK_EXAMPLES = 2
+_PHASES = "examples,coverage,fuzzing,stateful"
+_QUICK_PHASES = {"owner": "examples,fuzzing,stateful", "reader": "fuzzing"}
 _LIMIT_S = 3000
 
 
@@ -53,11 +53,13 @@ def prove(full: bool) -> dict[str, Any]:
 def _run(system: System, folder: Path, role: str, key: str, examples: int, *, full: bool) -> dict[str, Any]:
     """One run of the tool as one credential."""
     ids = folder / f"{role}.json"
-    ids.write_text(json.dumps(hooks.known_ids(system.base_url, key)), encoding="utf-8")
+    known = hooks.known_ids(system.base_url, key)
+    known |= {name: [system.env[setting]] for name, setting in hooks.ACCOUNTS.items()}
+    ids.write_text(json.dumps(known), encoding="utf-8")
     command = [
         *(_TOOL, "run", f"{system.base_url}/openapi.json", "--checks=all", "--continue-on-failure"),
         *(f"--header=Authorization: Bearer {key}", f"--max-examples={examples}", "--seed=4", "--workers=2"),
-        *("--phases=examples,coverage,fuzzing,stateful" if full else "--phases=examples,fuzzing,stateful",),
+        f"--phases={_PHASES if full else _QUICK_PHASES[role]}",
         *("--no-color", "--suppress-health-check=all", "--output-sanitize=false", "--warnings=off"),
     ]
     env = {
