@@ -56,6 +56,12 @@ def _said(world: World, call: dict[str, Any], speaker: str = "agent") -> str:
     return " ".join(item["text"] for item in world.transcript(call["id"]) if item["speaker"] == speaker)
 
 
+def test_the_first_sound_of_a_call_is_its_opening(calls: dict[str, dict[str, Any]]) -> None:
+    """Not the model's first word, which comes after it: by that every call would count as abandoned."""
+    for name in ("opening-barge-in", "stop-word"):
+        assert calls[name]["latency"]["first_audio_ms"] < 1200, name
+
+
 def test_a_machine_gets_its_message_after_the_beep(world: World, calls: dict[str, dict[str, Any]]) -> None:
     call = calls["voicemail-message"]
     assert call["outcome"] == "voicemail"

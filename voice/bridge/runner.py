@@ -90,7 +90,7 @@ class Runner:
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._session_numbers: dict[int, int] = {}
         self._usage: dict[int, dict[str, Any]] = {}
-        self._latency = LatencyLog(context.latency)
+        self._latency = LatencyLog(context.latency, began_at=self._loop.time())
         self._pending: deque[SessionEvent] = deque()
         self._busy = False
         self._played_chars = 0
@@ -222,6 +222,7 @@ class Runner:
                 if self._in_use is not None:
                     self._in_use.carry_out(command)
             case cmd.ClearPlayback():
+                self._latency.on_cleared(self._loop.time())
                 self._phone.clear()
             case cmd.PlayClip() | cmd.PlayLine():
                 self._play_ours(command)
@@ -273,6 +274,8 @@ class Runner:
         own = self._context.sounds
         if isinstance(command, cmd.PlayLine):
             sound = clips.from_ms(own[command.line], command.from_ms)
+            lasts_s = len(sound) * 0.75 / g711.BYTES_PER_MS / 1000
+            self._latency.on_line(self._loop.time(), self._clock.real_s(lasts_s))
         else:
             sound = own.get(command.clip) or clips.load()[command.clip].payload
         self._phone.play(sound)
