@@ -136,6 +136,38 @@ def test_a_batch_of_the_segment_is_previewed_started_paused_and_runs_to_its_end(
     visit.shots("batches")
 
 
+def test_all_calling_is_stopped_and_a_batch_is_canceled(visit: Visit, world: World) -> None:
+    numbers = [world.number(last) for last in (BUSY, SILENT)]
+    before = [world.dials_to(number) for number in numbers]
+    page = visit.open("/console/batches/new")
+    page.get_by_role("textbox", name="Name").fill("Second thoughts")
+    page.get_by_label("Objective").fill("Ask them")
+    page.get_by_role("combobox", name="Segment").select_option(label="Wizards")
+    page.get_by_role("button", name="Make a draft").click()
+    expect(page.get_by_role("heading", name="Second thoughts")).to_be_visible()
+    visit.open("/console/batches")
+    page.get_by_role("button", name="Stop all calling").click()
+    visit.check()
+    page.get_by_role("dialog").get_by_role("button", name="Stop all calling").click()
+    expect(page.get_by_role("alert")).to_contain_text("Calling is paused")
+    visit.check()
+    page.get_by_role("link", name="Second thoughts").click()
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#batch-live .badge").first).to_have_text("Running")
+    page.wait_for_timeout(3000)
+    assert [world.dials_to(number) for number in numbers] == before
+    page.get_by_role("button", name="Cancel").click()
+    page.locator("#cancel-reason").fill("Not this season")
+    visit.check()
+    page.get_by_role("button", name="Cancel the batch").click()
+    expect(page.locator("#batch-live .badge").first).to_have_text("Canceled")
+    visit.check()
+    visit.open("/console/batches")
+    page.get_by_role("button", name="Let calling go on").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert [world.dials_to(number) for number in numbers] == before
+
+
 def test_the_dashboard_leads_to_the_calls_behind_its_figures(visit: Visit) -> None:
     page = visit.open("/console/dashboard?range=7d")
     visit.check()

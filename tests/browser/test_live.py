@@ -21,7 +21,7 @@ from tests.flows.world import V, World
 from voice.rehearsal import mulaw
 
 CHAT = 14
-LONG = {
+LONG: dict[str, Any] = {
     "name": "long-talk",
     "call": {"direction": "inbound", "from": "+14155550101", "to": "+14155550100"},
     "script": [
@@ -227,6 +227,26 @@ def test_a_browser_that_vanishes_gives_the_call_back(
         "the call was not given back",
         timeout_s=10,
     )
+
+
+def test_a_call_is_transferred_to_a_person(operator: BrowserContext, world: World) -> None:
+    known = {one["id"] for one in world.calls()}
+    dialed = {**LONG["call"], "transfer": {"answer": "person", "ring_s": 1.0, "talk_s": 3.0}}
+    scenario = LONG | {"name": "to-a-person", "call": dialed}
+    world.carrier("POST", "calls", {"scenario": scenario})
+    other = world.until(
+        lambda: next((str(one["id"]) for one in world.calls() if one["id"] not in known), None), "no call"
+    )
+    with chrome.visit(operator, world.system.base_url) as visit:
+        page = visit.open(f"/console/live/{other}")
+        expect(page.locator(".state")).to_have_text("Talking")
+        page.get_by_label("Transfer to a person").fill("+14155550166")
+        page.get_by_role("button", name="Transfer").click()
+        expect(page.get_by_text("This call is over.")).to_be_visible(timeout=30_000)
+        visit.check()
+    (line,) = lines(world, other, "operator.transferred")
+    assert line == {"by": f"user:{world.email}", "audible": True}
+    assert world.finished(other)["outcome"] == "transferred"
 
 
 # Last: the call ends with it.
