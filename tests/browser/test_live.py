@@ -229,27 +229,7 @@ def test_a_browser_that_vanishes_gives_the_call_back(
     )
 
 
-def test_a_call_is_transferred_to_a_person(operator: BrowserContext, world: World) -> None:
-    known = {one["id"] for one in world.calls()}
-    dialed = {**LONG["call"], "transfer": {"answer": "person", "ring_s": 1.0, "talk_s": 3.0}}
-    scenario = LONG | {"name": "to-a-person", "call": dialed}
-    world.carrier("POST", "calls", {"scenario": scenario})
-    other = world.until(
-        lambda: next((str(one["id"]) for one in world.calls() if one["id"] not in known), None), "no call"
-    )
-    with chrome.visit(operator, world.system.base_url) as visit:
-        page = visit.open(f"/console/live/{other}")
-        expect(page.locator(".state")).to_have_text("Talking")
-        page.get_by_label("Transfer to a person").fill("+14155550166")
-        page.get_by_role("button", name="Transfer").click()
-        expect(page.get_by_text("This call is over.")).to_be_visible(timeout=30_000)
-        visit.check()
-    (line,) = lines(world, other, "operator.transferred")
-    assert line == {"by": f"user:{world.email}", "audible": True}
-    assert world.finished(other)["outcome"] == "transferred"
-
-
-# Last: the call ends with it.
+# The last of this call: it ends with it.
 def test_an_operator_talks_gives_the_call_back_and_hangs_up(desk: Visit, world: World, call: str) -> None:
     page = desk.page
     page.get_by_role("button", name="Take over").click()
@@ -291,3 +271,23 @@ def _caller_heard(world: World, call: str) -> None:
     loud = np.sqrt(np.mean(ours**2))
     assert loud > 300, f"{loud:.0f} of 32768: nothing of the operator was heard"
     assert rate == mulaw.RATE_HZ
+
+
+def test_a_call_is_transferred_to_a_person(operator: BrowserContext, world: World) -> None:
+    known = {one["id"] for one in world.calls()}
+    dialed = {**LONG["call"], "transfer": {"answer": "person", "ring_s": 1.0, "talk_s": 3.0}}
+    scenario = LONG | {"name": "to-a-person", "call": dialed}
+    world.carrier("POST", "calls", {"scenario": scenario})
+    other = world.until(
+        lambda: next((str(one["id"]) for one in world.calls() if one["id"] not in known), None), "no call"
+    )
+    with chrome.visit(operator, world.system.base_url) as visit:
+        page = visit.open(f"/console/live/{other}")
+        expect(page.locator(".state")).to_have_text("Talking")
+        page.get_by_label("Transfer to a person").fill("+14155550166")
+        page.get_by_role("button", name="Transfer").click()
+        expect(page.get_by_text("This call is over.")).to_be_visible(timeout=30_000)
+        visit.check()
+    (line,) = lines(world, other, "operator.transferred")
+    assert line == {"by": f"user:{world.email}", "audible": True}
+    assert world.finished(other)["outcome"] == "transferred"
