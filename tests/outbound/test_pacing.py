@@ -72,6 +72,12 @@ def _take(space: Workspace, per_s: float = 1000.0) -> Turn | Later:
         return pacing.take(uuid.uuid4(), account=account, workspace_id=space.pk, workspace_per_s=per_s)
 
 
+def _claim(batch: Batch) -> Claimed:
+    claimed = claims.claim(batch.workspace_id)
+    assert isinstance(claimed, Claimed)
+    return claimed
+
+
 def test_no_more_starts_than_slots_until_their_requests_have_arrived(
     carrier: FakeCarrier, settings: Settings
 ) -> None:
@@ -157,8 +163,7 @@ def test_what_a_dead_worker_asked_for_is_free_a_second_after_the_carriers_first_
     settings.CARRIER_CALLS_PER_SECOND = 1.0
     batch = _batch(workspace(max_concurrent_calls=50), 1)
     settle.start_due()
-    claimed = claims.claim(batch.workspace_id)
-    assert isinstance(claimed, Claimed)
+    claimed = _claim(batch)
     assert attempts.fence(claimed.attempt_id) is not None  # and then the worker is gone
     assert CarrierSlot.objects.get().free_at_s > time.time() + 10
     for _ in range(2):
@@ -175,12 +180,10 @@ def test_an_attempt_whose_start_was_given_to_another_one_does_not_pass_its_fence
     settings.CARRIER_CALLS_PER_SECOND = 1.0
     batch = _batch(workspace(max_concurrent_calls=50), 2)
     settle.start_due()
-    claimed = claims.claim(batch.workspace_id)
-    assert isinstance(claimed, Claimed)
+    claimed = _claim(batch)
     CarrierSlot.objects.update(free_at_s=0)  # its lease is over, its fence not yet
     CarrierAccount.objects.update(next_at_s=0)
-    other = claims.claim(batch.workspace_id)
-    assert isinstance(other, Claimed)
+    other = _claim(batch)
     assert attempts.fence(claimed.attempt_id) is None
     assert attempts.fence(other.attempt_id) is not None
 
