@@ -35,6 +35,8 @@ _SLOW_READERS = 40
 _SLOW_READER_S = 4.0
 _SLOW_LINES, _SLOW_LINE_BYTES = 500, 20_000
 _KIB_A_READER = 1024
+_CUT_WITHIN_S = 60.0
+_RESUMED_WITHIN_S = 120.0
 _SLOWER_MS = 250.0
 """No figure of the media path (that is measured by `python -m bench`): what a loop that waits would show."""
 
@@ -159,6 +161,7 @@ async def _body(
         "wrong": found.wrong + found_too.wrong,
         "slow_not_cut": slow.not_cut,
         "slow_lost_their_place": slow.lost,
+        "resumed_stuck": int(slow.stuck_at is not None),
         "slow_too_dear": int(slow.kib_a_reader > _KIB_A_READER),
         "calls_slowed": int(disturbed),
         "calls_cut": sum(phone.streams != 1 for phone in phones),
@@ -174,6 +177,7 @@ async def _body(
         "words": found.words,
         "slow_readers": _SLOW_READERS,
         "slow_kib_a_reader": slow.kib_a_reader,
+        "stuck_at": slow.stuck_at,
         "frame_p99_ms_before": calm_ms,
         "frame_p99_ms_beside_slow_readers": slow_ms,
         "first_error": errors[0][:300] if errors else "",
@@ -217,6 +221,8 @@ class Slow:
     lost: int
     kib_a_reader: float
     arrivals: list[float]
+    stuck_at: int | None
+    """The last id of the reader that came back, if its stream stood still."""
 
 
 async def _slow_readers(system: LiveSystem, headers: dict[str, str], arrivals: list[float]) -> Slow:
@@ -233,20 +239,46 @@ async def _slow_readers(system: LiveSystem, headers: dict[str, str], arrivals: l
         peer.sendall(head.encode())
         peers.append(peer)
     arrivals.clear()
-    until_s = time.monotonic() + _SLOW_READER_S * 2 + 4
-    while time.monotonic() < until_s:
+    ports = {peer.getsockname()[1] for peer in peers}
+    served, held, until_s = False, 0, time.monotonic() + _CUT_WITHIN_S
+    while time.monotonic() < until_s and (held or not served):
         peak_mib = max(peak_mib, system.rss_mib())
         await asyncio.sleep(0.1)
+        held = _held(int(port), ports)
+        served = served or held == _SLOW_READERS
     during = list(arrivals)
     taken = await asyncio.to_thread(lambda: [_take_all(peer) for peer in peers])
     whole = _SLOW_LINES * _SLOW_LINE_BYTES
-    not_cut = sum(size >= whole for size, _ in taken)
+    not_cut = max(held, sum(size >= whole for size, _ in taken))
     reader = Reader(path, headers, last_id=taken[0][1])
-    async with aiohttp.ClientSession(read_bufsize=1 << 20) as http, asyncio.timeout(120):
-        await reader.read(http, system.base_url, upto=call.journal_seq)
+    stuck_at = await _resume(reader, system.base_url, call.journal_seq)
     expected = list(range(taken[0][1] + 1, call.journal_seq + 1))
     lost = int([number for number, _ in reader.lines] != expected or taken[0][1] == 0)
-    return Slow(not_cut, lost, (peak_mib - before_mib) * 1024 / _SLOW_READERS, during)
+    return Slow(not_cut, lost, (peak_mib - before_mib) * 1024 / _SLOW_READERS, during, stuck_at)
+
+
+def _held(port: int, ports: set[int]) -> int:
+    """How many connections from `ports` to `port` some process still holds open.
+
+    A cut one stays in the kernel until the peer has taken what was sent, without an inode (proc(5), net/tcp).
+    """
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = [(row[1].rpartition(":")[2], row[2].rpartition(":")[2], row[9]) for row in rows]
+    return sum(
+        int(local, 16) == port and int(peer, 16) in ports and inode != "0" for local, peer, inode in ends
+    )
+
+
+async def _resume(reader: Reader, base: str, upto: int) -> int | None:
+    """Read on to `upto`; where the reader stood if that did not come in time."""
+    if reader.last_id >= upto:
+        return None  # it was not cut: there is nothing to wait for
+    try:
+        async with aiohttp.ClientSession(read_bufsize=1 << 20) as http, asyncio.timeout(_RESUMED_WITHIN_S):
+            await reader.read(http, base, upto=upto)
+    except TimeoutError:
+        return reader.last_id
+    return None
 
 
 def _long_journal() -> "Call":
