@@ -38,24 +38,52 @@ _MAPPING = (
     + "` or `custom.<key>`), or null to leave the column out. Columns that are not named here "
     "go by their headers."
 )
+CSV_FILE: dict[str, Any] = {
+    "type": "string",
+    "format": "binary",
+    "examples": ["first_name,phone,plan\r\nAda,+14155550123,Pro\r\n"],
+}
+
+
+def json_object(description: str, example: str) -> dict[str, Any]:
+    """The schema of a text that holds a JSON object."""
+    return {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "pattern": r"^[ \t\r\n]*\{",
+        "description": description,
+        "examples": [example],
+    }
+
+
+_MAPPING_SCHEMA = json_object(_MAPPING, '{"plan": "custom.plan"}')
 TARGETS: dict[str, Any] = {
     "on_duplicate": {"type": "string", "enum": OnDuplicate.values, "default": "skip"},
     "dry_run": {"type": "string", "enum": ["true", "false"], "default": "false"},
     "encoding": {"type": "string", "enum": list(encoding.NAMES)},
     "delimiter": {"type": "string", "enum": list(DELIMITERS)},
-    "mapping": {"type": "string", "description": _MAPPING},
+    "mapping": _MAPPING_SCHEMA,
 }
 _BODY = {
-    "text/csv": OpenApiTypes.BINARY,
+    "text/csv": CSV_FILE,
     "multipart/form-data": {
         "type": "object",
         "required": ["file"],
-        "properties": {"file": {"type": "string", "format": "binary"}, **TARGETS},
+        "properties": {"file": CSV_FILE, **TARGETS},
         "additionalProperties": False,
     },
 }
 ADDRESS_CHARS = 4096
 """Of an option in the address: in any letters, two of them fit into the 64 KiB that the server takes."""
+
+
+def in_address(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an option where it stands in the address."""
+    return {name: value for name, value in schema.items() if name != "description"} | {
+        "maxLength": ADDRESS_CHARS
+    }
+
+
 PARAMETERS = [
     on_duplicate_parameter(default="skip"),
     OpenApiParameter(
@@ -67,7 +95,7 @@ PARAMETERS = [
     OpenApiParameter(
         "delimiter", str, enum=list(DELIMITERS), description="Without it: what the header line has most of."
     ),
-    OpenApiParameter("mapping", {"type": "string", "maxLength": ADDRESS_CHARS}, description=_MAPPING),
+    OpenApiParameter("mapping", in_address(_MAPPING_SCHEMA), description=_MAPPING),
     OpenApiParameter("file_name", {"type": "string", "maxLength": 200}, description="For people."),
 ]
 

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import orjson
 from django.http.response import HttpResponseBase
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -35,19 +34,21 @@ _MAPPING = (
     "variable."
 )
 _BATCH = "JSON object: the fields of `POST /batches` without leads. It is a draft unless it says otherwise."
+_MAPPING_SCHEMA = crm_imports.json_object(_MAPPING, '{"plan": "variables.plan"}')
+_BATCH_SCHEMA = crm_imports.json_object(
+    _BATCH, '{"objective": "Find out whether they have a project this year."}'
+)
 _PROPERTIES: dict[str, Any] = {
-    "file": {"type": "string", "format": "binary"},
+    "file": crm_imports.CSV_FILE,
     "on_duplicate": {"type": "string", "enum": OnDuplicate.values, "default": "update"},
     "encoding": crm_imports.TARGETS["encoding"],
     "delimiter": crm_imports.TARGETS["delimiter"],
-    "mapping": {"type": "string", "description": _MAPPING},
+    "mapping": _MAPPING_SCHEMA,
 }
 _PARAMETERS = [
     on_duplicate_parameter(default="update"),
     *(one for one in crm_imports.PARAMETERS if one.name in ("encoding", "delimiter", "file_name")),
-    OpenApiParameter(
-        "mapping", {"type": "string", "maxLength": crm_imports.ADDRESS_CHARS}, description=_MAPPING
-    ),
+    OpenApiParameter("mapping", crm_imports.in_address(_MAPPING_SCHEMA), description=_MAPPING),
 ]
 _FILE = (
     "A CSV file of up to 25 MiB and 500,000 lines as the body (`text/csv`, options as query parameters) or "
@@ -59,9 +60,9 @@ _FILE = (
 
 
 def _body(*, batch: bool) -> Any:
-    more = {"batch": {"type": "string", "description": _BATCH}} if batch else {}
+    more = {"batch": _BATCH_SCHEMA} if batch else {}
     return {
-        "text/csv": OpenApiTypes.BINARY,
+        "text/csv": crm_imports.CSV_FILE,
         "multipart/form-data": {
             "type": "object",
             "required": ["file", *more],
@@ -106,9 +107,7 @@ class BatchUploadNew(_Upload):
         status=202,
         parameters=[
             *_PARAMETERS,
-            OpenApiParameter(
-                "batch", {"type": "string", "maxLength": crm_imports.ADDRESS_CHARS}, description=_BATCH
-            ),
+            OpenApiParameter("batch", crm_imports.in_address(_BATCH_SCHEMA), description=_BATCH),
         ],
         errors=(409,),
         idempotent=True,
