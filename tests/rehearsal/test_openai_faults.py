@@ -1,6 +1,7 @@
 """The faults that the offline OpenAI server plays, and the control door that orders them."""
 
 import asyncio
+import logging
 from typing import Any
 
 import httpx2
@@ -43,6 +44,20 @@ async def test_socket_is_cut_without_a_closing_frame(kind: str) -> None:
                 break
             await asyncio.sleep(0.01)
         assert not server.truth["open"]
+
+
+async def test_who_leaves_during_a_slow_handshake_is_no_failure_of_the_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving() as server:
+        await order(server, "delay_handshake", seconds=5.0)  # half of one here
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), connected(server):
+                pass
+        await asyncio.sleep(0.7)
+        assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
+        async with connected(server) as client:
+            await client.configure()
 
 
 async def test_close_code_and_expiry() -> None:
@@ -140,7 +155,7 @@ async def test_handshake_faults() -> None:
                 async with connected(server):
                     pass
             assert refused.value.response.status_code == status
-        await order(server, "delay_handshake", seconds=0.3)
+        await order(server, "delay_handshake", seconds=5.0)  # half of one here
         began = asyncio.get_running_loop().time()
         async with connected(server) as client:
             await client.next()

@@ -94,7 +94,10 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     check_key(request, model.options)
     name = _requested_model(request)
     ws = web.WebSocketResponse(compress=False, max_msg_size=_MAX_FRAME_BYTES, timeout=3.0)
-    await ws.prepare(request)
+    try:
+        await ws.prepare(request)
+    except ConnectionResetError:
+        return web.Response()  # who asked has hung up meanwhile; nobody reads this
     outbox = Outbox(ws, request.transport, model.clock)
     writer = asyncio.get_running_loop().create_task(outbox.run())
     try:
