@@ -3,7 +3,7 @@
 Pure. Instants go in and come out in UTC.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -89,6 +89,16 @@ def hour_of(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def split_hours(edges: list[datetime]) -> list[datetime]:
-    """Hours of UTC that an edge cuts in two (zones that are not whole hours off, periods from any minute)."""
-    return sorted({hour_of(edge) for edge in edges if hour_of(edge) != edge})
+def pieces_of_hours(edges: Iterable[datetime]) -> list[tuple[datetime, list[Period]]]:
+    """Hours of UTC that an edge cuts in pieces (zones that are not whole hours off, periods from any minute).
+
+    Each with its pieces, in order; the first and the last may lie outside of what the edges are of.
+    """
+    within: dict[datetime, set[datetime]] = {}
+    for edge in edges:
+        if hour_of(edge) != edge:
+            within.setdefault(hour_of(edge), set()).add(edge)
+    return [
+        (hour, [Period(*pair) for pair in pairwise([hour, *sorted(cuts), hour + timedelta(hours=1)])])
+        for hour, cuts in sorted(within.items())
+    ]

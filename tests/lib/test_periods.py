@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tenex.lib.periods import Granularity, Period, before, buckets, hour_of, last_days, split_hours, utc
+from tenex.lib.periods import Granularity, Period, before, buckets, last_days, pieces_of_hours, utc
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -98,6 +98,9 @@ def test_the_last_days_hold_the_present_one() -> None:
     assert last_days(now, 3, NEW_YORK) == Period(local(NEW_YORK, 2026, 3, 7).astimezone(UTC), now)
 
 
-def test_an_edge_inside_an_hour_splits_it() -> None:
-    whole, half = datetime(2026, 1, 1, 4, tzinfo=UTC), datetime(2026, 1, 1, 5, 30, tzinfo=UTC)
-    assert split_hours([whole, half]) == [hour_of(half)] == [datetime(2026, 1, 1, 5, tzinfo=UTC)]
+def test_edges_inside_an_hour_cut_it_in_pieces() -> None:
+    whole, half, later = (datetime(2026, 1, 1, *at, tzinfo=UTC) for at in ((4,), (5, 30), (5, 45)))
+    five, six = (datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (5, 6))
+    assert pieces_of_hours([later, whole, half]) == [
+        (five, [Period(five, half), Period(half, later), Period(later, six)])
+    ]

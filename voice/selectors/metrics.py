@@ -1,8 +1,8 @@
 """Figures of calls over a stretch of time (docs/metrics.md). Exact at every instant, in one statement.
 
 Hours that are summed up and have not changed since come from their rows; hours with a due row (the present
-one, and those that somebody changed a moment ago) and hours that a bucket's edge cuts in two are counted from
-their calls.
+one, and those that somebody changed a moment ago) are counted from their calls. Of an hour that an edge cuts
+in pieces the longest has the row, and the calls of the others are counted and taken off it.
 """
 
 import uuid
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 
-from tenex.lib.periods import Period, hour_of, split_hours
+from tenex.lib.periods import Period, hour_of, pieces_of_hours
 from tenex.workspaces.models import Workspace
 from voice.models.calls import UNFINALIZED
 from voice.selectors.measures import BUCKETS, COLUMNS, FROM_CALLS, MEASURES, OF_CALL, TURNS, sums
@@ -54,6 +54,10 @@ class Tally:
             self.sums[name] += number
         self.histogram = list(map(add, self.histogram, numbers[len(_PLAIN) :]))
 
+    def is_of_calls(self) -> bool:
+        """Whether there are any."""
+        return bool(self.open or self.sums["calls"])
+
     def merge(self, other: "Tally") -> None:
         """Take the calls of another tally in."""
         self.add(other.open, [*other.sums.values(), *other.histogram])
@@ -65,9 +69,8 @@ def tallies(workspace: Workspace, periods: Sequence[Period], which: Which) -> li
     found = [Tally() for _ in periods]
     whole = Period(edges[0], periods[-1].end)
     bucket = "width_bucket({at}, %(edges)s::timestamptz[])"
-    key = _Key(bucket.format(at="m.hour"), bucket.format(at="c.created_at"))
-    split = split_hours([*edges, whole.end])
-    for place, waiting, numbers in _read(workspace, whole, which, key, {"edges": edges, "split": split}):
+    split = _split(whole, [*edges, whole.end])
+    for place, waiting, numbers in _read(workspace, whole, which, _Key(bucket), split, {"edges": edges}):
         found[place - 1].add(waiting, numbers)
     return found
 
@@ -86,66 +89,103 @@ def tallies_by(workspace: Workspace, period: Period, which: Which, cut: Cut) -> 
 
     Versions are not in the hours that are summed up: they are counted from all calls of the period.
     """
-    column = "agent_version_id" if cut == Cut.VERSION else f"{cut.value}_id"
     if cut == Cut.VERSION:
-        key, split = _Key("NULL::uuid", f"c.{column}", parts=True), _hours(period)
+        key, split = _Key("NULL::uuid", "c.agent_version_id"), _no_rows(period)
     else:
-        key, split = _Key(f"m.{column}", f"c.{column}", parts=True), split_hours([period.start, period.end])
+        column = f"{cut.value}_id"
+        key, split = _Key(f"m.{column}", f"c.{column}"), _split(period, [period.start, period.end])
     found: dict[uuid.UUID | None, Tally] = {}
-    for row_id, waiting, numbers in _read(workspace, period, which, key, {"split": split}):
+    for row_id, waiting, numbers in _read(workspace, period, which, key, split, {}):
         found.setdefault(row_id, Tally()).add(waiting, numbers)
-    return found
+    return {row_id: tally for row_id, tally in found.items() if tally.is_of_calls()}
 
 
 def tallies_by_slot(
     workspace: Workspace, period: Period, which: Which, zone: ZoneInfo
 ) -> dict[tuple[int, int], Tally]:
     """Tallies of one period by (ISO weekday, hour of the day) on the clock of `zone`; without empty ones."""
-    slots, split = _slots(period, zone)
+    slots, edges = _slots(period, zone)
     slot = f"(%(slots)s::int[])[1 + floor(extract(epoch FROM {{at}} - %(first_hour)s) / {_QUARTER_S})::int]"
-    key = _Key(slot.format(at="m.hour"), slot.format(at="c.created_at"))
-    split = sorted({*split, *split_hours([period.start, period.end])})
+    split = _split(period, [*edges, period.start, period.end])
     found: dict[tuple[int, int], Tally] = {}
-    for place, waiting, numbers in _read(workspace, period, which, key, {"slots": slots, "split": split}):
+    for place, waiting, numbers in _read(workspace, period, which, _Key(slot), split, {"slots": slots}):
         found.setdefault(divmod(place, 24), Tally()).add(waiting, numbers)
-    return found
+    return {place: tally for place, tally in found.items() if tally.is_of_calls()}
 
 
 _QUARTER_S: Final = 900
 """Zones differ by quarters of an hour."""
 
 
-def _hours(period: Period) -> list[datetime]:
-    """All hours of UTC that a period touches."""
+def _slots(period: Period, zone: ZoneInfo) -> tuple[list[int], list[datetime]]:
+    """Weekday * 24 + hour in `zone` of each quarter of an hour from the first hour on; where it changes."""
+    first = hour_of(period.start)
+    count = -((first - period.end) // timedelta(seconds=_QUARTER_S))
+    quarters = [first + timedelta(seconds=_QUARTER_S * n) for n in range(count + 4)]
+    local = [at.astimezone(zone) for at in quarters]
+    slots = [at.isoweekday() * 24 + at.hour for at in local]
+    return slots, [at for at, old, new in zip(quarters[1:], slots, slots[1:], strict=False) if old != new]
+
+
+def _split(period: Period, edges: list[datetime]) -> dict[str, list[Any]]:
+    """The hours that an edge cuts in pieces, as the statement takes them.
+
+    The row of such an hour counts for its longest piece; where that is not of the period, for none.
+    """
+    found: dict[str, list[Any]] = {name: [] for name in ("split", "kept", *_PIECE)}
+    for hour, pieces in pieces_of_hours(edges):
+        longest = max(pieces, key=lambda piece: piece.end - piece.start)
+        inside = [period.start <= piece.start < period.end for piece in pieces]
+        found["split"].append(hour)
+        found["kept"].append(longest.start if inside[pieces.index(longest)] else None)
+        for piece, is_inside in zip(pieces, inside, strict=True):
+            for name, value in zip(_PIECE, (hour, piece.start, piece.end, is_inside), strict=True):
+                found[name].append(value)
+    return found
+
+
+def _no_rows(period: Period) -> dict[str, list[Any]]:
+    """As :func:`_split`: every hour of the period is counted from its calls."""
     first = hour_of(period.start)
     count = -((first - period.end) // timedelta(hours=1))
-    return [first + timedelta(hours=n) for n in range(count)]
+    hours = [first + timedelta(hours=n) for n in range(count)]
+    return {
+        "split": hours,
+        "kept": [None] * count,
+        "piece_hour": hours,
+        "piece_start": [max(hour, period.start) for hour in hours],
+        "piece_end": [min(hour + timedelta(hours=1), period.end) for hour in hours],
+        "piece_inside": [True] * count,
+    }
 
 
-def _slots(period: Period, zone: ZoneInfo) -> tuple[list[int], list[datetime]]:
-    """Weekday * 24 + hour in `zone` of each quarter of an hour, and the hours whose quarters differ."""
-    slots: list[int] = []
-    split = []
-    for hour in _hours(period):
-        local = [(hour + timedelta(seconds=_QUARTER_S * n)).astimezone(zone) for n in range(4)]
-        four = [at.isoweekday() * 24 + at.hour for at in local]
-        slots += four
-        if four[0] != four[3]:
-            split.append(hour)
-    return slots, split
+_PIECE: Final = ("piece_hour", "piece_start", "piece_end", "piece_inside")
 
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """The key of a summed up row `m` and of a call `c`; `parts`: rows of all calls do not know it."""
+    """The key of a summed up row `m` and, if it is another, of a call `c`; `{at}` is an instant.
+
+    A key without an instant is a column that rows of all calls do not know.
+    """
 
     of_row: str
-    of_call: str
-    parts: bool = False
+    of_call: str = ""
+
+    def of_rows_at(self, instant: str) -> str:
+        return self.of_row.format(at=instant)
+
+    def of_part(self, instant: str) -> str:
+        return "part" if self.of_call else self.of_row.format(at=instant)
 
 
 def _read(
-    workspace: Workspace, period: Period, which: Which, key: _Key, values: dict[str, Any]
+    workspace: Workspace,
+    period: Period,
+    which: Which,
+    key: _Key,
+    split: dict[str, list[Any]],
+    values: dict[str, Any],
 ) -> list[tuple[Any, int, list[int]]]:
     """(key, open calls, sums in the order of the columns); a key may come more than once."""
     values = {
@@ -154,6 +194,7 @@ def _read(
         "end": period.end,
         "first_hour": hour_of(period.start),
         **which.conditions(),
+        **split,
         **values,
     }
     with connection.cursor() as cursor:
@@ -176,32 +217,50 @@ def _statement(which: Which, key: _Key) -> str:
     names = list(which.conditions())
     of_rows = "".join(f" AND m.{name} = %({name})s" for name in names)
     of_calls = "".join(f" AND c.{name} = %({name})s" for name in names)
-    of_all = set(names) <= {"direction"} and not key.parts
+    of_all = set(names) <= {"direction"} and not key.of_call
+    adds = ", ".join(f"sum({name})::bigint" for name in COLUMNS)
+    takes_off = ", ".join(f"-sum({name})::bigint" for name in COLUMNS)
     return f"""
-WITH raw_hour AS MATERIALIZED (
-  SELECT hour FROM voice_metricsdue
+WITH due AS MATERIALIZED (
+  SELECT DISTINCT hour FROM voice_metricsdue
   WHERE workspace_id = %(workspace)s AND hour >= %(first_hour)s AND hour < %(end)s
-  UNION SELECT unnest(%(split)s::timestamptz[])
-), call AS MATERIALIZED (
-  SELECT one.* FROM raw_hour r CROSS JOIN LATERAL (
-    SELECT {key.of_call} AS bucket, {OF_CALL}
-    FROM {FROM_CALLS}
-    WHERE c.workspace_id = %(workspace)s AND c.status = 'finalized' AND NOT c.is_test{of_calls}
-      AND c.created_at >= greatest(r.hour, %(start)s)
-      AND c.created_at < least(r.hour + interval '1 hour', %(end)s)
-    OFFSET 0 -- hour by hour, each a range of the index
-  ) AS one
-), counted (bucket, {", ".join(COLUMNS)}) AS ({sums("call", "bucket")})
-SELECT {key.of_row} AS bucket, 0, {_OF_ROWS}
-FROM voice_metricshour m
+), split (hour, kept) AS MATERIALIZED (
+  SELECT * FROM unnest(%(split)s::timestamptz[], %(kept)s::timestamptz[])
+), piece (starts, ends, adds_to, comes_off) AS MATERIALIZED ( -- comes_off: the piece that has their row
+  SELECT p.starts, p.ends, CASE WHEN p.inside THEN p.starts END, CASE WHEN d.hour IS NULL THEN s.kept END
+  FROM unnest(
+    %(piece_hour)s::timestamptz[], %(piece_start)s::timestamptz[], %(piece_end)s::timestamptz[],
+    %(piece_inside)s::boolean[]
+  ) AS p (hour, starts, ends, inside) JOIN split s USING (hour) LEFT JOIN due d USING (hour)
+  WHERE CASE WHEN d.hour IS NULL THEN p.starts IS DISTINCT FROM s.kept AND (p.inside OR s.kept IS NOT NULL)
+    ELSE p.inside END
+  UNION ALL
+  SELECT hour, hour + interval '1 hour', hour, NULL FROM due WHERE hour NOT IN (SELECT hour FROM split)
+), counted AS MATERIALIZED (
+  SELECT p.adds_to, p.comes_off, one.* FROM piece p CROSS JOIN LATERAL ( -- each a range of the index
+    WITH call AS MATERIALIZED (
+      SELECT {key.of_call or "true"} AS part, {OF_CALL}
+      FROM {FROM_CALLS}
+      WHERE c.workspace_id = %(workspace)s AND c.status = 'finalized' AND NOT c.is_test{of_calls}
+        AND c.created_at >= p.starts AND c.created_at < p.ends
+    )
+{sums("call", "part")}
+  ) AS one (part, {", ".join(COLUMNS)})
+)
+SELECT {key.of_rows_at("coalesce(s.kept, m.hour)")} AS bucket, 0, {_OF_ROWS}
+FROM voice_metricshour m LEFT JOIN split s USING (hour)
 WHERE m.workspace_id = %(workspace)s AND m.is_total = {of_all}
   AND m.hour >= %(first_hour)s AND m.hour < %(end)s{of_rows}
-  AND NOT EXISTS (SELECT FROM raw_hour r WHERE r.hour = m.hour)
+  AND (s.hour IS NULL OR s.kept IS NOT NULL)
+  AND NOT EXISTS (SELECT FROM due d WHERE d.hour = m.hour)
 GROUP BY bucket
 UNION ALL
-SELECT bucket, 0, {", ".join(COLUMNS)} FROM counted
+SELECT {key.of_part("adds_to")} AS bucket, 0, {adds} FROM counted WHERE adds_to IS NOT NULL GROUP BY bucket
 UNION ALL
-SELECT {key.of_call} AS bucket, count(*), {_ZEROS}
+SELECT {key.of_part("comes_off")} AS bucket, 0, {takes_off} FROM counted WHERE comes_off IS NOT NULL
+GROUP BY bucket
+UNION ALL
+SELECT {key.of_call or key.of_rows_at("c.created_at")} AS bucket, count(*), {_ZEROS}
 FROM voice_call c
 WHERE c.workspace_id = %(workspace)s AND c.status IN ({_OPEN}) AND NOT c.is_test{of_calls}
   AND c.created_at >= %(start)s AND c.created_at < %(end)s
