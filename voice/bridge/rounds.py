@@ -65,20 +65,37 @@ class Rounds:
             threads.writers().submit(self._run, due[first : first + size])
 
     def _run(self, job: list[_Write]) -> None:
-        """In a thread: together what can be, the rest one after the other; one that fails fails alone."""
+        """In a thread: together what can be; what cannot, each call by itself, and nobody waits for it."""
         # A call whose stream was taken over within this process has two writers for a moment.
         firsts = list({write.context.call_id: write for write in reversed(job)}.values())
         written = self._together(firsts)
-        results: list[bool | Exception] = []
+        done = [write for write in firsts if write.context.call_id in written]
+        if done:
+            self._answer(done, [written[write.context.call_id] for write in done])
+        left: dict[uuid.UUID, list[_Write]] = {}
         for write in job:
-            held = written.get(write.context.call_id) if write in firsts else None
+            if write not in done:
+                left.setdefault(write.context.call_id, []).append(write)
+        for writes in left.values():
             try:
-                results.append(threads.with_kept_connection(write.alone) if held is None else held)
+                threads.writers().submit(self._one_by_one, writes)
+            except RuntimeError:  # the process ends, no thread takes any more
+                self._one_by_one(writes)
+
+    def _one_by_one(self, writes: list[_Write]) -> None:
+        """In a thread: one that fails fails alone."""
+        results: list[bool | Exception] = []
+        for write in writes:
+            try:
+                results.append(threads.with_kept_connection(write.alone))
             except Exception as exc:
                 results.append(exc)
-        live_store.ring([write.context for write in job if write.batch.lines])
+        self._answer(writes, results)
+
+    def _answer(self, writes: list[_Write], results: list[bool | Exception]) -> None:
+        live_store.ring([write.context for write in writes if write.batch.lines])
         try:
-            self._loop.call_soon_threadsafe(self._deliver, job, results)
+            self._loop.call_soon_threadsafe(self._deliver, writes, results)
         except RuntimeError:  # the loop is gone: the process ends
             log.info("call data was written after the end")
 
@@ -93,8 +110,8 @@ class Rounds:
             return {}
 
     @staticmethod
-    def _deliver(job: list[_Write], results: list[bool | Exception]) -> None:
-        for write, result in zip(job, results, strict=True):
+    def _deliver(writes: list[_Write], results: list[bool | Exception]) -> None:
+        for write, result in zip(writes, results, strict=True):
             if write.done.done():
                 continue
             if isinstance(result, Exception):
