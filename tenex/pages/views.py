@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ObjectDoesNotExist, ObjectNotUpdated
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -15,6 +16,7 @@ from django.views import View
 
 from tenex.errors import Forbidden, NotFound, TenexError, Unavailable
 from tenex.pages import nav
+from tenex.rest.errors import row_gone
 from tenex.workspaces.models import Membership, User, Workspace
 from tenex.workspaces.principal import Principal
 from tenex.workspaces.services import people
@@ -57,6 +59,9 @@ class PageView(View):
                 return super().dispatch(request, *args, **kwargs)
         except TenexError as exc:
             return error_page(request, exc, self.frame() if hasattr(self, "principal") else {})
+        except (ObjectNotUpdated, ObjectDoesNotExist) as exc:
+            row_gone(exc, type(self).__name__)
+            return error_page(request, NotFound("it has been deleted meanwhile"), self.frame())
 
     def page(
         self, template: str, context: dict[str, Any] | None = None, *, status: int = 200

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import structlog
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import ObjectDoesNotExist, ObjectNotUpdated, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -97,6 +97,9 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
             return validation_failed(list(flatten(exc.detail, ("body",))))
         case Http404():
             return not_found()
+        case ObjectNotUpdated() | ObjectDoesNotExist():
+            row_gone(exc, type(context.get("view")).__name__)
+            return not_found()
         case RequestDataTooBig():
             return exception_handler(BodyTooLarge(), context)
         case OperationalError() | InterfaceError():
@@ -115,6 +118,11 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
 
 def validation_failed(errors: list[dict[str, Any]]) -> Response:
     return Response({"detail": errors}, status=422)
+
+
+def row_gone(exc: Exception, view: str) -> None:
+    """Note that a row which was there when the request began was deleted by another one meanwhile."""
+    log.warning("row gone meanwhile", view=view, what=type(exc).__qualname__)
 
 
 def not_found() -> Response:

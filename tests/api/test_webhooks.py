@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from tenex.events import services as events
 from tenex.webhooks.models import Delivery, WebhookSubscription
-from tenex.webhooks.services import deliveries, lanes, relay, replays, secrets
+from tenex.webhooks.services import deliveries, lanes, relay, replays, secrets, subscriptions
 from tenex.workspaces.models import AuditEntry
 from tests.api.world import Tenant
 
@@ -75,6 +75,16 @@ def test_a_changed_address_is_checked_too(alice: Tenant) -> None:
     refused = alice.api.patch(f"{W}/{alice.webhook_id}", {"url": "https://192.168.0.1/"})
     assert refused.json()["detail"][0]["type"] == "url_refused"
     assert WebhookSubscription.objects.get(pk=alice.webhook_id).url == URL
+
+
+def test_what_is_deleted_while_it_is_changed_is_not_there(
+    alice: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = alice.api.post(W, {"url": URL}).json()
+    gone = WebhookSubscription.objects.filter(pk=made["id"])
+    monkeypatch.setattr(subscriptions, "check_url", lambda _url: gone.delete())
+    answer = alice.api.patch(f"{W}/{made['id']}", {"url": URL})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 def test_fifty_are_enough(alice: Tenant, charlie: Tenant) -> None:

@@ -17,6 +17,7 @@ from tenex.workspaces.models import AuditEntry, Role, Workspace
 from tests import dialing_rows, rows
 from tests.pages.people import member
 from tests.pages.test_dashboard import text_of
+from voice.console.batches import BatchPage
 from voice.models import AgentVersion, Batch, BatchVersion, Call, CallStatus, EndReason, Recipient
 from voice.services import batch_filling, batches, switches
 
@@ -246,6 +247,16 @@ def test_a_part_of_the_page_brings_new_controls_only_when_the_batch_has_moved(pl
     moved = place.page(f"/console/batches/{batch.pk}?part=1&was=running")
     assert 'id="batch-controls" hx-swap-oob="true"' in moved
     assert "hx-trigger" not in moved
+
+
+def test_what_is_deleted_meanwhile_is_said_to_be(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = place.batch()
+
+    def gone(*_: Any, **__: Any) -> None:
+        raise Batch.NotUpdated
+
+    monkeypatch.setattr(BatchPage, "get", gone)
+    assert "it has been deleted meanwhile" in place.page(f"/console/batches/{batch.pk}", status=404)
 
 
 def test_one_lead_is_taken_out(place: Place) -> None:

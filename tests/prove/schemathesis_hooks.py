@@ -292,11 +292,23 @@ _QUERY: dict[str, Any] = {
 """In a query they always stand for these: ranges that are not too long, versions that exist."""
 
 
+def _not_blank(value: Any) -> Any:
+    """What is only blanks counts as empty."""
+    match value:
+        case str() if value and not value.strip():
+            return "a"
+        case list():
+            return [_not_blank(one) for one in value]
+        case dict():
+            return {name: _not_blank(one) for name, one in value.items()}
+    return value
+
+
 def _real(name: str, value: Any, ids: dict[str, list[str]], rng: random.Random) -> Any:
     if isinstance(value, str) and value and name in _TEXTS:
         return _TEXTS[name](rng)
-    if isinstance(value, str) and value and not value.strip():
-        return "a"  # what is only blanks counts as empty
+    if isinstance(value, str | dict | list):
+        value = _not_blank(value)
     if name == "rules" and isinstance(value, dict):
         return _RULES
     if name in ("custom", "variables"):
