@@ -43,8 +43,8 @@ def limit_of(query: Mapping[str, str]) -> int:
     Raises:
         InvalidInput: not a whole number above zero.
     """
-    raw = query.get("limit", "")
-    if not raw:
+    raw = query.get("limit")
+    if raw is None:
         return limits.PAGE_ITEMS
     if not (raw.isascii() and raw.isdigit()) or not raw.strip("0"):
         raise InvalidInput(

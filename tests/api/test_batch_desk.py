@@ -190,6 +190,8 @@ def test_a_preview_tells_of_everybody_and_keeps_its_decisions(alice: Tenant) -> 
     assert [(one["position"], one["at"], one["code"]) for one in never] == [(1, None, "no_consent")]
     assert alice.api.get(f"{path}/leads?code=no_consent").json()["items"] == never
     assert alice.api.get(f"{path}/leads?when=soon").status_code == 422
+    for code in ("", "x" * 41):
+        assert alice.api.get(f"{path}/leads?code={code}").status_code == 422
     assert alice.api.get(f"{path}/leads?when=never{cursor}").status_code == 422
     assert not Call.objects.filter(batch=alice.batch).exists()
 

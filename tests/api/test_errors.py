@@ -142,6 +142,7 @@ def test_more_than_500_leads_are_refused(alice: Tenant) -> None:
         ("limit=0", "limit"),
         ("limit=-1", "limit"),
         ("limit=many", "limit"),
+        ("limit=", "limit"),
         ("limit=١", "limit"),
         ("cursor=", "cursor"),
         ("cursor=garbage", "cursor"),

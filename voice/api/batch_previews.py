@@ -20,6 +20,7 @@ from voice.selectors import batches as read
 
 TAG = "Batches"
 _WHEN = ("now", "later", "never")
+_CODE_CHARS = 40
 
 
 def when_of(one: Prospect) -> str:
@@ -59,7 +60,9 @@ class BatchPreviewLeads(ApiView):
         parameters=[
             OpenApiParameter("when", str, enum=list(_WHEN), description="Only these."),
             OpenApiParameter(
-                "code", {"type": "string", "minLength": 1, "maxLength": 40}, description="Only this reason."
+                "code",
+                {"type": "string", "minLength": 1, "maxLength": _CODE_CHARS},
+                description="Only this reason.",
             ),
             *PAGE,
         ],
@@ -70,6 +73,8 @@ class BatchPreviewLeads(ApiView):
         when, code = self.query.get("when"), self.query.get("code")
         if when is not None and when not in _WHEN:
             raise InvalidInput(f"must be one of {', '.join(_WHEN)}", loc=("query", "when"), type_="enum")
+        if code is not None and not 0 < len(code) <= _CODE_CHARS:
+            raise InvalidInput(f"1 to {_CODE_CHARS} characters", loc=("query", "code"), type_="value_error")
         batch = read.whole(self.workspace, batch_id)
         at = foresight.begins(batch, timezone.now())
 
