@@ -104,7 +104,7 @@ def _save(company: Company) -> Company:
     try:
         with transaction.atomic():
             if not (found := twin.first()):
-                company.save()
+                company.save(force_update=not company._state.adding)  # what is deleted meanwhile stays so
                 return company
     except IntegrityError:
         found = twin.first()

@@ -153,7 +153,7 @@ def _checked(workspace: Workspace, rules: object) -> Any:
 def _save(segment: Segment) -> None:
     try:
         with transaction.atomic():
-            segment.save()
+            segment.save(force_update=not segment._state.adding)  # what is deleted meanwhile stays so
     except IntegrityError as exc:
         raise Conflict("a segment of this name exists", code="name_taken") from exc
 

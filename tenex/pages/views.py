@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import ObjectDoesNotExist, ObjectNotUpdated
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -58,10 +59,14 @@ class PageView(View):
             with timezone.override(zoneinfo.ZoneInfo(self.workspace.time_zone)):
                 return super().dispatch(request, *args, **kwargs)
         except TenexError as exc:
-            return error_page(request, exc, self.frame() if hasattr(self, "principal") else {})
-        except (ObjectNotUpdated, ObjectDoesNotExist) as exc:
-            row_gone(exc, type(self).__name__)
-            return error_page(request, NotFound("it has been deleted meanwhile"), self.frame())
+            return self._refused(exc)
+        except (DatabaseError, ObjectDoesNotExist) as exc:
+            if not row_gone(exc, type(self).__name__):
+                raise
+            return self._refused(NotFound("it has been deleted meanwhile"))
+
+    def _refused(self, error: TenexError) -> HttpResponse:
+        return error_page(self.request, error, self.frame() if hasattr(self, "principal") else {})
 
     def page(
         self, template: str, context: dict[str, Any] | None = None, *, status: int = 200

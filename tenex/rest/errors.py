@@ -10,9 +10,10 @@ from typing import Any
 import orjson
 import structlog
 from django.core.exceptions import ObjectDoesNotExist, ObjectNotUpdated, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
+from psycopg.errors import ForeignKeyViolation
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -97,8 +98,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
             return validation_failed(list(flatten(exc.detail, ("body",))))
         case Http404():
             return not_found()
-        case ObjectNotUpdated() | ObjectDoesNotExist():
-            row_gone(exc, type(context.get("view")).__name__)
+        case _ if row_gone(exc, type(context.get("view")).__name__):
             return not_found()
         case RequestDataTooBig():
             return exception_handler(BodyTooLarge(), context)
@@ -120,9 +120,16 @@ def validation_failed(errors: list[dict[str, Any]]) -> Response:
     return Response({"detail": errors}, status=422)
 
 
-def row_gone(exc: Exception, view: str) -> None:
-    """Note that a row which was there when the request began was deleted by another one meanwhile."""
-    log.warning("row gone meanwhile", view=view, what=type(exc).__qualname__)
+def row_gone(exc: Exception, view: str) -> bool:
+    """Whether it says that a row is not there, most likely deleted by another request at this moment.
+
+    It may be a fault of ours too: it is logged with its traceback.
+    """
+    of_another_row = isinstance(exc, IntegrityError) and isinstance(exc.__cause__, ForeignKeyViolation)
+    if not (of_another_row or isinstance(exc, ObjectNotUpdated | ObjectDoesNotExist)):
+        return False
+    log.warning("row gone meanwhile", view=view, exc_info=exc)
+    return True
 
 
 def not_found() -> Response:

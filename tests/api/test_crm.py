@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from crm.models import Company, Lead
+from crm.models import Company, Lead, Segment
 from tenex.events.models import Event
 from tenex.workspaces.models import AuditEntry
 from tests.api.world import Tenant
@@ -374,6 +374,22 @@ def test_organizations(alice: Tenant) -> None:
     assert (used.status_code, used.json()["code"]) == (409, "organization_in_use")
     alice.api.patch(f"{LEADS}/{lead['id']}", {"organization_id": None})
     assert alice.api.delete(f"{path}/{made['id']}").status_code == 204
+
+
+@pytest.mark.parametrize(("kind", "path"), [(Company, "organizations"), (Segment, "segments")])
+def test_what_is_deleted_while_it_is_changed_is_not_made_anew(
+    alice: Tenant, monkeypatch: pytest.MonkeyPatch, kind: type[Company | Segment], path: str
+) -> None:
+    made = alice.api.post(f"{C}/{path}", {"name": "Old"} | ({"kind": "static"} if kind is Segment else {}))
+    one = f"{C}/{path}/{made.json()['id']}"
+    save = kind.save
+
+    def too_late(row: Company | Segment, **how: Any) -> None:
+        kind.objects.filter(pk=row.pk).delete()
+        save(row, **how)
+
+    monkeypatch.setattr(kind, "save", too_late)
+    assert alice.api.patch(one, {"name": "New"}).status_code == 404
 
 
 def test_a_static_segment_is_kept_by_hand(alice: Tenant) -> None:

@@ -14,6 +14,7 @@ from django.db.utils import DataError
 
 from tests.bridge.conftest import World, make_call
 from voice.bridge import rounds as rounds_module
+from voice.bridge import threads
 from voice.bridge import writer as writer_module
 from voice.models import Call, CallEvent, Turn
 from voice.services import journal, live, live_store
@@ -151,8 +152,12 @@ def _texts(call_id: uuid.UUID) -> list[str]:
 @pytest.fixture
 def contexts() -> list[CallContext]:
     """Three live calls, each with a stream here."""
+    return _live_calls(range(3))
+
+
+def _live_calls(numbers: range) -> list[CallContext]:
     made = []
-    for number in range(3):
+    for number in numbers:
         call = make_call(from_number=f"+1415555010{number}")
         sid = call.provider_sid or ""
         made.append(live.open_stream(live.issue_token(call), sid, f"MZ{number}", f"stream-{number}"))
@@ -218,33 +223,34 @@ async def test_a_round_writes_for_many_and_one_that_fails_fails_alone(
     assert sorted(rings[1:]) == [1, 1, 2]
 
 
-async def test_nobody_waits_for_a_call_whose_row_is_held(world: World, contexts: list[CallContext]) -> None:
+async def test_nobody_waits_for_calls_whose_rows_are_held(world: World) -> None:
     rounds = rounds_module.Rounds(asyncio.get_running_loop())
-
-    def write(context: CallContext, text: str) -> "asyncio.Future[bool]":
-        return rounds.write(context, _line(text), partial(live_store.store, context, _line(text)))
-
-    first, second, third = contexts
+    contexts = await world.orm(lambda: _live_calls(range(threads.WRITER_THREADS + 3)))
+    held, free = contexts[:-2], contexts[-2:]
     other = connection.copy()
     other.inc_thread_sharing()
 
     def hold() -> None:
         other.set_autocommit(False)
         with other.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM voice_call WHERE id = %s FOR UPDATE", [first.call_id])
+            ids = [context.call_id for context in held]
+            cursor.execute("SELECT 1 FROM voice_call WHERE id = ANY(%s) FOR UPDATE", [ids])
+
+    def write(some: list[CallContext], text: str) -> list["asyncio.Future[bool]"]:
+        return [rounds.write(one, _line(text), partial(live_store.store, one, _line(text))) for one in some]
 
     try:
         await world.orm(hold)
-        held, *free = [write(context, "a") for context in contexts]
-        assert await asyncio.wait_for(asyncio.gather(*free), 5) == [True, True]
-        more = [write(context, "b") for context in (second, third)]
-        assert await asyncio.wait_for(asyncio.gather(*more), 5) == [True, True]
-        assert not held.done()
+        waiting, done = write(held, "a"), write(free, "a")
+        assert await asyncio.wait_for(asyncio.gather(*done), 5) == [True, True]
+        for some, text in ((free, "b"), (free[:1], "c")):
+            assert all(await asyncio.wait_for(asyncio.gather(*write(some, text)), 5))
+        assert not any(one.done() for one in waiting)
     finally:
         await world.orm(other.close)
-    assert await asyncio.wait_for(held, 5)
+    assert await asyncio.wait_for(asyncio.gather(*waiting), 5) == [True] * len(held)
     texts = await world.orm(lambda: [_texts(context.call_id) for context in contexts])
-    assert texts == [["a"], ["a", "b"], ["a", "b"]]
+    assert texts == [["a"]] * len(held) + [["a", "b", "c"], ["a", "b"]]
 
 
 async def test_words_are_one_row_a_write_however_slow_writing_is(world: World, database: Database) -> None:

@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -142,14 +142,22 @@ def give_meeting(call: Call) -> None:
 
 def counted(where: Place, period: Period, which: Which) -> Tally:
     """The tally of a period, by looking at every call."""
-    tally = Tally()
+    return counted_by(where, period, which, lambda _: None).get(None, Tally())
+
+
+def counted_by[Key](
+    where: Place, period: Period, which: Which, key: Callable[[Call], Key]
+) -> dict[Key, Tally]:
+    """The tallies of a period by `key` of a call, by looking at every call."""
+    found: dict[Key, Tally] = {}
     for call in Call.objects.filter(workspace=where.workspace).select_related("verdict", "agent_version"):
         if period.start <= call.created_at < period.end and _is_wanted(call, which):
+            tally = found.setdefault(key(call), Tally())
             if call.status == CallStatus.FINALIZED:
                 _add(tally, call)
             else:
                 tally.open += 1
-    return tally
+    return found
 
 
 def _is_wanted(call: Call, which: Which) -> bool:

@@ -2,9 +2,9 @@
 
 import random
 import time
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from tenex.lib import failpoint
 from tenex.lib.periods import Period, hour_of
 from tests.metrics import rows
-from tests.metrics.rows import HOURS, START, Place, counted, place, whiches
+from tests.metrics.rows import HOURS, START, Place, counted, counted_by, place, whiches
 from tests.rows import together
 from voice.models import Batch, Call, CallStatus, MetricsDue, MetricsHour, Verdict
 from voice.selectors.measures import BOUNDS_MS, BUCKETS, percentile_ms
@@ -192,15 +192,19 @@ def test_percentiles_at_the_ends() -> None:
     assert percentile_ms([*[0] * (BUCKETS - 1), 3], 0.5) == BOUNDS_MS[-1]
 
 
-@pytest.mark.parametrize("summed", [False, True])
-def test_cuts_of_a_period_are_its_calls_told_apart(summed: bool) -> None:
-    rng = random.Random(11)
+def some_calls(where: Place, rng: random.Random, *, summed: str) -> None:
+    """Finalized ones, of which `all`, `some` or `none` are summed up, and live ones."""
+    for number in range(120):
+        fields = rows.random_fields(rng, where)
+        Call.objects.create(**(rows.live(fields) if number % 10 == 0 else fields))
+    if summed != "none":
+        metrics.sum_up_due(limit=3 if summed == "some" else 200)
+
+
+@pytest.mark.parametrize("summed", ["none", "some", "all"])
+def test_cuts_of_a_period_are_its_calls_told_apart(summed: str) -> None:
     where = place("acme", 0)
-    for _ in range(120):
-        Call.objects.create(**rows.random_fields(rng, where))
-    calls = list(Call.objects.all())
-    if summed:
-        metrics.sum_up_due()
+    some_calls(where, random.Random(11), summed=summed)
     part = Period(START + timedelta(minutes=17), END - timedelta(minutes=41))
     columns = {
         Cut.AGENT: "agent_id",
@@ -209,37 +213,35 @@ def test_cuts_of_a_period_are_its_calls_told_apart(summed: bool) -> None:
         Cut.BATCH: "batch_id",
     }
     for which in (Which(), Which(direction="outbound"), Which(number_id=where.numbers[0].pk)):
-        wanted = which.conditions()
-        inside = [
-            call
-            for call in calls
-            if part.start <= call.created_at < part.end
-            and all(getattr(call, name) == value for name, value in wanted.items())
-        ]
         for cut, column in columns.items():
-            found = tallies_by(where.workspace, part, which, cut)
-            assert {key: one.sums["calls"] for key, one in found.items()} == dict(
-                Counter(getattr(call, column) for call in inside)
-            )
-            total = sum(one.sums["duration_ms"] for one in found.values())
-            assert total == counted(where, part, which).sums["duration_ms"]
+            expected = counted_by(where, part, which, attrgetter(column))
+            assert tallies_by(where.workspace, part, which, cut) == expected
 
 
-@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"])
-def test_hours_of_the_day_follow_the_clock_of_the_zone(zone: str) -> None:
-    rng = random.Random(5)
-    where = place("acme", 0)
-    for _ in range(80):
-        Call.objects.create(**rows.random_fields(rng, where))
+def test_who_has_only_calls_outside_of_the_period_is_not_told_of() -> None:
+    where, rng = place("acme", 0), random.Random(12)
+    for minute, number in ((10, 0), (50, 1)):
+        at = START + timedelta(minutes=minute)
+        fields = rows.random_fields(rng, where) | {"created_at": at, "number": where.numbers[number]}
+        Call.objects.create(**fields)
     metrics.sum_up_due()
+    part = Period(START + timedelta(minutes=20), END)
+    assert list(tallies_by(where.workspace, part, Which(), Cut.NUMBER)) == [where.numbers[1].pk]
+
+
+@pytest.mark.parametrize("summed", ["none", "some", "all"])
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"])
+def test_hours_of_the_day_follow_the_clock_of_the_zone(zone: str, summed: str) -> None:
+    where = place("acme", 0)
+    some_calls(where, random.Random(5), summed=summed)
     part = Period(START + timedelta(minutes=20), END - timedelta(minutes=10))
-    expected: dict[tuple[int, int], int] = {}
-    for call in Call.objects.filter(created_at__gte=part.start, created_at__lt=part.end):
+
+    def slot(call: Call) -> tuple[int, int]:
         local = call.created_at.astimezone(ZoneInfo(zone))
-        slot = (local.isoweekday(), local.hour)
-        expected[slot] = expected.get(slot, 0) + 1
+        return local.isoweekday(), local.hour
+
     found = tallies_by_slot(where.workspace, part, Which(), ZoneInfo(zone))
-    assert {slot: one.sums["calls"] for slot, one in found.items()} == expected
+    assert found == counted_by(where, part, Which(), slot)
 
 
 def test_the_cost_of_sums_is_that_of_the_calls() -> None:

@@ -240,16 +240,17 @@ async def _slow_readers(system: LiveSystem, headers: dict[str, str], arrivals: l
         peers.append(peer)
     arrivals.clear()
     ports = {peer.getsockname()[1] for peer in peers}
-    served, held, until_s = False, 0, time.monotonic() + _CUT_WITHIN_S
-    while time.monotonic() < until_s and (held or not served):
+    served, held = set[int](), set[int]()
+    until_s = time.monotonic() + _CUT_WITHIN_S
+    while time.monotonic() < until_s and (held or len(served) < _SLOW_READERS):
         peak_mib = max(peak_mib, system.rss_mib())
         await asyncio.sleep(0.1)
         held = _held(int(port), ports)
-        served = served or held == _SLOW_READERS
+        served |= held
     during = list(arrivals)
     taken = await asyncio.to_thread(lambda: [_take_all(peer) for peer in peers])
     whole = _SLOW_LINES * _SLOW_LINE_BYTES
-    not_cut = max(held, sum(size >= whole for size, _ in taken))
+    not_cut = _SLOW_READERS - len(served) + max(len(held), sum(size >= whole for size, _ in taken))
     reader = Reader(path, headers, last_id=taken[0][1])
     stuck_at = await _resume(reader, system.base_url, call.journal_seq)
     expected = list(range(taken[0][1] + 1, call.journal_seq + 1))
@@ -257,16 +258,14 @@ async def _slow_readers(system: LiveSystem, headers: dict[str, str], arrivals: l
     return Slow(not_cut, lost, (peak_mib - before_mib) * 1024 / _SLOW_READERS, during, stuck_at)
 
 
-def _held(port: int, ports: set[int]) -> int:
-    """How many connections from `ports` to `port` some process still holds open.
+def _held(port: int, ports: set[int]) -> set[int]:
+    """From which of `ports` a connection to `port` is there that some process still holds open.
 
     A cut one stays in the kernel until the peer has taken what was sent, without an inode (proc(5), net/tcp).
     """
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     ends = [(row[1].rpartition(":")[2], row[2].rpartition(":")[2], row[9]) for row in rows]
-    return sum(
-        int(local, 16) == port and int(peer, 16) in ports and inode != "0" for local, peer, inode in ends
-    )
+    return {int(peer, 16) for local, peer, inode in ends if int(local, 16) == port and inode != "0"} & ports
 
 
 async def _resume(reader: Reader, base: str, upto: int) -> int | None:

@@ -296,9 +296,10 @@ def _not_blank(value: Any) -> Any:
     """What is only blanks counts as empty."""
     match value:
         case str() if value and not value.strip():
-            return "a"
+            return "a" * len(value)
         case list():
-            return [_not_blank(one) for one in value]
+            made = [_not_blank(one) for one in value]
+            return [one for place, one in enumerate(made) if one not in made[:place] or one == value[place]]
         case dict():
             return {name: _not_blank(one) for name, one in value.items()}
     return value

@@ -65,29 +65,32 @@ class Rounds:
             threads.writers().submit(self._run, due[first : first + size])
 
     def _run(self, job: list[_Write]) -> None:
-        """In a thread: together what can be; what cannot, each call by itself, and nobody waits for it."""
+        """In a thread: together what can be. What cannot is written beside it, each call by itself."""
+        if len(job) == 1:
+            self._one_by_one(job, threads.with_kept_connection)
+            return
         # A call whose stream was taken over within this process has two writers for a moment.
         firsts = list({write.context.call_id: write for write in reversed(job)}.values())
         written = self._together(firsts)
         done = [write for write in firsts if write.context.call_id in written]
-        if done:
-            self._answer(done, [written[write.context.call_id] for write in done])
         left: dict[uuid.UUID, list[_Write]] = {}
         for write in job:
             if write not in done:
                 left.setdefault(write.context.call_id, []).append(write)
         for writes in left.values():
             try:
-                threads.writers().submit(self._one_by_one, writes)
+                threads.stragglers().submit(self._one_by_one, writes, threads.with_connection)
             except RuntimeError:  # the process ends, no thread takes any more
-                self._one_by_one(writes)
+                self._one_by_one(writes, threads.with_connection)
+        if done:
+            self._answer(done, [written[write.context.call_id] for write in done])
 
-    def _one_by_one(self, writes: list[_Write]) -> None:
+    def _one_by_one(self, writes: list[_Write], connected: Callable[[Callable[[], bool]], bool]) -> None:
         """In a thread: one that fails fails alone."""
         results: list[bool | Exception] = []
         for write in writes:
             try:
-                results.append(threads.with_kept_connection(write.alone))
+                results.append(connected(write.alone))
             except Exception as exc:
                 results.append(exc)
         self._answer(writes, results)

@@ -42,6 +42,12 @@ def openers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_OPENER_THREADS, thread_name_prefix="call-opener")
 
 
+@cache
+def stragglers() -> ThreadPoolExecutor:
+    """For writes that may wait for a row which somebody holds: the other writes go on beside them."""
+    return ThreadPoolExecutor(WRITER_THREADS, thread_name_prefix="call-straggler")
+
+
 def shut_down() -> None:
     """Wait for what runs, give back the database connections, end the threads. They start again if needed."""
     for pool, size in ((writers, WRITER_THREADS), (openers, _OPENER_THREADS)):
@@ -57,6 +63,10 @@ def shut_down() -> None:
 
         for _ in range(size):
             executor.submit(close)
+        executor.shutdown(wait=True)
+    if stragglers.cache_info().currsize:  # after the writers, who give them work; they keep no connection
+        executor = stragglers()
+        stragglers.cache_clear()
         executor.shutdown(wait=True)
 
 

@@ -6,6 +6,7 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
+from psycopg.errors import UniqueViolation
 
 from tenex.errors import Conflict, InvalidInput
 from tenex.events.models import Event
@@ -65,6 +66,8 @@ def create(
             )
             wake("tenex.webhooks.replays")
     except IntegrityError as exc:
+        if not isinstance(exc.__cause__, UniqueViolation):
+            raise
         raise Conflict("another replay is being prepared", code="replay_running") from exc
     return replay
 
