@@ -99,8 +99,8 @@ def test_the_last_days_hold_the_present_one() -> None:
 
 
 def test_edges_inside_an_hour_cut_it_in_pieces() -> None:
-    whole, half, later = (datetime(2026, 1, 1, *at, tzinfo=UTC) for at in ((4,), (5, 30), (5, 45)))
-    five, six = (datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (5, 6))
+    whole, five, six = (datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (4, 5, 6))
+    half, later = (five + timedelta(minutes=minutes) for minutes in (30, 45))
     assert pieces_of_hours([later, whole, half]) == [
         (five, [Period(five, half), Period(half, later), Period(later, six)])
     ]
