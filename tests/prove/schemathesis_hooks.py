@@ -81,14 +81,24 @@ def known_ids(base_url: str, key: str) -> dict[str, list[str]]:
     return {name: sorted(values) for name, values in found.items()}
 
 
+def _ends(case: Any) -> bool:
+    return bool(case.method == "DELETE" or case.operation.path.endswith(_ENDS))
+
+
+def spare(case: Any, ids: dict[str, list[str]]) -> None:
+    """What is lent to other requests is not ended by this one, be it right or wrong."""
+    if _ends(case):
+        for name, value in (case.path_parameters or {}).items():
+            if value in ids.get(name, ()):
+                case.path_parameters[name] = str(uuid.uuid4())
+
+
 def lend(case: Any, ids: dict[str, list[str]], rng: random.Random) -> None:
     """Make a valid request one that could succeed."""
-    ends = case.method == "DELETE" or case.operation.path.endswith(_ENDS)
-    for name, value in (case.path_parameters or {}).items():
-        if ends and value in ids.get(name, ()):
-            case.path_parameters[name] = str(uuid.uuid4())
-        elif ids.get(name) and not ends and rng.random() < 0.5:
-            case.path_parameters[name] = rng.choice(ids[name])
+    if not _ends(case):
+        for name in case.path_parameters or {}:
+            if ids.get(name) and rng.random() < 0.5:
+                case.path_parameters[name] = rng.choice(ids[name])
     for name in _OPAQUE:
         (case.query or {}).pop(name, None)
     headers = case.headers or {}
@@ -336,6 +346,7 @@ def _install() -> None:
             case.query = {**(case.query or {}), "follow": "false"}
         if case.meta is None or case.meta.generation.mode.is_positive:
             lend(case, ids, rng)
+        spare(case, ids)
 
 
 if IDS_VARIABLE in os.environ:
