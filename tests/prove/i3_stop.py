@@ -59,9 +59,9 @@ def _script(mind: PlainMind, cue: Cue) -> list[Step]:
 
 
 def prove(full: bool) -> dict[str, Any]:
-    rounds = 167 if full else 3
+    rounds, at_once = (167, 30) if full else (3, 10)
     return run_live(
-        lambda system: _body(system, rounds),
+        lambda system: _body(system, rounds, at_once),
         scale=_SCALE,
         script=_script,
         mind=_Mind,
@@ -70,7 +70,7 @@ def prove(full: bool) -> dict[str, Any]:
     )
 
 
-async def _body(system: LiveSystem, rounds: int) -> dict[str, Any]:
+async def _body(system: LiveSystem, rounds: int, at_once: int) -> dict[str, Any]:
     trials: list[Trial] = []
     for number in range(rounds * len(KINDS)):
         remote = f"+1415{number:07d}"
@@ -80,8 +80,8 @@ async def _body(system: LiveSystem, rounds: int) -> dict[str, Any]:
         await system.rows(lambda trial=trials[-1]: _others(trial))  # type: ignore[misc]
     for kinds in (("word", "key", "tool", "inbound", "api"), ("key, model dead",)):
         chosen = [trial for trial in trials if trial.kind in kinds]
-        for first in range(0, len(chosen), 10):
-            await asyncio.gather(*(_one(system, trial) for trial in chosen[first : first + 10]))
+        for first in range(0, len(chosen), at_once):
+            await asyncio.gather(*(_one(system, trial) for trial in chosen[first : first + at_once]))
     for trial in trials:
         trial.problem = trial.problem or await system.rows(lambda trial=trial: _dialed(trial))  # type: ignore[misc]
     broken = [trial for trial in trials if trial.problem]
