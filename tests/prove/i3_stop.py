@@ -77,11 +77,13 @@ async def _body(system: LiveSystem, rounds: int, at_once: int) -> dict[str, Any]
         kind = _kind_of(remote)
         phone = system.phone(remote) if kind in {"inbound", "api"} else system.called(remote)
         trials.append(Trial(kind, phone))
-        await system.rows(lambda trial=trials[-1]: _others(trial))  # type: ignore[misc]
     for kinds in (("word", "key", "tool", "inbound", "api"), ("key, model dead",)):
         chosen = [trial for trial in trials if trial.kind in kinds]
         for first in range(0, len(chosen), at_once):
-            await asyncio.gather(*(_one(system, trial) for trial in chosen[first : first + at_once]))
+            some = chosen[first : first + at_once]
+            for trial in some:  # not earlier: what rings takes a line, and none would be left for a caller
+                await system.rows(lambda trial=trial: _others(trial))  # type: ignore[misc]
+            await asyncio.gather(*(_one(system, trial) for trial in some))
     for trial in trials:
         trial.problem = trial.problem or await system.rows(lambda trial=trial: _dialed(trial))  # type: ignore[misc]
     broken = [trial for trial in trials if trial.problem]
