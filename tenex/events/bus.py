@@ -37,7 +37,7 @@ def ring_all(channels: Iterable[str]) -> None:
             for channel in channels:
                 pipeline.publish(f"tenex:{channel}", b"")
             pipeline.execute()
-    except redis.RedisError as exc:
+    except (redis.RedisError, OSError, ValueError) as exc:  # the client lets those of a closed socket through
         _quiet_until = time.monotonic() + _QUIET_S
         log.warning("doorbell not heard", error=type(exc).__name__)
 

@@ -96,11 +96,11 @@ class Rounds:
         self._answer(writes, results)
 
     def _answer(self, writes: list[_Write], results: list[bool | Exception]) -> None:
-        live_store.ring([write.context for write in writes if write.batch.lines])
         try:
             self._loop.call_soon_threadsafe(self._deliver, writes, results)
         except RuntimeError:  # the loop is gone: the process ends
             log.info("call data was written after the end")
+        live_store.ring([write.context for write in writes if write.batch.lines])
 
     @staticmethod
     def _together(job: list[_Write]) -> dict[uuid.UUID, bool]:
