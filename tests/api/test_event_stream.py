@@ -6,9 +6,10 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+import redis
 from django.db import connections, transaction
 
-from tenex.events import selectors, services
+from tenex.events import bus, selectors, services
 from tenex.events.models import Event
 from tenex.rest import sse
 from tenex.workspaces.models import ApiKey, Workspace
@@ -187,3 +188,19 @@ def test_many_facts_of_one_transaction_ring_once(alice: Tenant, monkeypatch: pyt
             services.record(workspace_id=alice.workspace.id, type="lead.updated", data={})
     assert rung == [f"workspace:{alice.workspace.id}"]
     assert Workspace.objects.get(pk=alice.workspace.pk).event_seq == before + 20
+
+
+@pytest.mark.parametrize(
+    "failure", [ValueError("I/O operation on closed file"), OSError(9, "Bad file descriptor")]
+)
+def test_a_socket_that_the_doorbells_client_has_closed_costs_a_ring(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def closed(_: Any) -> None:
+        raise failure
+
+    with monkeypatch.context() as patch:
+        patch.setattr(redis.client.Pipeline, "execute", closed)
+        patch.setattr(bus, "_quiet_until", 0.0)
+        bus.ring("workspace:one")
+        assert bus._quiet_until > 0.0
