@@ -4,9 +4,12 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.db import IntegrityError
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from pytest_django import Settings
 
 from tenex.lib import limits
+from tenex.rest.errors import exception_handler
 from tests.api import matrix
 from tests.api.routes import Route, all_routes
 from tests.api.test_tenants import NOWHERE, fill, ids
@@ -297,3 +300,10 @@ def test_a_deleted_recording_is_gone(alice: Tenant) -> None:
 def test_instants_with_any_offset(alice: Tenant, at: str, status: int) -> None:
     """PostgreSQL takes offsets below sixteen hours only."""
     assert alice.api.get(f"{CALLS}?from={at}").status_code == status
+
+
+@pytest.mark.parametrize(("cause", "status"), [(ForeignKeyViolation, 404), (UniqueViolation, 500)])
+def test_a_row_that_went_under_another_is_not_there(cause: type[Exception], status: int) -> None:
+    broken = IntegrityError("as Django raises it")
+    broken.__cause__ = cause()
+    assert exception_handler(broken, {}).status_code == status

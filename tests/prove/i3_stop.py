@@ -8,6 +8,7 @@ carrier is asked to dial none of them, and the one that rings is to be hung up.
 import asyncio
 import uuid
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.prove.live_mind import PlainMind
@@ -83,7 +84,7 @@ async def _body(system: LiveSystem, rounds: int, at_once: int) -> dict[str, Any]
         for first in range(0, len(chosen), at_once):
             some = chosen[first : first + at_once]
             for trial in some:
-                await system.rows(lambda trial=trial: _others(trial))  # type: ignore[misc]
+                await system.rows(partial(_others, trial))
             await asyncio.gather(*(_one(system, trial) for trial in some))
     for trial in trials:
         trial.problem = trial.problem or await system.rows(lambda trial=trial: _dialed(trial))  # type: ignore[misc]
